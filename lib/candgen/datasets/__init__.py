@@ -1,0 +1,6 @@
+"""Prepared datasets and the sources they are made from."""
+
+from candgen.datasets.dataset import Dataset, open_dataset
+from candgen.datasets.source import Source
+
+__all__ = ["Dataset", "Source", "open_dataset"]

@@ -1,0 +1,275 @@
+"""A prepared dataset: a folder of Parquet files and one `dataset.json`.
+
+`dataset.json` is written last, so a folder that was interrupted is never mistaken for a dataset.
+It records the digest of the content (independent of how Parquet stores it) and the SHA-256 of
+every file, which `open_dataset` checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen import files
+from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
+from candgen.errors import DataError, did_you_mean
+
+FORMAT = 1
+DESCRIPTION = "dataset.json"
+
+_EVENT_TYPES = {USER: "int32", ITEM: "int32", RATING: "float32", TIMESTAMP: "int64"}
+_REQUIRED = {
+    "interactions": (USER, ITEM),
+    "train": (USER, ITEM),
+    "validation": (USER, ITEM),
+    "test": (USER, ITEM),
+    "users": (USER, USER_ID),
+    "items": (ITEM, ITEM_ID),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Interactions split into parts, with the tables that describe users and items.
+
+    A generator learns from `train` and is judged on `held_out`. Which parts these are follows
+    from `evaluate_on`: for "validation" they are the parts of those names; for "test" the
+    generator learns from train and validation together and is judged on the test part.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+    evaluate_on: Literal["validation", "test"] = "test"
+    _tables: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+
+    def for_validation(self) -> Dataset:
+        """Return the same dataset, learned from `train` and judged on `validation`."""
+        return replace(self, evaluate_on="validation")
+
+    def for_test(self) -> Dataset:
+        """Return the same dataset, learned from train and validation, judged on `test`."""
+        return replace(self, evaluate_on="test")
+
+    # --- what it is
+
+    @property
+    def name(self) -> str:
+        return self.info["name"]
+
+    @property
+    def digest(self) -> str:
+        return self.info["digest"]
+
+    @property
+    def n_users(self) -> int:
+        return self.info["counts"]["users"]
+
+    @property
+    def n_items(self) -> int:
+        return self.info["counts"]["items"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences that every report about this dataset must carry."""
+        return self.info.get("warnings", [])
+
+    # --- tables
+
+    def has(self, table: str) -> bool:
+        return table in self.info["tables"]
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read one table; it is kept, so treat it as read-only.
+
+        Raises:
+            DataError: If the dataset has no such table.
+        """
+        if not self.has(name):
+            known = self.info["tables"]
+            raise DataError(
+                f"Dataset {self.name!r} has no table {name!r}.{did_you_mean(name, known)}"
+            )
+        if name not in self._tables:
+            self._tables[name] = pq.read_table(self.folder / f"{name}.parquet").to_pandas()
+        return self._tables[name]
+
+    @property
+    def users(self) -> pd.DataFrame:
+        """One row a user, in the order of the dense ids."""
+        return self.table("users")
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """One row an item, in the order of the dense ids."""
+        return self.table("items")
+
+    @property
+    def train(self) -> pd.DataFrame:
+        """The events to learn from."""
+        if self.evaluate_on == "validation" or not self.has("validation"):
+            return self.table("train")
+        if "train+validation" not in self._tables:
+            parts = [self.table("train"), self.table("validation")]
+            self._tables["train+validation"] = pd.concat(parts, ignore_index=True)
+        return self._tables["train+validation"]
+
+    @property
+    def held_out(self) -> pd.DataFrame:
+        """The events to predict."""
+        return self.table(self.evaluate_on)
+
+    @cached_property
+    def titles(self) -> NDArray[np.object_]:
+        """One title an item; the item's own id where the source has no titles."""
+        items = self.items
+        titles = items[ITEM_ID].astype(str)
+        if TITLE in items:
+            titles = items[TITLE].where(items[TITLE].notna(), titles)
+        return titles.to_numpy(dtype=object)
+
+    # --- matrices
+
+    @cached_property
+    def train_matrix(self) -> csr_array:
+        """Ones where a training event exists, shape `(n_users, n_items)`, float32."""
+        return self.matrix(self.train)
+
+    @cached_property
+    def history_matrix(self) -> csr_array:
+        """What is known of each user when candidates are asked for: training plus fold-in."""
+        if not self.has("fold_in"):
+            return self.train_matrix
+        parts = [self.train[[USER, ITEM]], self.table("fold_in")[[USER, ITEM]]]
+        return self.matrix(pd.concat(parts, ignore_index=True))
+
+    @cached_property
+    def held_out_matrix(self) -> csr_array:
+        """Ones where an event is held out, shape `(n_users, n_items)`, float32."""
+        return self.matrix(self.held_out)
+
+    def matrix(self, events: pd.DataFrame) -> csr_array:
+        """Turn events into a matrix of ones, repeated events counted once; indices are sorted."""
+        shape = (self.n_users, self.n_items)
+        ones = np.ones(len(events), dtype=np.float32)
+        made = csr_array((ones, (events[USER].to_numpy(), events[ITEM].to_numpy())), shape=shape)
+        made.sum_duplicates()
+        made.data[:] = 1.0
+        return made
+
+
+def write_dataset(folder: Path | str, tables: dict[str, pd.DataFrame], info: dict[str, Any]) -> Dataset:
+    """Write a prepared dataset; `dataset.json` appears last.
+
+    Args:
+        folder: Where it goes. An earlier dataset there is replaced.
+        tables: At least interactions, train, test, users and items, with dense ids.
+        info: The description: `name`, `source`, `licence`, `citation`, `parameters`,
+            `split`, `warnings`. Counts, digests and the format are added here.
+
+    Raises:
+        DataError: If a table lacks a column, or its ids are not dense.
+    """
+    folder = Path(folder)
+    n_users, n_items = len(tables["users"]), len(tables["items"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / DESCRIPTION).unlink(missing_ok=True)
+    described, whole = {}, hashlib.sha256()
+    for name in sorted(tables):
+        frame = _typed(tables[name])
+        _check_table(name, frame, n_users, n_items)
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+        path = folder / f"{name}.parquet"
+        with files.appearing(path) as passing:
+            pq.write_table(table, passing, compression="zstd")
+        content = content_digest(frame)
+        whole.update(f"{name} {content}\n".encode())
+        described[name] = {"rows": len(frame), "content": content, "sha256": files.sha256_of(path)}
+    counts = {"users": n_users, "items": n_items}
+    counts |= {name: len(frame) for name, frame in tables.items() if name not in counts}
+    whole_info = {"format": FORMAT, **info, "counts": counts, "tables": described}
+    whole_info["digest"] = whole.hexdigest()
+    files.write_json(folder / DESCRIPTION, whole_info)
+    return open_dataset(folder)
+
+
+def open_dataset(folder: Path | str) -> Dataset:
+    """Open a prepared dataset after checking its format, its files and their digests.
+
+    Raises:
+        DataError: If the folder is not a finished dataset, or a file is missing or was changed.
+    """
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file():
+        raise DataError(
+            f"{folder} is not a prepared dataset: it has no {DESCRIPTION}. "
+            "Make one with `candgen prepare` or notebooks/10_prepare_data.ipynb."
+        )
+    info = files.read_json(folder / DESCRIPTION)
+    if info.get("format") != FORMAT:
+        raise DataError(
+            f"{folder / DESCRIPTION} has format {info.get('format')!r}, this version reads "
+            f"{FORMAT}. Prepare the dataset again."
+        )
+    for name, described in info["tables"].items():
+        path = folder / f"{name}.parquet"
+        if not path.is_file():
+            raise DataError(f"{path} is missing. Prepare the dataset again.")
+        arrived = files.sha256_of(path)
+        if arrived != described["sha256"]:
+            raise DataError(
+                f"{path} was changed after it was prepared: expected SHA-256 "
+                f"{described['sha256'][:12]}…, got {arrived[:12]}…. Prepare the dataset again."
+            )
+        columns = pq.read_schema(path).names
+        missing = [column for column in _REQUIRED.get(name, ()) if column not in columns]
+        if missing:
+            raise DataError(f"{path} lacks the columns {missing}; it has {columns}.")
+    return Dataset(folder, info)
+
+
+def content_digest(frame: pd.DataFrame) -> str:
+    """Digest names, types and values of a frame, whatever file format holds it."""
+    digest = hashlib.sha256()
+    for column in frame.columns:
+        values = frame[column]
+        digest.update(f"{column} {len(values)}\n".encode())
+        if values.dtype.kind in "iufb":
+            digest.update(values.dtype.str.encode())
+            digest.update(np.ascontiguousarray(values.to_numpy()))
+        else:
+            for value in values:
+                listed = list(value) if isinstance(value, (list, tuple, np.ndarray)) else value
+                digest.update(f"{listed!r}\n".encode())
+    return digest.hexdigest()
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype({c: t for c, t in _EVENT_TYPES.items() if c in frame})
+
+
+def _check_table(name: str, frame: pd.DataFrame, n_users: int, n_items: int) -> None:
+    missing = [column for column in _REQUIRED.get(name, ()) if column not in frame]
+    if missing:
+        raise DataError(f"Table {name!r} lacks the columns {missing}; it has {list(frame)}.")
+    for column, bound in ((USER, n_users), (ITEM, n_items)):
+        if column not in frame or not len(frame):
+            continue
+        ids = frame[column].to_numpy()
+        if name in ("users", "items"):
+            if not np.array_equal(ids, np.arange(bound)):
+                raise DataError(f"Table {name!r} must hold the ids 0 .. {bound - 1} in order.")
+        elif ids.min() < 0 or ids.max() >= bound:
+            raise DataError(
+                f"Table {name!r} holds {column} ids from {ids.min()} to {ids.max()}, "
+                f"expected 0 .. {bound - 1}."
+            )

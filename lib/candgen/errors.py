@@ -1,0 +1,39 @@
+"""Errors a user can cause and can mend.
+
+Every message carries up to four parts: which thing, what was expected, what arrived and what
+to try. The command line prints the message alone; a traceback is for faults of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CandgenError(Exception):
+    """The family of all errors that the workbench raises on purpose."""
+
+
+class DataError(CandgenError, ValueError):
+    """A file, row or column is not what it should be."""
+
+
+class SettingError(CandgenError, ValueError):
+    """A setting is misspelt, of the wrong type or out of range."""
+
+
+class ColdStartError(CandgenError, LookupError):
+    """A user or an item is unknown to a generator that learns from interactions alone."""
+
+
+class BusyError(CandgenError, RuntimeError):
+    """Somebody else is at work in the same folder."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the nearest known spelling, as a sentence with a leading space, or list them all."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    return f" Known names: {', '.join(known)}." if known else ""

@@ -1,0 +1,52 @@
+"""Files that appear whole or not at all.
+
+A write goes to a neighbour with a passing name, is flushed to disk, and takes its final name in
+one rename. A process killed at any moment leaves at most a `.part` file, which nothing reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def appearing(path: Path | str) -> Iterator[Path]:
+    """Give a passing path to write to; rename it to `path` when the block ends without error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    passing = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield passing
+        with open(passing, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(passing, path)
+    finally:
+        passing.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a text file (UTF-8) that appears whole or not at all."""
+    with appearing(path) as passing:
+        passing.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write a JSON file that appears whole or not at all; NaN is refused, use None."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def sha256_of(path: Path | str) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
