@@ -1,0 +1,65 @@
+# candgen: `make help` lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# A folder or zip of MovieLens; without it the report is about the invented world.
+DATA ?=
+LAB ?=
+
+.PHONY: help setup report test lab lint bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  make report DATA=ml-latest-small.zip   the same report on real films, into outputs/films/"
+
+setup: $(VENV)/.ready ## Make the virtual environment from requirements.lock
+
+# The stamp appears last: an interrupted set-up is taken up again.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@python=""; \
+	for name in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+	  then python=$$name; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "candgen needs Python 3.11, 3.12 or 3.13; found: $$(python3 --version 2>&1 || echo none)." >&2; \
+	  echo "Install one (Debian: apt install python3 python3-venv; macOS: brew install python@3.12)," >&2; \
+	  echo "or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$$python cannot make virtual environments: the modules venv and ensurepip are missing." >&2; \
+	  echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	fi; \
+	if ! command -v $${CXX:-c++} >/dev/null 2>&1 && ! command -v g++ >/dev/null 2>&1; then \
+	  echo "candgen needs a C++ compiler: the package annoy is compiled when it is installed." >&2; \
+	  echo "Debian: apt install g++ python3-dev; macOS: xcode-select --install." >&2; exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$($$python --version); this takes a few minutes, once."; \
+	$$python -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+report: setup ## Run the quick sweep and write outputs/quick/report.html
+ifeq ($(DATA),)
+	$(BIN)/candgen sweep params/quick.yaml
+else
+	$(BIN)/candgen sweep params/films.yaml --set data="$(DATA)"
+endif
+
+test: setup ## Run all tests, notebooks and real data included
+	$(BIN)/python -m pytest
+
+lab: setup ## Open JupyterLab on the notebooks
+	$(BIN)/jupyter lab $(LAB) notebooks/00_tour.ipynb
+
+lint: setup ## Check style over library, tests and notebooks
+	$(BIN)/ruff check lib tests notebooks
+	$(BIN)/ruff format --check lib tests notebooks
+
+bench: setup ## Measure against others, side by side, into outputs/bench/results.csv
+	$(BIN)/python tests/benchmarks $(ONLY)
+
+clean: ## Remove the virtual environment; outputs stay
+	rm -rf $(VENV)
