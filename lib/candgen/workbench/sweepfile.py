@@ -1,0 +1,176 @@
+"""A sweep's YAML, loaded safely, with the line of every key for messages.
+
+Repeated keys, anchors and keys that are no text are refused: each of them hides a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from candgen.errors import SettingError, did_you_mean
+
+_USE = re.compile(r"\$\{([^}]*)\}")
+
+
+class CallerText(str):
+    """Text typed on the command line; a path in it counts from where the caller stands."""
+
+
+class SweepFile:
+    """The values of a sweep's YAML, and where they were written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: dict[tuple[str, ...], int] = {}
+        self.values: dict[str, Any] = self._load()
+
+    def error(self, keys: Iterable[str], message: object) -> SettingError:
+        """Make the error about one key: file, line where it stands, key, message."""
+        keys = tuple(keys)
+        line = next(
+            (self._lines[k] for n in range(len(keys), 0, -1) if (k := keys[:n]) in self._lines), 0
+        )
+        parts = [str(self.path), f"line {line}" if line else "", ".".join(keys)]
+        return SettingError(f"{', '.join(part for part in parts if part)}: {message}")
+
+    def check_keys(self, keys: tuple[str, ...], known: Iterable[str]) -> None:
+        """Refuse keys below `keys` that nobody reads, with a suggestion."""
+        for key in self.section(keys):
+            if key not in known:
+                raise self.error((*keys, key), f"unknown key {key!r}.{did_you_mean(key, known)}")
+
+    def section(self, keys: tuple[str, ...]) -> dict[str, Any]:
+        """Return the mapping at `keys`; an absent or empty one is an empty mapping."""
+        found: Any = self.values
+        for key in keys:
+            found = found.get(key)
+            if found is None:
+                return {}
+            if not isinstance(found, dict):
+                raise self.error(keys, f"expected `name: value` pairs, got {found!r}.")
+        return found
+
+    def put(self, keys: tuple[str, ...], value: Any) -> None:
+        """Set the value at `keys`, from the command line."""
+        found = self.values
+        for n, key in enumerate(keys[:-1], 1):
+            if found.get(key) is None:
+                found[key] = {}
+            if not isinstance(found[key], dict):
+                raise self.error(keys[:n], f"holds {found[key]!r}, so it has no {keys[n]!r}.")
+            found = found[key]
+        found[keys[-1]] = value
+
+    def use_settings(self) -> None:
+        """Put the values of `settings` where `${name}` stands, everywhere else in the file.
+
+        Raises:
+            SettingError: For an unknown name, with a suggestion, or a setting left empty.
+        """
+        settings = self.section(("settings",))
+        for key, value in self.values.items():
+            if key != "settings":
+                self.values[key] = self._filled(value, settings, (key,))
+
+    def _filled(self, value: Any, settings: dict[str, Any], keys: tuple[str, ...]) -> Any:
+        if isinstance(value, dict):
+            return {k: self._filled(v, settings, (*keys, k)) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._filled(held, settings, keys) for held in value]
+        if not isinstance(value, str) or not (names := _USE.findall(value)):
+            return value
+        for name in names:
+            if name not in settings:
+                raise self.error(keys, f"no setting {name!r}.{did_you_mean(name, settings)}")
+            if settings[name] is None:
+                raise self.error(
+                    ("settings", name), f"has no value yet. Give one with --set {name}=VALUE."
+                )
+        if _USE.fullmatch(value):
+            return settings[names[0]]
+        kind = CallerText if isinstance(settings[names[0]], CallerText) else str
+        return kind(_USE.sub(lambda use: str(settings[use[1]]), value))
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            near = [str(p) for p in self.path.parent.glob("*.yaml")]
+            raise SettingError(
+                f"No sweep file {self.path}.{did_you_mean(str(self.path), near)}"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"{self.path} cannot be read as UTF-8 text: {error}") from None
+        try:
+            node = self._compose(text)
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f", line {mark.line + 1}" if mark else ""
+            problem = getattr(error, "problem", None) or error
+            raise SettingError(f"{self.path}{line}: not valid YAML: {problem}.") from None
+        if not isinstance(values, dict):
+            raise SettingError(
+                f"{self.path}: expected `question:`, `notebook:`, `runs:` ... at the top, "
+                f"got {'an empty file' if node is None else type(values).__name__}."
+            )
+        return values
+
+    def _compose(self, text: str) -> yaml.Node | None:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if getattr(event, "anchor", None):
+                raise SettingError(
+                    f"{self.path}, line {event.start_mark.line + 1}: anchors and aliases are not "
+                    "used here. Put shared values in `defaults:` or `settings:`."
+                )
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            self._note_lines(node, ())
+        return node
+
+    def _note_lines(self, node: yaml.Node, keys: tuple[str, ...]) -> None:
+        if isinstance(node, yaml.SequenceNode):
+            for position, held in enumerate(node.value):
+                self._note_lines(held, (*keys, str(position)))
+        if not isinstance(node, yaml.MappingNode):
+            return
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                shown = getattr(key, "value", "a list or mapping")
+                raise SettingError(
+                    f"{self.path}, line {line}: a key must be text, got {shown!r}. "
+                    "Put quotes around it."
+                )
+            path = (*keys, key.value)
+            if path in self._lines:
+                raise SettingError(
+                    f"{self.path}, line {line}: {'.'.join(path)} occurs twice; "
+                    f"the first is on line {self._lines[path]}."
+                )
+            self._lines[path] = line
+            self._note_lines(value, path)
+
+
+def parse_set(text: str) -> tuple[str, Any]:
+    """Split `key=value` from the command line; the value is read like a scalar in YAML.
+
+    Raises:
+        SettingError: If there is no `=`, or no key before it.
+    """
+    key, equals, raw = text.partition("=")
+    if not equals or not key.strip():
+        raise SettingError(f"Expected key=value, got {text!r}.")
+    try:
+        value = yaml.safe_load(raw)
+    except yaml.YAMLError:
+        value = raw
+    # What is not clearly a quoted text, a list or a mapping is meant as it was typed.
+    if isinstance(value, str | dict) and raw.strip()[:1] not in ("'", '"', "{"):
+        value = raw.strip()
+    return key.strip(), CallerText(value) if isinstance(value, str) else value
