@@ -1,0 +1,259 @@
+"""Execute one notebook into one run folder, whatever happens.
+
+    status = execute("notebooks/15_baselines.ipynb", {"k": 50}, "outputs/quick/baselines")
+
+papermill runs in the calling thread, so a sweep gives each run a thread; the kernel works in the
+notebook's own folder. Afterwards the folder holds `notebook.ipynb`, `page.html`,
+`environment.json` and `status.json`; a page that records adds its results. `status.json` is
+written last: killed at any moment, the run is seen as unfinished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from candgen import files
+from candgen.workbench import environment, runs, status
+from candgen.workbench.kernels import preload, spec
+from candgen.workbench.watch import Watch, kill_group
+
+NOTEBOOK, PAGE = "notebook.ipynb", "page.html"
+_PASSING = ".notebook.part.ipynb"
+_START_TIMEOUT = 120  # seconds; the first warm kernel waits for the server to import
+_TRACEBACK_LINES = 30
+
+Progress = Callable[[int, int], None]
+
+logging.getLogger("papermill").addHandler(logging.NullHandler())  # the status says it better
+
+
+def execute(
+    notebook: Path | str,
+    parameters: dict[str, Any],
+    folder: Path | str,
+    *,
+    kernel: Literal["warm", "ordinary"] = "warm",
+    timeout_s: float | None = None,
+    fingerprint: str | None = None,
+    on_progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Execute a notebook; never raises for what happens inside it.
+
+    What an earlier run left in the folder is removed first.
+
+    Args:
+        notebook: The page.
+        parameters: Values of its parameters, JSON types, names and types checked by the caller.
+        folder: The run folder.
+        kernel: "warm" forks from the preloaded server of this process; where that cannot be,
+            an ordinary kernel is started and it is said once.
+        timeout_s: Wall-clock limit; then the kernel's whole process group is killed.
+        fingerprint: What the caller knows this run by; kept in the status.
+        on_progress: Called with (number of the cell that begins, number of cells), from 1, in
+            the calling thread.
+
+    Returns:
+        The status that `status.json` holds: `state` is "done", "failed", "timed out" or
+        "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`.
+    """
+    notebook, folder = Path(notebook).resolve(), Path(folder).resolve()
+    began = time.monotonic()
+    state: dict[str, Any] = {
+        "state": status.RUNNING,
+        "fingerprint": fingerprint,
+        "notebook": notebook.name,
+        "kernel": kernel,
+        "started": _now(),
+        "ended": None,
+        "wall_seconds": None,
+        "cpu_seconds": None,
+        "peak_memory_mib": None,
+        **status.owner(),
+        "error": None,
+    }
+    outcome: dict[str, Any]
+    attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress)
+    try:
+        _clear(folder)
+        status.write(folder, state)
+        files.write_json(folder / runs.ENVIRONMENT, environment.describe(parameters))
+        outcome = attempt.run()
+        outcome = _publish(folder, notebook, outcome)
+    except Exception as error:
+        outcome = {"state": status.FAILED, "error": _described(error)}
+    state |= {
+        "ended": _now(),
+        "wall_seconds": round(time.monotonic() - began, 3),
+        "cpu_seconds": round(attempt.watch.cpu_seconds, 3),
+        "peak_memory_mib": round(attempt.watch.peak_memory_mib, 1),
+        **outcome,
+    }
+    try:
+        status.write(folder, state)
+    except OSError as error:  # a full disk: "running" stays behind, which nothing takes for done
+        state |= {"state": status.FAILED, "error": state["error"] or _described(error)}
+    return state
+
+
+class _Attempt:
+    """Runs papermill once, or twice if the kernel did not start."""
+
+    def __init__(
+        self,
+        notebook: Path,
+        parameters: dict[str, Any],
+        folder: Path,
+        kernel: str,
+        timeout_s: float | None,
+        on_progress: Progress | None,
+    ) -> None:
+        self.notebook = notebook
+        self.parameters = parameters
+        self.folder = folder
+        self.kernel = kernel
+        self.on_progress = on_progress
+        self.manager: Any = None
+        self.n_cells = 0
+        self.cell: int | None = None
+        self.started = False
+        self.watch = Watch(self._pid, timeout_s)
+
+    def run(self) -> dict[str, Any]:
+        """Return the outcome: `state` and `error`."""
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+        error: Exception | None = None
+        with self.watch:
+            for _ in range(2):
+                try:
+                    self._papermill()
+                except Exception as raised:
+                    error = raised
+                else:
+                    return {"state": status.DONE, "error": None}
+                finally:
+                    self._bury()
+                if self.started or self.watch.timed_out or isinstance(error, OSError):
+                    break
+        if self.watch.timed_out:
+            state = status.TIMED_OUT
+        elif isinstance(error, DeadKernelError) and self.started:
+            state = status.KILLED
+        else:
+            state = status.FAILED
+        described = _described(error, cell=self.cell)
+        if state == status.TIMED_OUT:
+            described |= {"name": "TimedOut", "message": "the run reached its wall-clock limit"}
+        elif isinstance(error, PapermillExecutionError):
+            described |= {"name": error.ename, "message": error.evalue}
+            described["traceback_tail"] = _tail(error.traceback)
+        return {"state": state, "error": described}
+
+    def _papermill(self) -> None:
+        import papermill
+
+        described = spec.kernel_spec(self.kernel, preload.heavy_modules(self.notebook))
+        attempt = self
+
+        class Manager(spec.manager_class(described)):
+            def __init__(self, **settings: Any) -> None:
+                super().__init__(**settings)
+                attempt.manager = self
+
+        papermill.execute_notebook(
+            str(self.notebook),
+            str(self.folder / _PASSING),
+            parameters=self.parameters,
+            kernel_name=spec.NAME,
+            language="python",
+            progress_bar=False,
+            start_timeout=_START_TIMEOUT,
+            kernel_manager_class=Manager,
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(self.notebook.parent)}},
+            on_notebook_start=self._on_start,
+            on_cell_start=self._on_cell,
+            on_cell_executed=lambda **_: self.watch.sample(),
+        )
+
+    def _on_start(self, notebook: Any) -> None:
+        self.started = True
+        self.n_cells = len(notebook.cells)
+
+    def _on_cell(self, cell_index: int, **_: Any) -> None:
+        self.cell = cell_index + 1
+        if self.on_progress is not None:
+            self.on_progress(self.cell, self.n_cells)
+
+    def _pid(self) -> int | None:
+        provisioner = getattr(self.manager, "provisioner", None)
+        if provisioner is None or not provisioner.has_process:
+            return None
+        return provisioner.pid
+
+    def _bury(self) -> None:
+        """Leave no kernel behind, whatever papermill left undone."""
+        if (pid := self._pid()) is not None:
+            kill_group(pid)
+        self.manager = None
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run left, what would pass for a result first of all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (status.STATUS, "dataset.json", runs.METRICS, NOTEBOOK, PAGE, runs.PARAMETERS):
+        (folder / name).unlink(missing_ok=True)
+    for pattern in ("candidates*.parquet", "per_user.parquet", "vectors.npz", ".*.part*"):
+        for path in folder.glob(pattern):
+            path.unlink()
+    shutil.rmtree(folder / "figures", ignore_errors=True)
+
+
+def _publish(folder: Path, notebook: Path, outcome: dict[str, Any]) -> dict[str, Any]:
+    """Give the executed notebook its name and make its page; a failure fails the run."""
+    import nbformat
+
+    from candgen.workbench import pages
+
+    passing = folder / _PASSING
+    if not passing.is_file():
+        return outcome
+    executed = nbformat.read(passing, as_version=4)
+    executed.metadata["kernelspec"] = dict(spec.METADATA)
+    executed.metadata.get("papermill", {}).update(
+        input_path=notebook.name, output_path=NOTEBOOK, exception=outcome["error"] is not None
+    )
+    files.write_text(folder / NOTEBOOK, nbformat.writes(executed))
+    with contextlib.suppress(OSError):
+        os.unlink(passing)
+    files.write_text(folder / PAGE, pages.render(executed, notebook.stem, outcome["error"]))
+    return outcome
+
+
+def _described(error: Exception | None, cell: int | None = None) -> dict[str, Any]:
+    lines = str(error).strip().splitlines()
+    return {
+        "name": type(error).__name__,
+        "message": lines[0] if lines else "",
+        "cell": cell,
+        "traceback_tail": _tail([str(error)]),
+    }
+
+
+def _tail(traceback: list[str]) -> list[str]:
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", "\n".join(traceback))
+    return plain.strip().splitlines()[-_TRACEBACK_LINES:]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

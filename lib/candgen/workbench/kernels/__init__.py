@@ -1,0 +1,1 @@
+"""Kernels for batches: forked from a server that has already imported what takes long to import."""

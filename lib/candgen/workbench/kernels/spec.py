@@ -1,0 +1,51 @@
+"""How batches find their kernel: always this interpreter, whatever is installed where.
+
+Nothing is written to anybody's Jupyter folders; a manager made here knows its own specification.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from traitlets import default
+
+NAME = "python3"
+METADATA = {"name": NAME, "display_name": "Python 3 (ipykernel)", "language": "python"}
+
+
+def kernel_spec(kernel: str, preload: Sequence[str] = ()) -> KernelSpec:
+    """Describe a kernel of this interpreter.
+
+    Args:
+        kernel: "warm", forked from the preloaded server, or "ordinary".
+        preload: Modules a warm kernel will want beside the usual ones.
+    """
+    metadata: dict[str, Any] = {}
+    if kernel == "warm":
+        config = {"preload": list(preload)}
+        metadata = {"kernel_provisioner": {"provisioner_name": "candgen-warm", "config": config}}
+    return KernelSpec(
+        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        display_name=METADATA["display_name"],
+        language=METADATA["language"],
+        metadata=metadata,
+    )
+
+
+def manager_class(spec: KernelSpec) -> type[AsyncKernelManager]:
+    """Make a kernel manager class that starts kernels of one specification under any name."""
+
+    class OneSpec(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            return spec
+
+    class Manager(AsyncKernelManager):
+        @default("kernel_spec_manager")
+        def _one_spec(self) -> KernelSpecManager:
+            return OneSpec(parent=self)
+
+    return Manager

@@ -1,0 +1,80 @@
+"""Turn an executed notebook into one HTML file that fetches nothing.
+
+Inputs tagged `setup` or `hide-input` are left out, other code is folded. What comes from data
+stays text: HTML is cleaned, and the page forbids scripts and requests to whoever opens it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_HIDDEN = {"setup", "hide-input", "remove-input"}
+_MARKERS = "papermill-error-cell-tag"  # papermill's own cells about an error; ours say it better
+_MOST_TEXT = 20_000  # characters of one output; the notebook keeps the rest
+
+
+def render(notebook: NotebookNode, name: str, error: dict[str, Any] | None = None) -> str:
+    """Render an executed notebook.
+
+    Args:
+        notebook: As papermill left it.
+        name: The page's name, used as title where the notebook has none.
+        error: The run's error as the status describes it, shown at the top.
+
+    Returns:
+        A whole HTML document.
+    """
+    import copy
+
+    shown = copy.deepcopy(notebook)
+    shown.cells = [c for c in shown.cells if _MARKERS not in c.metadata.get("tags", [])]
+    for cell in shown.cells:
+        tags = set(cell.metadata.get("tags", []))
+        cell.metadata["transient"] = {"remove_source": bool(tags & _HIDDEN)}
+        for output in cell.get("outputs", []):
+            _shorten(output)
+    resources = {"page_title": _title(shown, name), "page_error": error}
+    html, _ = _exporter().from_notebook_node(shown, resources)
+    return html
+
+
+def _exporter() -> Any:
+    from nbconvert import HTMLExporter
+    from pygments.formatters import HtmlFormatter
+
+    exporter = HTMLExporter(
+        template_name="page",
+        extra_template_basedirs=[str(_TEMPLATES)],
+        sanitize_html=True,
+        exclude_anchor_links=True,
+    )
+    exporter.log.setLevel("ERROR")  # it warns of figures without a description
+    exporter.environment.globals["code_css"] = HtmlFormatter(style="default").get_style_defs(
+        ".highlight"
+    )
+    return exporter
+
+
+def _title(notebook: NotebookNode, name: str) -> str:
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (
+            found := re.search(r"^#\s+(.+?)\s*$", cell.source, flags=re.MULTILINE)
+        ):
+            return found.group(1)
+    return name
+
+
+def _shorten(output: Any) -> None:
+    if output.output_type == "stream" and len(output.text) > _MOST_TEXT:
+        left_out = len(output.text) - _MOST_TEXT
+        half = _MOST_TEXT // 2
+        output.text = (
+            f"{output.text[:half]}\n… {left_out:,} characters are in notebook.ipynb …\n"
+            f"{output.text[-half:]}"
+        )
