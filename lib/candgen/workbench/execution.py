@@ -15,8 +15,9 @@ import logging
 import os
 import re
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,25 @@ _START_TIMEOUT = 120  # seconds; the first warm kernel waits for the server to i
 _TRACEBACK_LINES = 30
 
 Progress = Callable[[int, int], None]
+
+_running: set[_Attempt] = set()
+_stopping = threading.Event()
+
+
+def stop_all() -> None:
+    """Kill every kernel that this process executes notebooks in, and start no more.
+
+    The runs end as "killed"; so does every later one, at once, until `allow` is called.
+    """
+    _stopping.set()
+    for attempt in list(_running):
+        attempt.watch.stop()
+
+
+def allow() -> None:
+    """Let notebooks be executed again after `stop_all`."""
+    _stopping.clear()
+
 
 logging.getLogger("papermill").addHandler(logging.NullHandler())  # the status says it better
 
@@ -133,8 +153,10 @@ class _Attempt:
         from papermill.exceptions import PapermillExecutionError
 
         error: Exception | None = None
-        with self.watch:
+        with self._stoppable(), self.watch:
             for _ in range(2):
+                if _stopping.is_set():
+                    break
                 try:
                     self._papermill()
                 except Exception as raised:
@@ -147,17 +169,27 @@ class _Attempt:
                     break
         if self.watch.timed_out:
             state = status.TIMED_OUT
-        elif isinstance(error, DeadKernelError) and self.started:
+        elif _stopping.is_set() or (isinstance(error, DeadKernelError) and self.started):
             state = status.KILLED
         else:
             state = status.FAILED
         described = _described(error, cell=self.cell)
         if state == status.TIMED_OUT:
             described |= {"name": "TimedOut", "message": "the run reached its wall-clock limit"}
+        elif _stopping.is_set():
+            described |= {"name": "Stopped", "message": "the run was stopped from outside"}
         elif isinstance(error, PapermillExecutionError):
             described |= {"name": error.ename, "message": error.evalue}
             described["traceback_tail"] = _tail(error.traceback)
         return {"state": state, "error": described}
+
+    @contextlib.contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        _running.add(self)
+        try:
+            yield
+        finally:
+            _running.discard(self)
 
     def _papermill(self) -> None:
         import papermill

@@ -26,6 +26,7 @@ class Watch:
         self.pid_of = pid_of
         self.deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self.timed_out = False
+        self.stopped = False
         self.peak_memory_mib = 0.0
         self._cpu: dict[tuple[int, float], float] = {}  # seconds by process and its birth
         self._sampling = threading.Lock()
@@ -43,6 +44,11 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    def stop(self) -> None:
+        """Kill the kernel, now or as soon as there is one."""
+        self.stopped = True
+        self._kill()
 
     def sample(self) -> None:
         """Look once at the kernel and its descendants."""
@@ -65,8 +71,12 @@ class Watch:
             self.sample()
             if self.deadline is not None and time.monotonic() >= self.deadline:
                 self.timed_out = True
-                if (pid := self.pid_of()) is not None:
-                    kill_group(pid)
+            if self.timed_out or self.stopped:
+                self._kill()
+
+    def _kill(self) -> None:
+        if (pid := self.pid_of()) is not None:
+            kill_group(pid)
 
     def _pause(self) -> float:
         if self.deadline is None or self.timed_out:
