@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -45,6 +46,9 @@ class Dataset:
     A generator learns from `train` and is judged on `held_out`. Which parts these are follows
     from `evaluate_on`: for "validation" they are the parts of those names; for "test" the
     generator learns from train and validation together and is judged on the test part.
+
+    Where whole users are held out, `fold_in` is what is known of them when candidates are asked
+    for. For "test", the users of validation have become ordinary training users, fold-in and all.
     """
 
     folder: Path
@@ -120,6 +124,9 @@ class Dataset:
             return self.table("train")
         if "train+validation" not in self._tables:
             parts = [self.table("train"), self.table("validation")]
+            if self.has("fold_in"):
+                known = self.table("fold_in")
+                parts.append(known[known[USER].isin(parts[1][USER])])
             self._tables["train+validation"] = pd.concat(parts, ignore_index=True)
         return self._tables["train+validation"]
 
@@ -167,7 +174,9 @@ class Dataset:
         return made
 
 
-def write_dataset(folder: Path | str, tables: dict[str, pd.DataFrame], info: dict[str, Any]) -> Dataset:
+def write_dataset(
+    folder: Path | str, tables: dict[str, pd.DataFrame], info: dict[str, Any]
+) -> Dataset:
     """Write a prepared dataset; `dataset.json` appears last.
 
     Args:
@@ -182,7 +191,7 @@ def write_dataset(folder: Path | str, tables: dict[str, pd.DataFrame], info: dic
     folder = Path(folder)
     n_users, n_items = len(tables["users"]), len(tables["items"])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / DESCRIPTION).unlink(missing_ok=True)
+    _forget(folder)
     described, whole = {}, hashlib.sha256()
     for name in sorted(tables):
         frame = _typed(tables[name])
@@ -238,19 +247,53 @@ def open_dataset(folder: Path | str) -> Dataset:
 
 
 def content_digest(frame: pd.DataFrame) -> str:
-    """Digest names, types and values of a frame, whatever file format holds it."""
+    """Digest names, types and values of a frame, whatever file or memory layout holds it."""
     digest = hashlib.sha256()
     for column in frame.columns:
-        values = frame[column]
+        values = pa.Array.from_pandas(frame[column])
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
         digest.update(f"{column} {len(values)}\n".encode())
-        if values.dtype.kind in "iufb":
-            digest.update(values.dtype.str.encode())
-            digest.update(np.ascontiguousarray(values.to_numpy()))
-        else:
-            for value in values:
-                listed = list(value) if isinstance(value, (list, tuple, np.ndarray)) else value
-                digest.update(f"{listed!r}\n".encode())
+        _digest_array(digest, values)
     return digest.hexdigest()
+
+
+def _digest_array(digest: Any, values: pa.Array) -> None:
+    """Digest a column as its type, which values are missing, and their bytes without the gaps."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _digest_array(digest, values.dictionary_decode())
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    digest.update(("text" if text else "list" if nested else str(kind)).encode())
+    digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)))
+    values = values.drop_null()
+    if text:
+        lengths = pc.binary_length(values.cast(pa.large_string()))
+        digest.update(np.ascontiguousarray(lengths.to_numpy(), dtype="<i8"))
+        digest.update("".join(values.to_pylist()).encode())
+    elif nested:
+        lengths = pc.list_value_length(values)
+        digest.update(np.ascontiguousarray(lengths.to_numpy(), dtype="<i8"))
+        _digest_array(digest, values.flatten())
+    elif pa.types.is_boolean(kind):
+        digest.update(np.packbits(values.to_numpy(zero_copy_only=False)))
+    else:
+        digest.update(np.ascontiguousarray(values.to_numpy(zero_copy_only=False)))
+
+
+def _forget(folder: Path) -> None:
+    """Remove an earlier dataset in the folder, its description first, and nothing else."""
+    description = folder / DESCRIPTION
+    if not description.is_file():
+        return
+    try:
+        earlier = list(files.read_json(description).get("tables", {}))
+    except ValueError:
+        earlier = []
+    description.unlink()
+    for name in earlier:
+        (folder / f"{name}.parquet").unlink(missing_ok=True)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,198 @@
+"""Folders and zip archives, read alike and never unpacked.
+
+A bundle is a folder or a zip. Its files are opened as streams, so no member of an archive can
+land outside a folder. Archives are checked before anything is read: names that escape, encrypted
+members, and sizes that only a trap would have.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from candgen import files
+from candgen.errors import DataError
+
+MAX_MEMBERS = 10_000
+MAX_BYTES = 64 * 2**30  # unpacked, all members together
+MAX_RATIO = 200  # unpacked to packed, for members above MIN_SUSPECT; ratings pack about 4 : 1
+MIN_SUSPECT = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file to read, in a folder or inside a zip."""
+
+    path: Path
+    """The file itself, or the zip that holds it."""
+    member: str | None = None
+    """The name inside the zip."""
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.member).name if self.member else self.path.name
+
+    @property
+    def size(self) -> int:
+        """Bytes, unpacked."""
+        if self.member is None:
+            return self.path.stat().st_size
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.getinfo(self.member).file_size
+
+    def open(self) -> BinaryIO:
+        """Open for reading bytes.
+
+        Raises:
+            DataError: While reading, if the archive turns out to be damaged.
+        """
+        if self.member is None:
+            return open(self.path, "rb")
+        return io.BufferedReader(_MemberStream(self), buffer_size=1 << 20)
+
+
+class _MemberStream(io.RawIOBase):
+    """A member of a zip; damage is reported as a DataError that names the archive."""
+
+    def __init__(self, file: InputFile) -> None:
+        super().__init__()
+        self._file = file
+        self._archive = zipfile.ZipFile(file.path)
+        self._stream = self._archive.open(file.member)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            piece = self._stream.read(len(buffer))
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise _damaged(self._file.path, f"{self._file.member}: {error}") from error
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._archive.close()
+        super().close()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder or a zip with the files of one dataset, perhaps one folder deeper."""
+
+    path: Path
+    members: tuple[str, ...] | None
+    """Names inside the zip; None for a folder."""
+
+    def find(self, name: str) -> InputFile | None:
+        """Return the file of that name, the one nearest to the top; None if there is none."""
+        if self.members is None:
+            found = [p for p in [self.path / name, *sorted(self.path.glob(f"*/{name}"))]]
+            found = [p for p in found if p.is_file()]
+            return InputFile(found[0]) if found else None
+        inside = [m for m in self.members if PurePosixPath(m).name == name]
+        inside = [m for m in inside if not m.startswith("__MACOSX/")]
+        inside.sort(key=lambda m: (m.count("/"), m))
+        return InputFile(self.path, inside[0]) if inside else None
+
+    def require(self, name: str, what_for: str) -> InputFile:
+        """Return the file of that name.
+
+        Raises:
+            DataError: If it is not there; the message lists what is.
+        """
+        found = self.find(name)
+        if found is None:
+            there = ", ".join(self.listing()[:12]) or "nothing"
+            raise DataError(f"{self.path} has no {name} ({what_for}). It holds: {there}.")
+        return found
+
+    def listing(self) -> list[str]:
+        if self.members is not None:
+            return sorted(self.members)
+        return sorted(p.name for p in self.path.iterdir())
+
+
+def open_bundle(path: Path | str) -> Bundle:
+    """Look into a folder or a zip without unpacking it.
+
+    Raises:
+        DataError: If there is nothing at `path`, or it is neither folder nor zip, or the zip is
+            damaged or unsafe.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return Bundle(path, None)
+    if not path.exists():
+        raise DataError(f"There is no folder or zip at {path}. Check the path, or give another.")
+    if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
+        raise DataError(
+            f"{path} is neither a folder nor a zip. Give the folder that holds the files, "
+            "or the zip as it was downloaded."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise _damaged(path, str(error)) from error
+    for info in infos:
+        _check_member(path, info)
+    _check_sizes(path, infos)
+    return Bundle(path, tuple(i.filename for i in infos if not i.is_dir()))
+
+
+def describe(inputs: Iterable[InputFile]) -> list[dict[str, Any]]:
+    """Describe the files that were read: name, bytes and SHA-256; a zip stands for its members."""
+    paths = dict.fromkeys(file.path for file in inputs)
+    return [
+        {"path": p.name, "bytes": p.stat().st_size, "sha256": files.sha256_of(p)} for p in paths
+    ]
+
+
+def _damaged(path: Path, detail: str) -> DataError:
+    return DataError(
+        f"{path} is not a whole zip ({detail}). The download was probably cut short: "
+        "fetch it again."
+    )
+
+
+def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
+    name = info.filename.replace("\\", "/")
+    parts = PurePosixPath(name).parts
+    is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
+    if name.startswith("/") or ".." in parts or ":" in (parts or ("",))[0] or is_link:
+        raise DataError(
+            f"{path} holds {info.filename!r}, which leads outside its folder. Nothing was read; "
+            "do not trust this archive."
+        )
+    if info.flag_bits & 0x1:
+        raise DataError(f"{path} holds {info.filename!r} encrypted. Give an open archive.")
+
+
+def _check_sizes(path: Path, infos: list[zipfile.ZipInfo]) -> None:
+    total = sum(info.file_size for info in infos)
+    if len(infos) > MAX_MEMBERS or total > MAX_BYTES:
+        raise DataError(
+            f"{path} unpacks to {len(infos):,} files of {total / 2**30:.1f} GiB; at most "
+            f"{MAX_MEMBERS:,} files and {MAX_BYTES >> 30} GiB are read from a zip. "
+            "Unpack it yourself if you trust it, and give the folder."
+        )
+    for info in infos:
+        if info.file_size > MIN_SUSPECT and info.file_size > MAX_RATIO * info.compress_size:
+            raise DataError(
+                f"{path} holds {info.filename!r}, which unpacks to "
+                f"{info.file_size / max(info.compress_size, 1):,.0f} times its size; at most "
+                f"{MAX_RATIO} is believed. Unpack it yourself if you trust it, and give the folder."
+            )

@@ -1,0 +1,292 @@
+"""MovieLens, in every form that GroupLens has published.
+
+| variant | files | separated by | encoding | ratings |
+|---|---|---|---|---|
+| 100k | `u.data`, `u.item`, `u.user` | tab, pipe | latin-1 | 1 .. 5 |
+| 1m | `ratings.dat`, `movies.dat`, `users.dat` | `::` | latin-1 | 1 .. 5 |
+| 10m | `ratings.dat`, `movies.dat` | `::` | UTF-8 | 0.5 .. 5 |
+| 20m, 25m, 32m, latest, latest-small | `ratings.csv`, `movies.csv` | comma | UTF-8 | 0.5 .. 5 |
+
+Harper and Konstan, The MovieLens Datasets: History and Context, TiiS 5(4), 2015.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID, YEAR
+from candgen.datasets.archives import Bundle, InputFile, describe, open_bundle
+from candgen.datasets.reading import Column, TextFormat, read_columns, read_rows
+from candgen.datasets.source import Source
+from candgen.datasets.tables import refuse_repeated
+from candgen.errors import DataError, SettingError, did_you_mean
+
+CITATION = (
+    "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
+    "ACM Transactions on Interactive Intelligent Systems 5(4). https://doi.org/10.1145/2827872"
+)
+_FREE = "GroupLens terms: research use, redistribution under the same terms, not commercial"
+_CLOSED = "GroupLens terms: research use, no redistribution without permission, not commercial"
+_URL = "https://files.grouplens.org/datasets/movielens/ml-{}.zip"
+
+# SHA-256 of the zips as GroupLens serves them; each was found, in agreement, in several places
+# that had checked the MD5 which GroupLens publishes. "latest" changes with time: nothing to pin.
+DIGESTS = {
+    "100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+    "1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+    "10m": "813c411ccb6122564edfe752e7f80c4dcc5aa25fa94c93622f6877a7ba252862",
+    "20m": "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
+    "25m": "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
+    "32m": "e4a68655d7386b8f95f2f2424b2ff975dfdd15ffd59e0d864a14dca43e99d6ee",
+    "latest-small": "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
+    "latest": None,
+}
+
+_GENRES_100K = (
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+)
+_NO_GENRES = "(no genres listed)"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How one family of variants is written."""
+
+    ratings: str
+    text: TextFormat
+    names: tuple[str, str, str, str]  # user, item, rating, time
+    scale: tuple[float, float]
+
+
+_CSV_NAMES = ("userId", "movieId", "rating", "timestamp")
+_DAT_NAMES = ("UserID", "MovieID", "Rating", "Timestamp")
+
+
+def _dat(encoding: str) -> TextFormat:
+    return TextFormat("::", header=_DAT_NAMES, encoding=encoding, quotes=False)
+
+
+_LAYOUTS = {
+    "100k": _Layout(
+        "u.data", TextFormat("\t", header=_DAT_NAMES, quotes=False), _DAT_NAMES, (1.0, 5.0)
+    ),
+    "1m": _Layout("ratings.dat", _dat("latin-1"), _DAT_NAMES, (1.0, 5.0)),
+    "10m": _Layout("ratings.dat", _dat("utf-8"), _DAT_NAMES, (0.5, 5.0)),
+    "csv": _Layout("ratings.csv", TextFormat(), _CSV_NAMES, (0.5, 5.0)),
+}
+
+
+def read(*, path: str = "", variant: str = "") -> Source:
+    """Read MovieLens from a folder or a zip, or download it against a pinned digest.
+
+    Args:
+        path: The folder or zip. Empty to download.
+        variant: Which variant to download: 100k, 1m, 10m, 20m, 25m, 32m or latest-small. With a
+            `path` it may stay empty: the files tell.
+
+    Raises:
+        SettingError: If the variant is unknown, or neither path nor variant is given.
+        DataError: If a file is missing or damaged, or holds what it must not; the message names
+            the file and the line. Also if a download fails or its digest does not match.
+    """
+    if variant and variant not in DIGESTS:
+        raise SettingError(f"variant is {variant!r}.{did_you_mean(variant, DIGESTS)}")
+    if not path and not variant:
+        raise SettingError(
+            "MovieLens needs a path (a folder or zip that you have) or a variant to download: "
+            f"{', '.join(v for v, digest in DIGESTS.items() if digest)}."
+        )
+    bundle = open_bundle(path or download(variant))
+    family = _family(bundle)
+    layout = _LAYOUTS[family]
+    ratings = bundle.require(layout.ratings, "the ratings")
+    used = [ratings]
+    interactions = read_columns(ratings, _rating_columns(layout), layout.text)
+    items = _read_items(bundle, family, used)
+    users = _read_users(bundle, family, used)
+    _check_known(interactions, items, ratings, used)
+    name = _name(bundle, family, variant)
+    return Source(
+        kind="movielens",
+        title=f"MovieLens {name}",
+        interactions=interactions,
+        users=users,
+        items=items,
+        rating_scale=layout.scale,
+        licence=_CLOSED if family in ("100k", "1m") else _FREE,
+        citation=CITATION,
+        inputs=describe(used),
+        folder=bundle.path,
+    )
+
+
+def download(variant: str, folder: Path | str | None = None) -> Path:
+    """Fetch the zip of a variant into the cache, unless it is there, and check its SHA-256.
+
+    Args:
+        variant: One of the variants with a pinned digest.
+        folder: The cache; the system's own, or `CANDGEN_CACHE`, when omitted.
+
+    Raises:
+        DataError: If the variant has no pinned digest, the network fails, or the digest differs.
+    """
+    import pooch
+    from requests.exceptions import RequestException
+
+    url, digest = _URL.format(variant), DIGESTS[variant]
+    if digest is None:
+        raise DataError(
+            f"MovieLens {variant} changes with time, so no digest can be pinned and it is not "
+            f"downloaded. Fetch {url} yourself and give its path, or take latest-small or 32m."
+        )
+    folder = Path(folder or os.environ.get("CANDGEN_CACHE") or pooch.os_cache("candgen"))
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{digest}", f"ml-{variant}.zip", folder))
+    except (RequestException, OSError) as error:
+        raise DataError(
+            f"{url} could not be fetched ({type(error).__name__}: {str(error)[:200]}). No network, "
+            "or their certificate has expired again. Fetch the zip another way and give its path."
+        ) from error
+    except ValueError as error:
+        raise DataError(
+            f"{url} does not have the pinned SHA-256 {digest[:12]}…, so it is not used "
+            f"({str(error)[:200]}). Fetch it again; if it persists, the file was replaced."
+        ) from error
+
+
+def _family(bundle: Bundle) -> str:
+    if bundle.find("u.data"):
+        return "100k"
+    if bundle.find("ratings.dat"):
+        return "1m" if bundle.find("users.dat") else "10m"
+    bundle.require("ratings.csv", "or ratings.dat, or u.data: the ratings")
+    return "csv"
+
+
+def _name(bundle: Bundle, family: str, variant: str) -> str:
+    if family != "csv":
+        return family
+    stem = bundle.path.resolve().stem if bundle.path.is_file() else bundle.path.resolve().name
+    return variant or stem
+
+
+def _rating_columns(layout: _Layout) -> list[Column]:
+    user, item, rating, time = layout.names
+    return [
+        Column(user, USER, "integer id"),
+        Column(item, ITEM, "integer id"),
+        Column(rating, RATING, "rating", scale=layout.scale),
+        Column(time, TIMESTAMP, "time"),
+    ]
+
+
+def _read_items(bundle: Bundle, family: str, used: list[InputFile]) -> pd.DataFrame:
+    if family == "csv":
+        file = bundle.require("movies.csv", "titles and genres")
+        columns = [
+            Column("movieId", ITEM_ID, "integer id"),
+            Column("title", TITLE),
+            Column("genres", GENRES),
+        ]
+        items = read_columns(file, columns)
+        genres = items[GENRES].str.split("|")
+    elif family == "100k":
+        file = bundle.require("u.item", "titles and genres")
+        rows = _plain_rows(file, "|", "latin-1", 5 + len(_GENRES_100K))
+        items = pd.DataFrame({ITEM_ID: _integers(file, rows, 0), TITLE: [r[1] for _, r in rows]})
+        genres = pd.Series(
+            [[g for g, f in zip(_GENRES_100K, r[5:], strict=True) if f == "1"] for _, r in rows],
+            dtype=object,
+        )
+    else:
+        file = bundle.require("movies.dat", "titles and genres")
+        rows = _plain_rows(file, "::", "latin-1" if family == "1m" else "utf-8", 3)
+        items = pd.DataFrame({ITEM_ID: _integers(file, rows, 0), TITLE: [r[1] for _, r in rows]})
+        genres = pd.Series([r[2].split("|") for _, r in rows], dtype=object)
+    used.append(file)
+    refuse_repeated(items[ITEM_ID], file, "film")
+    items[GENRES] = pd.Series(
+        [[g for g in listed if g and g != _NO_GENRES] for listed in genres], dtype=object
+    )
+    year = items[TITLE].str.extract(r"\((\d{4})\)\s*$")[0]
+    items[YEAR] = year.astype("Int16")
+    return items
+
+
+def _read_users(bundle: Bundle, family: str, used: list[InputFile]) -> pd.DataFrame | None:
+    layouts = {
+        "100k": ("u.user", "|", ("user_id", "age", "gender", "occupation", "zip")),
+        "1m": ("users.dat", "::", ("user_id", "gender", "age", "occupation", "zip")),
+    }
+    if family not in layouts:
+        return None
+    name, delimiter, columns = layouts[family]
+    file = bundle.find(name)
+    if file is None:
+        return None
+    used.append(file)
+    rows = _plain_rows(file, delimiter, "latin-1", len(columns))
+    users = pd.DataFrame([cells for _, cells in rows], columns=list(columns))
+    users[USER_ID] = _integers(file, rows, 0)
+    users["age"] = _integers(file, rows, columns.index("age"))
+    refuse_repeated(users[USER_ID], file, "user")
+    return users
+
+
+def _plain_rows(
+    file: InputFile, delimiter: str, encoding: str, width: int
+) -> list[tuple[int, list[str]]]:
+    rows = list(read_rows(file, TextFormat(delimiter, encoding=encoding, quotes=False)))
+    if not rows:
+        raise DataError(f"{file.label} is empty: expected at least one row of data.")
+    for line, cells in rows:
+        if len(cells) != width:
+            raise DataError(
+                f"{file.label}, line {line}: expected {width} cells separated by {delimiter!r}, "
+                f"got {len(cells)}. Is this the file as GroupLens published it?"
+            )
+    return rows
+
+
+def _integers(file: InputFile, rows: list[tuple[int, list[str]]], place: int) -> list[int]:
+    column = Column(f"cell {place + 1}", "", "integer id")
+    for line, cells in rows:
+        if wrong := column.complaint(cells[place], integers=True):
+            raise DataError(f"{file.label}, line {line}: {column.there} {wrong}.")
+    return [int(cells[place]) for _, cells in rows]
+
+
+def _check_known(
+    interactions: pd.DataFrame, items: pd.DataFrame, ratings: InputFile, used: list[InputFile]
+) -> None:
+    """Refuse a rated film that the table of films does not have."""
+    rated = pd.Index(interactions[ITEM].unique())
+    unknown = rated.difference(pd.Index(items[ITEM_ID]))
+    if len(unknown):
+        row = int((interactions[ITEM] == unknown[0]).to_numpy().argmax()) + 1
+        raise DataError(
+            f"{ratings.label}, row {row}: film {unknown[0]} is not in {used[1].label} "
+            f"({len(unknown):,} such films). Are both files of the same release?"
+        )

@@ -1,0 +1,456 @@
+"""Tables of text and Parquet, read fast and refused by name.
+
+The fast path is pyarrow. Whenever it fails, or a value is not what its column may hold, the file
+is read again line by line and the first offending line is named. Both paths follow the same
+`Column` rules, so what one refuses the other explains.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from candgen.datasets.archives import InputFile
+from candgen.errors import DataError, did_you_mean
+
+Kind = Literal["id", "integer id", "text id", "rating", "time", "text"]
+
+MISSING = ("", "NaN", "nan", "NULL", "null", "NA", "N/A")
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+TIME_UNITS = (*_PER_SECOND, "iso")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column is called in the file, what we call it, and what it may hold."""
+
+    there: str
+    """Name in the file's header."""
+    here: str
+    """Name in the frame that is returned."""
+    kind: Kind = "text"
+    """An id is an integer of 0 or more, or text; "id" lets the file decide."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest rating."""
+    unit: str = "s"
+    """Unit of a time: s, ms, us or ns since 1970, or iso for dates such as 2024-05-01T12:30:00."""
+
+    @property
+    def is_id(self) -> bool:
+        return self.kind in ("id", "integer id", "text id")
+
+    def complaint(self, text: str, *, integers: bool) -> str | None:
+        """Say what is wrong with a cell, or None.
+
+        Args:
+            text: The cell as it is written.
+            integers: For an id that may be either: whether this file's ids are integers.
+        """
+        if text.strip() in MISSING and self.kind != "text":
+            return "is missing"
+        if self.kind == "rating":
+            return self._rating_complaint(text)
+        if self.kind == "time":
+            return self._time_complaint(text)
+        if self.kind == "integer id" or (self.kind == "id" and integers):
+            return _id_complaint(text)
+        return None
+
+    def _rating_complaint(self, text: str) -> str | None:
+        value = _number(text)
+        if value is None or not math.isfinite(value):
+            return f"is {text!r}, expected a number"
+        if self.scale and not self.scale[0] <= value <= self.scale[1]:
+            return f"is {text}, expected {self.scale[0]:g} to {self.scale[1]:g}"
+        return None
+
+    def _time_complaint(self, text: str) -> str | None:
+        if self.unit == "iso":
+            try:
+                datetime.fromisoformat(text.strip())
+            except ValueError:
+                return f"is {text!r}, expected a date such as 2024-05-01 or 2024-05-01T12:30:00"
+            return None
+        if _integer(text) is None:
+            hint = "; set timestamp_unit=iso for dates" if "-" in text[1:] else ""
+            return f"is {text!r}, expected whole {_unit_name(self.unit)} since 1970{hint}"
+        return None
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How a text file separates its cells."""
+
+    delimiter: str = ","
+    """One or two characters; the two-character `::` is read as colons around empty cells."""
+    header: tuple[str, ...] | None = None
+    """The columns' names when the file itself has no header."""
+    encoding: str = "utf-8"
+    quotes: bool = True
+    """Whether cells may be wrapped in double quotes."""
+
+
+def read_columns(
+    file: InputFile,
+    columns: Sequence[Column],
+    text: TextFormat | None = None,
+    *,
+    extra: bool = False,
+) -> pd.DataFrame:
+    """Read the named columns of a CSV-like or Parquet file.
+
+    Ratings are float32; times are int64 seconds since 1970 UTC, rounded down; ids are int64 or
+    text. Blank lines are skipped. Rows keep the order of the file.
+
+    Args:
+        file: What to read.
+        columns: The columns to return; all are required.
+        text: How a text file is written. Ignored for Parquet.
+        extra: Also return every other column, under its own name, with inferred types.
+
+    Raises:
+        DataError: If the file is empty, a column is missing, or a cell is not what it should be.
+            The message names the file, the line (row, for Parquet) and the column.
+    """
+    if file.name.endswith((".parquet", ".pq")):
+        return _finish(_read_parquet(file, columns, extra), columns, file)
+    text = text or TextFormat()
+    _check_header(file, columns, text)
+    try:
+        table = _read_text(file, columns, text, extra)
+        frame = _finish(table, columns, None)
+    except DataError:
+        raise
+    except (pa.ArrowException, UnicodeDecodeError, _BadValue) as error:
+        explain(file, columns, text)
+        raise DataError(f"{file.label} cannot be read: {error}") from error
+    if frame.empty:
+        raise _empty(file)
+    return frame
+
+
+def explain(file: InputFile, columns: Sequence[Column], text: TextFormat) -> None:
+    """Read line by line and raise for the first offending line; return if there is none.
+
+    Raises:
+        DataError: Naming file, line, column, what was expected and what arrived.
+    """
+    rows = read_rows(file, text)
+    header = list(text.header) if text.header else next(rows)[1]
+    places = [(column, header.index(column.there)) for column in columns]
+    integers = {c.there: True for c in columns if c.kind == "id"}
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise DataError(
+                f"{file.label}, line {line}: expected {len(header)} cells separated by "
+                f"{_spell(text.delimiter)}, got {len(cells)}. Check the delimiter and the quotes."
+            )
+        for column, place in places:
+            if column.kind == "id" and integers[column.there] and _integer(cells[place]) is None:
+                integers[column.there] = False
+            wrong = column.complaint(cells[place], integers=integers.get(column.there, False))
+            if wrong:
+                raise DataError(f"{file.label}, line {line}: {column.there} {wrong}.")
+
+
+def read_rows(file: InputFile, text: TextFormat) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) of every line that is not blank; slow, exact and decoded strictly.
+
+    Raises:
+        DataError: If a line is not in the stated encoding.
+    """
+    with file.open() as stream:
+        lines = decoded_lines(file, stream, text.encoding)
+        if len(text.delimiter) > 1 or not text.quotes:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, line.rstrip("\r\n").split(text.delimiter)
+            return
+        reader = csv.reader(lines, delimiter=text.delimiter)
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+
+
+def head(file: InputFile, encoding: str = "utf-8") -> list[str]:
+    """Return up to five first lines that are not blank."""
+    with file.open() as stream:
+        start = stream.read(1 << 16)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) and "16" not in encoding:
+        raise DataError(f"{file.label} is UTF-16. Save it as UTF-8, or set encoding=utf-16.")
+    text = start.decode(encoding, errors="replace").removeprefix("\ufeff")
+    return [line for line in text.splitlines() if line.strip()][:5]
+
+
+# --- the fast path
+
+
+class _BadValue(Exception):
+    """A value that its column may not hold; `explain` finds where."""
+
+
+def _read_text(
+    file: InputFile, columns: Sequence[Column], text: TextFormat, extra: bool
+) -> pa.Table:
+    names = list(text.header) if text.header else None
+    types = {c.there: t for c in columns if (t := _arrow_type(c)) is not None}
+    include = [] if extra else [c.there for c in columns]
+    if text.delimiter == "::":
+        names, gaps = _between(names or [])
+        types |= dict.fromkeys(gaps, pa.null())
+        include += gaps
+    convert = pa.csv.ConvertOptions(
+        column_types=types,
+        include_columns=include,
+        null_values=list(MISSING),
+        strings_can_be_null=False,
+    )
+    parse = pa.csv.ParseOptions(
+        delimiter=text.delimiter[0],
+        quote_char='"' if text.quotes else False,
+        newlines_in_values=extra,
+    )
+    read = pa.csv.ReadOptions(column_names=names, encoding=text.encoding, block_size=1 << 24)
+    with file.open() as stream:
+        table = pa.csv.read_csv(
+            stream, read_options=read, parse_options=parse, convert_options=convert
+        )
+    if text.delimiter == "::":
+        return table.drop_columns(gaps)
+    if types_of_ids := _neither_integer_nor_text(table, columns):
+        as_written = [replace(c, kind="text id") if c.there in types_of_ids else c for c in columns]
+        return _read_text(file, as_written, text, extra)
+    return table
+
+
+def _neither_integer_nor_text(table: pa.Table, columns: Sequence[Column]) -> set[str]:
+    """Name the id columns that look like fractions, dates or truth values: ids stay as written."""
+    ids = [c.there for c in columns if c.kind == "id"]
+    types = {name: table.schema.field(name).type for name in ids}
+    return {n for n, t in types.items() if not (pa.types.is_integer(t) or pa.types.is_string(t))}
+
+
+def _between(names: list[str]) -> tuple[list[str], list[str]]:
+    """Name the empty cells that a single-colon reader finds between double colons."""
+    gaps = [f"gap {i}" for i in range(len(names) - 1)]
+    woven = [name for pair in zip(names, [*gaps, ""], strict=True) for name in pair][:-1]
+    return woven, gaps
+
+
+def _arrow_type(column: Column) -> pa.DataType | None:
+    if column.kind == "rating":
+        return pa.float32()
+    if column.kind == "integer id":
+        return pa.int64()
+    if column.kind == "time":
+        return pa.timestamp("s") if column.unit == "iso" else pa.int64()
+    if column.kind == "id":
+        return None
+    return pa.string()
+
+
+def _read_parquet(file: InputFile, columns: Sequence[Column], extra: bool) -> pa.Table:
+    with file.open() as stream:
+        source = stream if file.member is None else io.BytesIO(stream.read())
+        try:
+            reader = pq.ParquetFile(source)
+            _check_names(file, columns, reader.schema_arrow.names)
+            table = reader.read(columns=None if extra else [c.there for c in columns])
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{file.label} is not a readable Parquet file: {error}") from error
+    if table.num_rows == 0:
+        raise _empty(file)
+    return table
+
+
+def _finish(table: pa.Table, columns: Sequence[Column], file: InputFile | None) -> pd.DataFrame:
+    """Check values, convert types, rename; `file` is given where rows are to be named here."""
+    made = {}
+    for column in columns:
+        values = table[column.there]
+        table = table.drop_columns([column.there])  # lets go of memory column by column
+        made[column.here] = _values(values, column, file)
+    others = {name: table[name].to_pandas() for name in table.column_names}
+    return pd.DataFrame({**made, **{n: v for n, v in others.items() if n not in made}}, copy=False)
+
+
+def _values(
+    values: pa.ChunkedArray, column: Column, file: InputFile | None
+) -> np.ndarray | pd.Series:
+    if values.null_count and column.kind != "text":
+        _refuse(column, file, pc.is_null(values), "is missing")
+    if column.kind == "rating":
+        numbers = _to_numpy(values, pa.float32(), column, file)
+        low, high = column.scale or (-math.inf, math.inf)
+        _refuse(column, file, ~np.isfinite(numbers), "is not a finite number")
+        wrong = (numbers < low) | (numbers > high)
+        _refuse(column, file, wrong, f"is {{}}, expected {low:g} to {high:g}", numbers)
+        return numbers
+    if column.kind == "time":
+        return _seconds(values, column, file)
+    if column.is_id:
+        return _ids(values, column, file)
+    return values.cast(pa.string()).to_pandas()
+
+
+def _ids(values: pa.ChunkedArray, column: Column, file: InputFile | None) -> np.ndarray | pd.Series:
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    whole = pa.types.is_integer(values.type)
+    if column.kind == "integer id" or (column.kind == "id" and whole):
+        numbers = _to_numpy(values, pa.int64(), column, file)
+        _refuse(column, file, numbers < 0, "is {}, expected 0 or greater", numbers)
+        return numbers
+    texts = values.cast(pa.string()).to_pandas()
+    absent = texts.str.strip().isin(MISSING) if column.kind == "id" else texts.str.strip() == ""
+    _refuse(column, file, absent.to_numpy(dtype=bool), "is missing")
+    return texts
+
+
+def _seconds(values: pa.ChunkedArray, column: Column, file: InputFile | None) -> np.ndarray:
+    if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
+        return _to_numpy(values.cast(pa.timestamp("s"), safe=False), pa.int64(), column, file)
+    numbers = _to_numpy(values, pa.int64(), column, file)
+    return numbers if column.unit in ("s", "iso") else numbers // _PER_SECOND[column.unit]
+
+
+def _to_numpy(
+    values: pa.ChunkedArray, wanted: pa.DataType, column: Column, file: InputFile | None
+) -> np.ndarray:
+    try:
+        if values.type != wanted:
+            values = values.cast(wanted, safe=not pa.types.is_floating(wanted))
+    except pa.ArrowInvalid as error:
+        if file is None:
+            raise
+        raise DataError(f"{file.label}: {column.there} holds {values.type}: {error}.") from error
+    return values.to_numpy()
+
+
+def _refuse(column, file, wrong, complaint: str, values=None) -> None:
+    """Raise for the first row that is wrong, if there is one."""
+    wrong = wrong.to_numpy() if hasattr(wrong, "to_numpy") else wrong
+    if not wrong.any():
+        return
+    if file is None:
+        raise _BadValue(f"{column.there} {complaint}")
+    row = int(np.argmax(wrong))
+    arrived = "" if values is None else f"{values[row]:g}"
+    raise DataError(f"{file.label}, row {row + 1}: {column.there} {complaint.format(arrived)}.")
+
+
+# --- headers, encodings and words
+
+
+def _check_header(file: InputFile, columns: Sequence[Column], text: TextFormat) -> None:
+    lines = head(file, text.encoding)
+    if not lines or (text.header is None and len(lines) == 1):
+        raise _empty(file)
+    if text.header is None:
+        _check_names(file, columns, _cells(lines[0], text), _other_delimiter(lines[0], text))
+        return
+    cells = _cells(lines[0], text)
+    if len(cells) == 1 and len(text.header) > 1:
+        raise DataError(
+            f"{file.label}, line 1: expected {len(text.header)} cells separated by "
+            f"{_spell(text.delimiter)}, got {lines[0][:60]!r}.{_other_delimiter(lines[0], text)}"
+        )
+
+
+def _check_names(
+    file: InputFile, columns: Sequence[Column], names: Sequence[str], hint: str = ""
+) -> None:
+    for column in columns:
+        if column.there in names:
+            continue
+        if len(names) == 1:
+            raise DataError(
+                f"{file.label} has no column {column.there!r}; its only one is "
+                f"{names[0][:60]!r}.{hint}"
+            )
+        raise DataError(
+            f"{file.label} has no column {column.there!r}; it has {', '.join(names)}."
+            f"{did_you_mean(column.there, names)}"
+        )
+
+
+def _cells(line: str, text: TextFormat) -> list[str]:
+    if len(text.delimiter) > 1 or not text.quotes:
+        return line.split(text.delimiter)
+    return next(csv.reader([line], delimiter=text.delimiter))
+
+
+def _other_delimiter(line: str, text: TextFormat) -> str:
+    others = [d for d in (";", "\t", "|", ",", "::", " ") if d != text.delimiter and d in line]
+    return f" It looks separated by {_spell(others[0])}: set the delimiter." if others else ""
+
+
+def decoded_lines(file: InputFile, stream, encoding: str) -> Iterator[str]:
+    if encoding.lower().replace("_", "-") in ("utf-16", "utf-32"):
+        yield from io.TextIOWrapper(stream, encoding, newline="")
+        return
+    for number, raw in enumerate(stream, 1):
+        try:
+            line = raw.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{file.label}, line {number}: not {encoding} (byte 0x{raw[error.start]:02x}). "
+                "Save the file as UTF-8, or set its encoding, such as latin-1."
+            ) from error
+        yield line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _empty(file: InputFile) -> DataError:
+    return DataError(f"{file.label} is empty: expected at least one row of data.")
+
+
+def _id_complaint(text: str) -> str | None:
+    value = _integer(text)
+    if value is None:
+        return f"is {text!r}, expected a whole number"
+    return f"is {value}, expected 0 or greater" if value < 0 else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _integer(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _unit_name(unit: str) -> str:
+    names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+    return names[unit]
+
+
+def _spell(delimiter: str) -> str:
+    return {"\t": "a tab", " ": "a space"}.get(delimiter, repr(delimiter))
+
+
+def date_to_seconds(text: str) -> int:
+    """Turn an ISO date or time into seconds since 1970; without a zone it is UTC.
+
+    Raises:
+        ValueError: If it is not an ISO date.
+    """
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -1,0 +1,142 @@
+"""Which events count, and the dense numbers of users and items.
+
+The order is fixed: repeated events are settled first, then ratings become positives, then users
+and items with too few events leave. Dense ids follow the sorted raw ids, so the same events give
+the same numbers whatever order they came in.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from candgen.columns import ITEM, RATING, TIMESTAMP, USER
+from candgen.errors import DataError
+
+Duplicates = Literal["refuse", "first", "last", "keep"]
+DUPLICATES = ("refuse", "first", "last", "keep")
+
+
+class Numbered(NamedTuple):
+    """Dense ids of a column and the raw id behind each."""
+
+    codes: NDArray[np.int32]  # one per event, 0 .. len(raw) - 1
+    raw: pd.Index  # sorted; raw[code] is the source's own id
+
+
+def number(ids: pd.Series | NDArray) -> Numbered:
+    """Number ids densely in the order of the sorted raw ids (text by code point)."""
+    codes, raw = pd.factorize(ids, sort=True)
+    return Numbered(codes.astype(np.int32), pd.Index(raw))
+
+
+def code_of(ids: pd.Series | NDArray, raw: pd.Index) -> NDArray[np.int32]:
+    """Return the dense id of each raw id, -1 for an id that `raw` does not hold."""
+    return raw.get_indexer(pd.Index(ids)).astype(np.int32)
+
+
+def settle_duplicates(
+    events: pd.DataFrame, policy: Duplicates = "refuse", *, where: str = "the events"
+) -> pd.DataFrame:
+    """Settle events that repeat a pair of user and item.
+
+    Args:
+        events: Columns `user` and `item`; with `timestamp`, first and last are in time, and
+            equal times are told apart by the order of rows. Without, by the order of rows alone.
+        policy: "refuse" raises, "first" and "last" keep one event a pair, "keep" keeps all.
+        where: What to call the events in a message.
+
+    Returns:
+        The events that stay, in their old order, with a fresh index.
+
+    Raises:
+        DataError: If the policy is "refuse" and a pair occurs twice. The message names both rows,
+            counted from 1 without a header.
+    """
+    if policy == "keep" or not len(events):
+        return events
+    pairs = _pair_keys(events)
+    if not _repeats(pairs):
+        return events
+    if policy == "refuse":
+        _refuse(events, pairs, where)
+    return events[_chosen(events, pairs, policy)].reset_index(drop=True)
+
+
+def positives(events: pd.DataFrame, at_least: float | None) -> pd.DataFrame:
+    """Keep events rated `at_least` or better, the implicit positives; None keeps all.
+
+    Raises:
+        DataError: If a threshold is asked for and the events have no ratings.
+    """
+    if at_least is None:
+        return events
+    if RATING not in events:
+        raise DataError(
+            f"min_rating is {at_least:g}, but these events have no ratings. Leave min_rating out."
+        )
+    return events[events[RATING].to_numpy() >= at_least].reset_index(drop=True)
+
+
+def k_core(
+    users: NDArray[np.int32], items: NDArray[np.int32], *, per_user: int, per_item: int
+) -> NDArray[np.bool_]:
+    """Mark the largest set of events in which every user and every item has enough of them.
+
+    Users and items below their minimum leave, which may push others below theirs; repeated to the
+    fixed point, which does not depend on the order.
+
+    Args:
+        users: Dense ids, one per event.
+        items: Dense ids, one per event.
+        per_user: Fewest events of a user that stays; 1 or less asks nothing.
+        per_item: Fewest events of an item that stays; 1 or less asks nothing.
+
+    Returns:
+        One truth value per event; all false when nothing is left.
+    """
+    stays = np.ones(len(users), dtype=bool)
+    while stays.any():
+        enough_u = np.bincount(users[stays], minlength=users.max() + 1) >= per_user
+        enough_i = np.bincount(items[stays], minlength=items.max() + 1) >= per_item
+        kept = stays & enough_u[users] & enough_i[items]
+        if np.array_equal(kept, stays):
+            break
+        stays = kept
+    return stays
+
+
+def _pair_keys(events: pd.DataFrame) -> NDArray[np.int64]:
+    users, items = number(events[USER]), number(events[ITEM])
+    return users.codes.astype(np.int64) * len(items.raw) + items.codes
+
+
+def _repeats(pairs: NDArray[np.int64]) -> bool:
+    in_order = np.sort(pairs)
+    return bool((in_order[1:] == in_order[:-1]).any())
+
+
+def _refuse(events: pd.DataFrame, pairs: NDArray[np.int64], where: str) -> None:
+    repeated = pd.Series(pairs).duplicated().to_numpy()
+    second = int(repeated.argmax())
+    first = int((pairs == pairs[second]).argmax())
+    raise DataError(
+        f"{where}: user {events[USER].iloc[second]} and item {events[ITEM].iloc[second]} occur "
+        f"together in rows {first + 1} and {second + 1} ({int(repeated.sum()):,} repeated events "
+        "in all). Set duplicates to first, last or keep, or mend the file."
+    )
+
+
+def _chosen(
+    events: pd.DataFrame, pairs: NDArray[np.int64], policy: Duplicates
+) -> NDArray[np.bool_]:
+    times = events[TIMESTAMP].to_numpy() if TIMESTAMP in events else np.zeros(len(events))
+    order = np.lexsort((times, pairs))  # stable: equal times stay in the order of rows
+    edge = pairs[order][1:] != pairs[order][:-1]
+    ends = np.r_[True, edge] if policy == "first" else np.r_[edge, True]
+    chosen = np.zeros(len(events), dtype=bool)
+    chosen[order[ends]] = True
+    return chosen
