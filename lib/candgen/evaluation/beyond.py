@@ -1,0 +1,193 @@
+"""What accuracy does not see: coverage, novelty, popularity, concentration and variety.
+
+    coverage@k         share of the catalogue that is in somebody's first k
+    gini@k             Gini coefficient of how often each item of the catalogue is shown:
+                       0 when all are shown alike, near 1 when a few items take every place
+    novelty@k          mean of -log2 p(item), p being the share of the training users who have
+                       the item; an item nobody has counts as if one user had it
+    popularity_bias@k  average popularity of a user's candidates over the average popularity of the
+                       user's history, both averaged over users first; 1 means as popular as what
+                       people choose
+    diversity@k        mean Jaccard distance between the genres of two items of a list; items
+                       without genres are left out
+
+Novelty, popularity and diversity are averaged within each list, then over the users whose list has
+something to average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.columns import GENRES
+from candgen.datasets.dataset import Dataset
+
+_WORD = 64
+
+
+def beyond_accuracy(
+    items: NDArray[np.integer],
+    users: NDArray[np.integer],
+    dataset: Dataset,
+    cutoffs: Sequence[int],
+) -> dict[str, float]:
+    """Describe the lists as a whole.
+
+    Args:
+        items: Item ids, best first, shape `(n_users, k)`, padded with -1.
+        users: The dense id of each row, shape `(n_users,)`.
+        dataset: Where popularity, histories and genres come from.
+        cutoffs: Where the lists are cut.
+
+    Returns:
+        Values named like `coverage@20`. `popularity_bias` is absent when no user has a history,
+        `diversity` when no list has two items
+        with genres.
+    """
+    popularity = item_popularity(dataset)
+    n_users_trained = int((np.diff(dataset.train_matrix.indptr) > 0).sum())
+    history = dataset.history_matrix[users]
+    found: dict[str, dict[int, float]] = {"coverage": {}, "gini": {}, "novelty": {}}
+    for k in cutoffs:
+        shown = exposure(items[:, :k], dataset.n_items)
+        found["coverage"][k] = float((shown > 0).mean())
+        found["gini"][k] = gini(shown)
+        found["novelty"][k] = novelty(items[:, :k], popularity, n_users_trained)
+        if history.nnz:
+            bias = popularity_bias(items[:, :k], history, popularity)
+            found.setdefault("popularity_bias", {})[k] = bias
+    if GENRES in dataset.items:
+        found["diversity"] = diversity(items, genre_marks(dataset.items[GENRES]), cutoffs)
+    return {f"{name}@{k}": value for name, by_k in found.items() for k, value in by_k.items()}
+
+
+def item_popularity(dataset: Dataset) -> NDArray[np.int64]:
+    """How many users have each item in training, shape `(n_items,)`."""
+    return np.bincount(dataset.train_matrix.indices, minlength=dataset.n_items)
+
+
+def exposure(items: NDArray[np.integer], n_items: int) -> NDArray[np.int64]:
+    """How often each item is shown, shape `(n_items,)`; padding is not counted."""
+    return np.bincount(items[items >= 0], minlength=n_items)
+
+
+def gini(counts: NDArray[np.integer]) -> float:
+    """Gini coefficient of counts, 0 for all alike; also 0 when nothing is counted."""
+    counts = np.sort(np.asarray(counts, dtype=np.float64))
+    n, total = len(counts), counts.sum()
+    if not total:
+        return 0.0
+    return float(((2 * np.arange(1, n + 1) - n - 1) * counts).sum() / (n * total))
+
+
+def novelty(items: NDArray[np.integer], popularity: NDArray[np.integer], n_users: int) -> float:
+    """Mean self-information of the candidates in bits; 0 when every list is empty."""
+    information = -np.log2(np.maximum(popularity, 1) / max(n_users, 1))
+    return _mean_of_means(items, information)
+
+
+def popularity_bias(
+    items: NDArray[np.integer], history: csr_array, popularity: NDArray[np.integer]
+) -> float:
+    """Average popularity of the candidates over that of the users' own histories."""
+    per_event = popularity[history.indices].astype(np.float64)
+    length = np.diff(history.indptr)
+    row = np.repeat(np.arange(len(length)), length)
+    sums = np.bincount(row, weights=per_event, minlength=len(length))
+    own = (sums[length > 0] / length[length > 0]).mean()
+    return float(_mean_of_means(items, popularity) / own) if own else 0.0
+
+
+def diversity(
+    items: NDArray[np.integer], marks: NDArray[np.uint64], cutoffs: Sequence[int]
+) -> dict[int, float]:
+    """Mean Jaccard distance within the lists, by cut-off; absent where no list has two items.
+
+    Args:
+        items: Item ids, shape `(n_users, k)`, padded with -1.
+        marks: From `genre_marks`.
+        cutoffs: Where the lists are cut.
+    """
+    if not items.shape[1]:
+        return {}
+    sums, pairs = _distances(np.ascontiguousarray(items), marks)  # (n_users, k) each
+    sums, pairs = sums.cumsum(axis=1), pairs.cumsum(axis=1)
+    found = {}
+    for k in cutoffs:
+        last = min(k, items.shape[1]) - 1
+        compared = pairs[:, last] > 0
+        if compared.any():
+            found[k] = float((sums[compared, last] / pairs[compared, last]).mean())
+    return found
+
+
+def genre_marks(genres: pd.Series) -> NDArray[np.uint64]:
+    """Mark the genres of each item as bits, shape `(n_items, n_words)`.
+
+    Args:
+        genres: A list of names for each item; None or an empty list means unknown.
+    """
+    codes: dict[str, int] = {}
+    coded = [
+        [codes.setdefault(name, len(codes)) for name in names]
+        if isinstance(names, (list, tuple, np.ndarray))
+        else []
+        for names in genres
+    ]
+    marks = np.zeros((len(coded), max(1, -(-len(codes) // _WORD))), dtype=np.uint64)
+    for item, of_item in enumerate(coded):
+        for code in of_item:
+            marks[item, code // _WORD] |= np.uint64(1) << np.uint64(code % _WORD)
+    return marks
+
+
+def _mean_of_means(items: NDArray[np.integer], worth: NDArray) -> float:
+    """Average `worth[item]` within each list, then over the lists that hold an item."""
+    present = items >= 0
+    lengths = present.sum(axis=1)
+    sums = np.where(present, worth[np.maximum(items, 0)], 0.0).sum(axis=1)
+    filled = lengths > 0
+    return float((sums[filled] / lengths[filled]).mean()) if filled.any() else 0.0
+
+
+@numba.njit(cache=True)
+def _distances(items, marks):  # pragma: no cover - compiled
+    """Sum the distances from each item to those before it in the list, and count the pairs."""
+    n_users, k = items.shape
+    sums = np.zeros((n_users, k), dtype=np.float64)
+    pairs = np.zeros((n_users, k), dtype=np.int64)
+    sizes = np.zeros(len(marks), dtype=np.int64)
+    for item in range(len(marks)):
+        for word in range(marks.shape[1]):
+            sizes[item] += _ones(marks[item, word])
+    for row in range(n_users):
+        for place in range(k):
+            one = items[row, place]
+            if one < 0 or sizes[one] == 0:
+                continue
+            for earlier in range(place):
+                other = items[row, earlier]
+                if sizes[other] == 0:
+                    continue
+                shared = 0
+                for word in range(marks.shape[1]):
+                    shared += _ones(marks[one, word] & marks[other, word])
+                sums[row, place] += 1.0 - shared / (sizes[one] + sizes[other] - shared)
+                pairs[row, place] += 1
+    return sums, pairs
+
+
+@numba.njit(cache=True, inline="always")
+def _ones(word):  # pragma: no cover - compiled
+    """Count the bits that are set."""
+    count = 0
+    while word:
+        word &= word - np.uint64(1)
+        count += 1
+    return count

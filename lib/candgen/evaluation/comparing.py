@@ -1,0 +1,115 @@
+"""Differences between generators, paired over the same users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from candgen.columns import USER
+from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.evaluation.judgement import Judgement
+from candgen.evaluation.significance import (
+    bootstrap_intervals,
+    holm,
+    sign_flip_test,
+    verdict,
+)
+from candgen.seeds import derive_seed
+
+
+def compare(
+    judgements: Sequence[Judgement],
+    metric: str = "recall@20",
+    *,
+    baseline: str = "popularity",
+    margin: float = 0.005,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare every judgement with a baseline, user by user.
+
+    Args:
+        judgements: Of one dataset, over the same users, with different names.
+        metric: A metric that is known per user.
+        baseline: Name of the judgement to compare with.
+        margin: Differences up to this size mean nothing in practice, 0 or more.
+        level: Of the intervals; the test decides at 1 - level after Holm's correction.
+        seed: Same seed, same answer.
+
+    Returns:
+        One row a judgement other than the baseline, in their order: `generator`, `baseline`,
+        `metric`, `mean`, `baseline_mean`, `difference`, `low`, `high`, `p`, `p_adjusted`,
+        `verdict` and `users`. The verdict is "better", "worse", "no practical difference" or
+        "undecided". `low` and `high` are not corrected for the number of comparisons.
+
+    Raises:
+        SettingError: If a name or the margin is wrong.
+        DataError: If judgements rank different things or are of different users.
+    """
+    if not margin >= 0:
+        raise SettingError(f"margin must be 0 or more, got {margin}.")
+    if not 0 < level < 1:
+        raise SettingError(f"level must lie between 0 and 1, such as 0.95; got {level}.")
+    reference = _named(judgements, baseline)
+    others = [judgement for judgement in judgements if judgement is not reference]
+    columns = [
+        "generator", "baseline", "metric", "mean", "baseline_mean", "difference",
+        "low", "high", "p", "p_adjusted", "verdict", "users",
+    ]  # fmt: skip
+    if not others:
+        return pd.DataFrame(columns=columns)
+    differences = np.column_stack([_differences(other, reference, metric) for other in others])
+    low, high = bootstrap_intervals(differences, level=level, seed=derive_seed(seed, "bootstrap"))
+    flips = derive_seed(seed, "sign flips")
+    p = np.array([sign_flip_test(column, seed=flips) for column in differences.T])
+    table = pd.DataFrame(
+        {
+            "generator": [other.generator for other in others],
+            "baseline": baseline,
+            "metric": metric,
+            "mean": [other.mean(metric) for other in others],
+            "baseline_mean": reference.mean(metric),
+            "difference": differences.mean(axis=0),
+            "low": low,
+            "high": high,
+            "p": p,
+            "p_adjusted": holm(p),
+            "users": len(differences),
+        }
+    )
+    table["verdict"] = [
+        verdict(row.difference, row.low, row.high, row.p_adjusted, margin=margin, level=level)
+        for row in table.itertuples()
+    ]
+    return table[columns]
+
+
+def _named(judgements: Sequence[Judgement], name: str) -> Judgement:
+    names = [judgement.generator for judgement in judgements]
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise SettingError(
+            f"Two judgements are called {sorted(repeated)[0]!r}; give each a name of its own."
+        )
+    if name not in names:
+        raise SettingError(f"No judgement of the baseline {name!r}.{did_you_mean(name, names)}")
+    return judgements[names.index(name)]
+
+
+def _differences(one: Judgement, reference: Judgement, metric: str) -> np.ndarray:
+    if one.ranking != reference.ranking:
+        raise DataError(
+            f"{one.generator} ranked {one.ranking!r} and {reference.generator} ranked "
+            f"{reference.ranking!r}: their numbers do not compare."
+        )
+    a, b = (judgement.per_user.set_index(USER).sort_index() for judgement in (one, reference))
+    if not a.index.equals(b.index):
+        raise DataError(
+            f"{one.generator} and {reference.generator} were judged on different users: "
+            f"{len(a):,} and {len(b):,}, of whom {len(a.index.intersection(b.index)):,} are the "
+            "same. A paired comparison needs the same dataset and the same split for both."
+        )
+    one.values(metric), reference.values(metric)  # refuse a name that is unknown
+    return a[metric].to_numpy() - b[metric].to_numpy()

@@ -1,0 +1,90 @@
+"""What is known of one generator after judging it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from candgen.columns import USER
+from candgen.errors import SettingError, did_you_mean
+from candgen.evaluation.candidates import Candidates
+from candgen.evaluation.significance import bootstrap_intervals
+from candgen.seeds import derive_seed
+
+FULL = "full"
+GIVEN_LISTS = "given lists (sampled ranking)"
+
+
+@dataclass
+class Judgement:
+    """Metrics per user and overall, with intervals.
+
+    One read back from a run's files needs no more than `generator` and `per_user`.
+    """
+
+    generator: str
+    """The name it has in tables and pictures."""
+    per_user: pd.DataFrame
+    """One row a judged user: `user` (dense), then a column a metric and cut-off, never NaN."""
+    overall: dict[str, float] = field(default_factory=dict)
+    """What belongs to the lists as a whole: `coverage@20`, `gini@20`, `novelty@20`, ..."""
+    candidates: Candidates | None = None
+    counts: dict[str, int | float] = field(default_factory=dict)
+    """Who was judged and who was not, and what the lists looked like."""
+    cost: dict[str, float | None] = field(default_factory=dict)
+    """Seconds to fit and to rank, queries a second; None where nobody measured."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    ranking: str = FULL
+    """What was ranked: the whole catalogue, or lists that came with the data."""
+    seed: int = 0
+    """For the bootstrap; judgements of one comparison should share it."""
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics that are known per user."""
+        return [name for name in self.per_user.columns if name != USER]
+
+    def values(self, metric: str) -> np.ndarray:
+        """Return one metric of every judged user, shape `(n_judged,)`."""
+        if metric not in self.metrics:
+            raise SettingError(
+                f"No metric {metric!r} per user for {self.generator}."
+                f"{did_you_mean(metric, self.metrics)}"
+            )
+        return self.per_user[metric].to_numpy()
+
+    def mean(self, metric: str) -> float:
+        """Return the mean over judged users, or the overall value."""
+        if metric in self.overall:
+            return self.overall[metric]
+        if metric not in self.metrics:
+            known = [*self.metrics, *self.overall]
+            raise SettingError(
+                f"No metric {metric!r} for {self.generator}.{did_you_mean(metric, known)}"
+            )
+        return float(self.values(metric).mean())
+
+    def interval(self, metric: str) -> tuple[float, float]:
+        """Return a 95 % bootstrap interval for the mean of a metric that is known per user."""
+        self.values(metric)  # refuses names that have no interval
+        return self._intervals[metric]
+
+    @cached_property
+    def _intervals(self) -> dict[str, tuple[float, float]]:
+        seed = derive_seed(self.seed, "bootstrap")
+        low, high = bootstrap_intervals(self.per_user[self.metrics].to_numpy(), seed=seed)
+        ends = zip(low.tolist(), high.tolist(), strict=True)
+        return dict(zip(self.metrics, ends, strict=True))
+
+    def row(self) -> dict[str, Any]:
+        """Return one flat row for a leaderboard, in JSON types."""
+        row: dict[str, Any] = {"generator": self.generator}
+        for metric in self.metrics:
+            row[metric] = self.mean(metric)
+            row[f"{metric}_low"], row[f"{metric}_high"] = self.interval(metric)
+        row |= self.overall | self.cost
+        return row | {"ranking": self.ranking, "judged_users": len(self.per_user)}

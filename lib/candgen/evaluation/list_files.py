@@ -1,0 +1,219 @@
+"""Reading candidate lists from files, ours and those of any other system.
+
+Liberal in form: Parquet or text, three separators, ids as integers or as text. Strict in meaning:
+whatever cannot be understood for certain is refused, with the file and the row.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from candgen.columns import ITEM, ITEM_ID, RANK, SCORE, USER, USER_ID
+from candgen.datasets.dataset import Dataset
+from candgen.errors import DataError
+
+IDS = "candgen.ids"
+DENSE = "dense"
+DIGEST = "candgen.dataset_digest"
+
+_SEPARATORS = (",", ";", "\t")
+_ALSO_CALLED = {USER_ID: USER, ITEM_ID: ITEM}
+
+
+class Lists(NamedTuple):
+    """Candidates in long form, grouped by user, best first."""
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]  # minus the rank, where the file has no scores
+
+
+class _File(NamedTuple):
+    """A table with what is needed to point at one of its rows."""
+
+    path: Path
+    table: pa.Table
+    is_text: bool
+
+    def refuse(self, row: int, what: str) -> NoReturn:
+        line = f" (line {row + 2})" if self.is_text else ""
+        raise DataError(f"{self.path}, row {row + 1}{line}: {what}")
+
+
+def read(path: Path | str, dataset: Dataset) -> Lists:
+    """Read candidate lists and translate them to the dense ids of a dataset.
+
+    Raises:
+        DataError: Naming the file and, where there is one, the row and the column.
+    """
+    file = _open(Path(path))
+    users = _ids(file, USER, dataset)
+    items = _ids(file, ITEM, dataset)
+    order, scores = _ranking(file, users)
+    _refuse_repeats(file, users, items)
+    return Lists(users[order], items[order], scores[order])
+
+
+# --- opening
+
+
+def _open(path: Path) -> _File:
+    if not path.is_file():
+        raise DataError(f"There is no file {path}. Give a Parquet or a CSV of candidate lists.")
+    with open(path, "rb") as beginning:
+        is_text = beginning.read(4) != b"PAR1"
+    try:
+        table = _read_text(path) if is_text else pq.read_table(path)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError, EOFError) as error:
+        kind = "text separated by commas, in UTF-8" if is_text else "Parquet"
+        raise DataError(f"{path} cannot be read as {kind}: {error}") from error
+    names = [
+        _ALSO_CALLED.get(name.strip().lower(), name.strip().lower()) for name in table.schema.names
+    ]
+    for column in (USER, ITEM, RANK, SCORE):
+        if names.count(column) > 1:
+            raise DataError(f"{path} has two columns for {column!r}: {table.schema.names}.")
+    if USER not in names or ITEM not in names:
+        raise DataError(
+            f"{path} must have the columns 'user' and 'item', and 'rank' or 'score' if its rows "
+            f"are not in order; it has {table.schema.names}."
+        )
+    if not table.num_rows:
+        raise DataError(f"{path} holds no candidates: it has a header and no rows.")
+    metadata = table.schema.metadata
+    renamed = table.rename_columns(names).replace_schema_metadata(metadata)
+    return _File(path, renamed, is_text)
+
+
+def _read_text(path: Path) -> pa.Table:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        header = stream.read(65536).split(b"\n", 1)[0].decode("utf-8-sig").strip()
+    if not header:
+        raise DataError(f"{path} is empty. Expected a header with the columns user and item.")
+    separator = max(_SEPARATORS, key=header.count)
+    names = [name.strip().strip('"') for name in header.split(separator)]
+    # Everything arrives as text, so that the id 007 stays what it is and faults can be shown.
+    return pa.csv.read_csv(
+        path,
+        read_options=pa.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
+        parse_options=pa.csv.ParseOptions(delimiter=separator),
+        convert_options=pa.csv.ConvertOptions(
+            column_types={name: pa.string() for name in names}, strings_can_be_null=False
+        ),
+    )
+
+
+# --- ids
+
+
+def _ids(file: _File, column: str, dataset: Dataset) -> NDArray[np.int32]:
+    raw = file.table[column].combine_chunks()
+    if raw.null_count:
+        file.refuse(_first(raw.is_null()), f"the column {column!r} is empty.")
+    metadata = file.table.schema.metadata or {}
+    if metadata.get(IDS.encode()) == DENSE.encode():
+        return _dense_ids(file, column, raw, metadata, dataset)
+    table, id_column = ("users", USER_ID) if column == USER else ("items", ITEM_ID)
+    known = dataset.table(table)[id_column]
+    if pa.types.is_dictionary(raw.type):
+        raw = raw.dictionary_decode()
+    coded = raw.dictionary_encode()
+    whole_numbers = pd.api.types.is_integer_dtype(known.dtype)
+    spelled = [_spelling(value, whole_numbers) for value in coded.dictionary.to_pylist()]
+    dense_of = pd.Series(np.arange(len(known)), index=known.map(str).to_numpy(dtype=object))
+    meaning = dense_of.reindex(spelled).to_numpy()
+    dense = meaning[coded.indices.to_numpy()]
+    if np.isnan(dense).any():
+        strangers = int(np.isnan(meaning).sum())
+        row = _first(np.isnan(dense))
+        file.refuse(
+            row,
+            f"{column} {raw[row].as_py()!r} is not in dataset {dataset.name!r} ({strangers:,} of "
+            f"the {len(meaning):,} {column} ids of this file are not). Ids must be those the data "
+            f"came with, such as {known.iloc[:1].tolist()[0]!r}.",
+        )
+    return dense.astype(np.int32)
+
+
+def _spelling(value: object, whole_numbers: bool) -> str:
+    """Spell an id as text; 7, 7.0 and " 7 " mean the same where ids are whole numbers."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", errors="replace")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    if not whole_numbers:
+        return text
+    return re.sub(r"\.0+$", "", text.strip())
+
+
+def _dense_ids(
+    file: _File, column: str, raw: pa.Array, metadata: dict[bytes, bytes], dataset: Dataset
+) -> NDArray[np.int32]:
+    arrived = metadata.get(DIGEST.encode(), b"").decode()
+    if arrived != dataset.digest:
+        raise DataError(
+            f"{file.path} was made for another dataset: it has digest {arrived[:12]}…, "
+            f"{dataset.name!r} has {dataset.digest[:12]}…. Its dense ids would mean other things; "
+            "make the candidates again, or name the dataset they were made for."
+        )
+    dense = raw.to_numpy()
+    bound = dataset.n_users if column == USER else dataset.n_items
+    outside = (dense < 0) | (dense >= bound)
+    if outside.any():
+        row = _first(outside)
+        file.refuse(row, f"{column} {dense[row]} is outside 0 .. {bound - 1}.")
+    return dense.astype(np.int32)
+
+
+# --- ranks and scores
+
+
+def _ranking(file: _File, users: NDArray) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the order of the rows, by user and best first, and a score for each row."""
+    names = file.table.schema.names
+    scores = _numbers(file, SCORE) if SCORE in names else None
+    if RANK in names:
+        ranks = _numbers(file, RANK)
+        order = np.lexsort((ranks, users))
+        same = (np.diff(users[order]) == 0) & (np.diff(ranks[order]) == 0)
+        if same.any():
+            row = int(order[1:][same].min())
+            user = file.table[USER][row].as_py()
+            file.refuse(row, f"two items of user {user!r} have the rank {ranks[row]:g}.")
+        return order, (-ranks if scores is None else scores).astype(np.float32)
+    if scores is not None:
+        return np.lexsort((-scores, users)), scores.astype(np.float32)
+    order = np.argsort(users, kind="stable")
+    return order, -np.arange(len(users), dtype=np.float32)
+
+
+def _numbers(file: _File, column: str) -> NDArray[np.float64]:
+    raw = file.table[column].combine_chunks()
+    numbers = pd.to_numeric(raw.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    if np.isnan(numbers).any():
+        row = _first(np.isnan(numbers))
+        file.refuse(row, f"{column} must be a number, got {raw[row].as_py()!r}.")
+    return numbers
+
+
+def _refuse_repeats(file: _File, users: NDArray, items: NDArray) -> None:
+    order = np.lexsort((items, users))
+    same = (np.diff(users[order]) == 0) & (np.diff(items[order]) == 0)
+    if same.any():
+        row = int(order[1:][same].min())
+        user, item = (file.table[column][row].as_py() for column in (USER, ITEM))
+        file.refuse(row, f"user {user!r} has item {item!r} twice. Keep its best place only.")
+
+
+def _first(wrong: NDArray | pa.BooleanArray) -> int:
+    return int(np.flatnonzero(np.asarray(wrong))[0])
