@@ -316,7 +316,7 @@ def _random_parts(count: int, settings: SplitSettings) -> NDArray[np.uint8]:
 
 
 def _random_share(
-    events: Events, fraction: float, seed: int, purpose: str, part: int
+    events: Events, fraction: float, settings: SplitSettings, purpose: str, part: int
 ) -> NDArray[np.uint8]:
     """Give a random share of each user's events to a part, leaving every user one at least."""
     shuffled = np.random.default_rng(derive_seed(settings.seed, purpose)).permutation(len(events))
