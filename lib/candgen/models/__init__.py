@@ -1,0 +1,64 @@
+"""Generators: one idea a file, all under the contract of `candgen.models.base`.
+
+A generator's module is imported when its class is first asked for, so that a matrix
+factorization never loads what only a neural network needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from candgen.errors import SettingError, did_you_mean
+from candgen.models.base import Generator, VectorGenerator
+
+_HOMES = {  # leaderboard name, which is also the name users set -> (module, class)
+    "random": ("baselines", "Random"),
+    "popularity": ("baselines", "Popularity"),
+    "ItemKNN": ("neighbours", "ItemKNN"),
+    "UserKNN": ("neighbours", "UserKNN"),
+    "EASE": ("ease", "EASE"),
+    "TruncatedSVD": ("svd", "TruncatedSVD"),
+    "WALS": ("wals", "WALS"),
+}
+_MODULES = {name: module for module, name in _HOMES.values()}
+
+__all__ = ["Generator", "VectorGenerator", "by_name", "from_settings", "names", *_MODULES]
+
+
+def names() -> list[str]:
+    """Return the names of all generators, as leaderboards spell them."""
+    return list(_HOMES)
+
+
+def by_name(name: str) -> type[Generator]:
+    """Return the class of a generator from its leaderboard name, such as "ItemKNN".
+
+    Raises:
+        SettingError: If there is no such generator.
+    """
+    if name not in _HOMES:
+        raise SettingError(f"There is no generator {name!r}.{did_you_mean(name, _HOMES)}")
+    module, class_name = _HOMES[name]
+    return getattr(import_module(f"candgen.models.{module}"), class_name)
+
+
+def from_settings(name: str, settings: dict[str, Any]) -> Generator:
+    """Make a generator from its name and the settings it was recorded with.
+
+    Raises:
+        SettingError: If the generator or a setting does not exist, or a value is out of range.
+    """
+    found = by_name(name)
+    known = found.setting_names()
+    for setting in settings:
+        if setting not in known:
+            hint = did_you_mean(setting, known)
+            raise SettingError(f"{name} has no setting {setting!r}.{hint}")
+    return found(**settings)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"candgen.models.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

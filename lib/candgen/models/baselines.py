@@ -1,0 +1,58 @@
+"""The two rivals that stand beside every model: chance, and what everybody takes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candgen.datasets import Dataset
+from candgen.models.base import Generator
+from candgen.models.checks import whole_number
+from candgen.seeds import derive_seed
+
+
+class Random(Generator):
+    """Every item equally likely, drawn once for each user from the seed."""
+
+    name = "random"
+    answers_cold_users = True
+    answers_cold_items = True
+
+    def __init__(self, *, seed: int = 0) -> None:
+        """Keep the settings.
+
+        Args:
+            seed: Root of each user's own draw.
+        """
+        self.seed = whole_number("seed", seed)
+
+    def _fit(self, dataset: Dataset) -> None:
+        self._root = derive_seed(self.seed, "random scores")
+
+    def _score(
+        self, users: NDArray[np.int64], items: NDArray[np.int64] | None
+    ) -> NDArray[np.float32]:
+        n_items = len(self.known_items_)
+        scores = np.empty((len(users), n_items), dtype=np.float32)
+        for row, user in enumerate(users):
+            np.random.default_rng((self._root, user)).random(out=scores[row], dtype=np.float32)
+        return scores if items is None else scores[:, items]
+
+
+class Popularity(Generator):
+    """Items by how many users took them in training, the same for everybody."""
+
+    name = "popularity"
+    answers_cold_users = True
+
+    def __init__(self) -> None:
+        """Take no settings."""
+
+    def _fit(self, dataset: Dataset) -> None:
+        self._counts = self.item_counts_.astype(np.float32)
+
+    def _score(
+        self, users: NDArray[np.int64], items: NDArray[np.int64] | None
+    ) -> NDArray[np.float32]:
+        counts = self._counts if items is None else self._counts[items]
+        return np.tile(counts, (len(users), 1))

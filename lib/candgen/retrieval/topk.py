@@ -1,0 +1,199 @@
+"""Exact top-k retrieval.
+
+Every stage ends here: scores, or the products of vectors, become ranked candidates. The search is
+exhaustive, so its answers are the ground truth when an approximate index is put on trial.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.models.threads import one_blas_thread
+
+NO_ITEM = -1
+_BLOCK_BYTES = 16 * 2**20  # scores held at once by each thread
+
+
+class TopK(NamedTuple):
+    """Ranked candidates, best first, one row a query.
+
+    Rows with fewer than `k` eligible items are padded at the end with `NO_ITEM` and a score
+    of -inf.
+    """
+
+    items: NDArray[np.int32]  # (n_queries, k)
+    scores: NDArray[np.float32]  # (n_queries, k)
+
+
+def top_k(
+    query_vectors: NDArray[np.floating],
+    item_vectors: NDArray[np.floating],
+    k: int,
+    *,
+    exclude: csr_array | None = None,
+    allowed: NDArray[np.bool_] | csr_array | None = None,
+    rows_per_block: int | None = None,
+) -> TopK:
+    """Find the `k` items with the largest inner product for each query.
+
+    Ties go to the item with the smaller index. Memory stays near one block of scores, whatever
+    the number of queries.
+
+    Args:
+        query_vectors: Shape `(n_queries, dim)`.
+        item_vectors: Shape `(n_items, dim)`.
+        k: Candidates a query, capped at `n_items`.
+        exclude: Items to withhold from each query, shape `(n_queries, n_items)`; any stored
+            entry counts. Usually the history of the queried users.
+        allowed: Items that may be offered: a mask of shape `(n_items,)` for everybody, or stored
+            entries of shape `(n_queries, n_items)`, a candidate list for each query.
+        rows_per_block: Queries that a thread scores at once; by default as many as fit 16 MiB.
+
+    Returns:
+        Items and scores, each of shape `(n_queries, min(k, n_items))`.
+
+    Raises:
+        ValueError: If `k` is not positive, the shapes disagree, or a vector is not finite.
+    """
+    queries = np.ascontiguousarray(query_vectors, dtype=np.float32)
+    items = np.ascontiguousarray(item_vectors, dtype=np.float32)
+    if queries.ndim != 2 or items.ndim != 2 or queries.shape[1] != items.shape[1]:
+        raise ValueError(
+            f"Queries and items must live in the same space: query_vectors has shape "
+            f"{queries.shape}, item_vectors has shape {items.shape}. "
+            "Were both made with the same `dim`?"
+        )
+    for name, vectors in (("query_vectors", queries), ("item_vectors", items)):
+        if not np.isfinite(vectors).all():
+            raise ValueError(f"{name} holds NaN or infinite numbers; did training diverge?")
+    ranking = Ranking(len(queries), len(items), k, exclude=exclude, allowed=allowed)
+    ranking.take_products(queries, items, rows_per_block or default_rows(len(items)))
+    return ranking.found
+
+
+def top_k_of_scores(
+    scores: NDArray[np.floating],
+    k: int,
+    *,
+    exclude: csr_array | None = None,
+    allowed: NDArray[np.bool_] | csr_array | None = None,
+) -> TopK:
+    """Find the `k` largest scores of each row; see `top_k` for masks, ties and padding.
+
+    Args:
+        scores: Shape `(n_queries, n_items)`, left as it is. Items at -inf or NaN are not offered.
+        k: Candidates a row, capped at `n_items`.
+        exclude: Items to withhold from each row.
+        allowed: Items that may be offered.
+
+    Raises:
+        ValueError: If `k` is not positive, or the shapes disagree.
+    """
+    if np.ndim(scores) != 2:
+        raise ValueError(f"scores must have two dimensions, got shape {np.shape(scores)}.")
+    ranking = Ranking(*np.shape(scores), k, exclude=exclude, allowed=allowed)
+    ranking.take(0, np.array(scores, dtype=np.float32, order="C"))
+    return ranking.found
+
+
+def default_rows(n_items: int) -> int:
+    """Return how many rows of scores fit the block that is held at once."""
+    return max(1, _BLOCK_BYTES // (4 * max(n_items, 1)))
+
+
+class Ranking:
+    """Collects the best items of all queries while their scores arrive in blocks."""
+
+    def __init__(
+        self,
+        n_queries: int,
+        n_items: int,
+        k: int,
+        *,
+        exclude: csr_array | None = None,
+        allowed: NDArray[np.bool_] | csr_array | None = None,
+    ) -> None:
+        """Check the masks; see `top_k` for their meaning."""
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}.")
+        k = min(k, n_items)
+        self.found = TopK(
+            np.full((n_queries, k), NO_ITEM, dtype=np.int32),
+            np.full((n_queries, k), -np.inf, dtype=np.float32),
+        )
+        shape = (n_queries, n_items)
+        forbidden, listed = np.zeros(0, dtype=np.int32), None
+        if isinstance(allowed, np.ndarray):
+            if allowed.shape != (n_items,) or allowed.dtype != bool:
+                raise ValueError(
+                    f"An array for allowed must be a mask of shape ({n_items},), "
+                    f"got {allowed.dtype} of shape {allowed.shape}."
+                )
+            forbidden = np.flatnonzero(~allowed).astype(np.int32)
+        else:
+            listed = allowed
+        self._masks = Masks(
+            *_entries("exclude", exclude, shape),
+            forbidden,
+            listed is not None,
+            *_entries("allowed", listed, shape),
+        )
+
+    def take(self, start: int, scores: NDArray[np.float32]) -> None:
+        """Rank a block of scores that belongs to the queries from `start` on; overwrites it."""
+        from candgen.retrieval.topk_kernels import select
+
+        rows = slice(start, start + len(scores))
+        items, best = self.found.items[rows], self.found.scores[rows]
+        select(scores, self._masks.of_rows(rows), items, best)
+
+    def take_products(
+        self, queries: NDArray[np.float32], items: NDArray[np.float32], rows: int
+    ) -> None:
+        """Score and rank all queries by inner product, in blocks of so many rows a thread."""
+        import numba
+
+        from candgen.retrieval.topk_kernels import select_products
+
+        n_threads = numba.get_num_threads()
+        rows = max(1, min(rows, -(-len(queries) // n_threads)))
+        scratch = np.empty((n_threads, rows, len(items)), dtype=np.float32)
+        with one_blas_thread():
+            select_products(queries, items.T, self._masks, scratch, *self.found)
+
+
+class Masks(NamedTuple):
+    """What may not be offered, in the form that the compiled selection takes."""
+
+    starts: NDArray[np.int64]  # (n_queries + 1,), where the withheld items of each query begin
+    withheld: NDArray[np.int32]
+    forbidden: NDArray[np.int32]  # items withheld from everybody
+    is_listed: bool  # whether each query has a candidate list
+    listed_starts: NDArray[np.int64]  # (n_queries + 1,)
+    listed: NDArray[np.int32]
+
+    def of_rows(self, rows: slice) -> Masks:
+        """Return the masks of consecutive queries."""
+        edges = slice(rows.start, rows.stop + 1)
+        return self._replace(starts=self.starts[edges], listed_starts=self.listed_starts[edges])
+
+
+def _entries(
+    name: str, matrix: csr_array | None, shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return row starts and column indices, ascending and without repeats, of stored entries."""
+    if matrix is None:
+        return np.zeros(shape[0] + 1, dtype=np.int64), np.zeros(0, dtype=np.int32)
+    if matrix.shape != shape:
+        raise ValueError(
+            f"{name} must have shape (n_queries, n_items) = {shape}, got {matrix.shape}. "
+            "Select the rows of the queried users first."
+        )
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)

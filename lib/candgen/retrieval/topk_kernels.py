@@ -1,0 +1,136 @@
+"""Compiled selection of the best items of each row.
+
+Rows are independent and run in parallel. Each keeps a heap of its best `k` items with the worst
+at the root; items are met in ascending order, so that one that ties with the root never enters
+and ties go to the smaller index.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+NOTHING = np.float32(-np.inf)
+STRETCH = 64  # scores compared with the worst kept one at a time
+
+
+@numba.njit(cache=True, inline="always")
+def _worse(score, item, other_score, other_item):
+    return score < other_score or (score == other_score and item > other_item)
+
+
+@numba.njit(cache=True)
+def _replace_root(scores, items, size, score, item):
+    """Put an entry in the place of the root and restore the heap of `size` entries."""
+    one, size = np.uint64(1), np.uint64(size)  # unsigned: no check for negative indices
+    place = np.uint64(0)
+    while True:
+        child = place + place + one
+        if child >= size:
+            break
+        right = child + one
+        if right < size and _worse(scores[right], items[right], scores[child], items[child]):
+            child = right
+        if not _worse(scores[child], items[child], score, item):
+            break
+        scores[place], items[place] = scores[child], items[child]
+        place = child
+    scores[place], items[place] = score, item
+
+
+@numba.njit(cache=True)
+def _any_above(stretch, bar):
+    found = np.int32(0)
+    for score in stretch:  # no early end: the comparisons run side by side in one register
+        found |= np.int32(score > bar)
+    return found != 0
+
+
+@numba.njit(cache=True)
+def _scan(row, scores, items):
+    """Offer a whole row to the heap; stretches without a better score are skipped."""
+    size = len(scores)
+    for start in range(0, len(row), STRETCH):
+        stretch = row[start : start + STRETCH]
+        if _any_above(stretch, scores[0]):
+            for place in range(len(stretch)):
+                if stretch[place] > scores[0]:
+                    _replace_root(scores, items, size, stretch[place], np.int32(start + place))
+
+
+@numba.njit(cache=True)
+def _scan_listed(row, listed, scores, items):
+    """Offer the listed items of a row, which ascend, to the heap."""
+    for item in listed:
+        if row[item] > scores[0]:
+            _replace_root(scores, items, len(scores), row[item], item)
+
+
+@numba.njit(cache=True)
+def _sort_best_first(scores, items):
+    for last in range(len(scores) - 1, 0, -1):
+        score, item = scores[last], items[last]
+        scores[last], items[last] = scores[0], items[0]
+        _replace_root(scores, items, last, score, item)
+
+
+@numba.njit(cache=True)
+def _rank(row, withheld, forbidden, is_listed, listed, items, scores):
+    for item in withheld:
+        row[item] = NOTHING
+    for item in forbidden:
+        row[item] = NOTHING
+    if is_listed:
+        _scan_listed(row, listed, scores, items)
+    else:
+        _scan(row, scores, items)
+    _sort_best_first(scores, items)
+
+
+@numba.njit(cache=True, parallel=True)
+def select(block, masks, items, scores):
+    """Write the best items of each row of `block` into `items` and `scores`.
+
+    `block` is overwritten with -inf where items are withheld from a row or forbidden to all.
+    Places for which no item is left keep what they arrived with, -1 and -inf.
+
+    Args:
+        block: Scores, float32, shape `(rows, n_items)`.
+        masks: See `Masks` in `topk`; one entry more than rows in both arrays of starts.
+        items: int32, shape `(rows, k)`, filled with -1.
+        scores: float32, shape `(rows, k)`, filled with -inf.
+    """
+    starts, withheld, forbidden, is_listed, listed_starts, listed = masks
+    for row in numba.prange(len(block)):
+        seen = withheld[starts[row] : starts[row + 1]]
+        mine = listed[listed_starts[row] : listed_starts[row + 1]]
+        _rank(block[row], seen, forbidden, is_listed, mine, items[row], scores[row])
+
+
+@numba.njit(cache=True, parallel=True)
+def select_products(queries, columns, masks, scratch, items, scores):
+    """Write the best items of each query; each thread multiplies and ranks blocks of its own.
+
+    Products and selection share the threads, so no pool of threads waits for another. The
+    BLAS library must be limited to one thread while this runs.
+
+    Args:
+        queries: float32, shape `(n_queries, dim)`.
+        columns: Item vectors, transposed, shape `(dim, n_items)`.
+        masks: As for `select`.
+        scratch: float32, shape `(n_threads, rows, n_items)`: room for a block of scores each.
+        items: As for `select`, shape `(n_queries, k)`.
+        scores: As for `select`, shape `(n_queries, k)`.
+    """
+    starts, withheld, forbidden, is_listed, listed_starts, listed = masks
+    n_threads, rows, _ = scratch.shape
+    for thread in numba.prange(n_threads):
+        for first in range(thread * rows, len(queries), n_threads * rows):
+            last = min(first + rows, len(queries))
+            block = scratch[thread, : last - first]
+            np.dot(queries[first:last], columns, block)
+            for row in range(first, last):
+                seen = withheld[starts[row] : starts[row + 1]]
+                mine = listed[listed_starts[row] : listed_starts[row + 1]]
+                scored = block[row - first]
+                _rank(scored, seen, forbidden, is_listed, mine, items[row], scores[row])
