@@ -306,7 +306,7 @@ def _newest(times: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
 
 
 def _random_parts(count: int, settings: SplitSettings) -> NDArray[np.uint8]:
-    order = np.random.default_rng(derive_seed(settings, "whole")).permutation(count)
+    order = np.random.default_rng(derive_seed(settings.seed, "whole")).permutation(count)
     n_test = _share(count, settings.test_fraction)
     n_validation = _share(count, settings.validation_fraction)
     parts = np.full(count, TRAIN, dtype=np.uint8)
