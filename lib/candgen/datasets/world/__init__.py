@@ -1,0 +1,7 @@
+"""The invented world: a film service whose true relevance is known."""
+
+from candgen.datasets.world.make import make_world
+from candgen.datasets.world.oracle import Oracle
+from candgen.datasets.world.settings import WorldSettings
+
+__all__ = ["Oracle", "WorldSettings", "make_world"]
