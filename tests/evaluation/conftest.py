@@ -22,7 +22,7 @@ def make(tmp_path):
     """Write a dataset from its train and test events."""
 
     def written(
-        train, test, *, n_users, n_items, user_ids=None, item_ids=None, genres=None, **more
+        train, test, *, n_users, n_items, user_ids=None, item_ids=None, genres=None, **others
     ):
         users = pd.DataFrame({"user_id": user_ids or [100 + u for u in range(n_users)]})
         items = pd.DataFrame({"item_id": item_ids or [f"film-{i}" for i in range(n_items)]})
