@@ -1,0 +1,174 @@
+"""Weighted matrix factorization, solved by weighted alternating least squares (WALS)."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.columns import ITEM, USER
+from candgen.datasets import Dataset
+from candgen.errors import DataError, SettingError
+from candgen.models.base import VectorGenerator
+from candgen.models.checks import number, one_of, whole_number
+from candgen.models.wals_solver import Observed, Penalty, Solver, objective, solve_rows
+from candgen.seeds import derive_seed
+
+SOLVERS = ("cg", "cholesky")
+
+
+class Epoch(NamedTuple):
+    """One sweep over items and users."""
+
+    epoch: int  # 0 is the random start
+    objective: float
+    seconds: float  # of the sweep alone
+
+
+class WALS(VectorGenerator):
+    """User and item vectors whose products are near 1 where a pair was observed, else near 0.
+
+    See `candgen.models.wals_solver` for the objective. Each epoch solves for the items with the
+    users held still, then for the users, so trained users stand where folding in would put them.
+
+    Attributes:
+        history_: One `Epoch` a sweep, with the objective, which never rises.
+    """
+
+    name = "WALS"
+
+    def __init__(
+        self,
+        *,
+        dim: int = 64,
+        epochs: int = 12,
+        unobserved_weight: float = 0.1,
+        regularization: float = 0.003,
+        frequency_power: float = 1.0,
+        weight_by: str = "",
+        solver: Solver = "cg",
+        cg_steps: int = 3,
+        seed: int = 0,
+    ) -> None:
+        """Check and keep the settings.
+
+        Args:
+            dim: Length of the vectors.
+            epochs: Alternating sweeps.
+            unobserved_weight: w0, the weight of every pair's pull towards 0; an observed pair
+                pulls towards 1 with weight 1, or what `weight_by` says.
+            regularization: Penalty on the length of vectors.
+            frequency_power: Multiplies the penalty of a row by (observed pairs + w0 * all
+                pairs) to this power. 0 treats all rows alike.
+            weight_by: Column of the events that weights observed pairs, summed over repeats.
+            solver: "cg" takes a few steps a sweep; "cholesky" solves each row exactly.
+            cg_steps: Steps of conjugate gradients a row and sweep.
+            seed: Of the random start, which has standard deviation 0.1 / sqrt(dim).
+
+        Raises:
+            SettingError: If a setting is out of range.
+        """
+        self.dim = whole_number("dim", dim, at_least=1)
+        self.epochs = whole_number("epochs", epochs, at_least=1)
+        self.unobserved_weight = number("unobserved_weight", unobserved_weight)
+        self.regularization = number("regularization", regularization)
+        self.frequency_power = number("frequency_power", frequency_power)
+        if not isinstance(weight_by, str):
+            raise SettingError(f"weight_by must be a column's name or empty, got {weight_by!r}.")
+        self.weight_by = weight_by
+        self.solver = one_of("solver", solver, SOLVERS)
+        self.cg_steps = whole_number("cg_steps", cg_steps, at_least=1)
+        self.seed = whole_number("seed", seed)
+        if unobserved_weight == 0 and regularization == 0:
+            raise SettingError(
+                "unobserved_weight and regularization are both 0: nothing would keep the vectors "
+                "of rare users and items finite. Set one of them above 0."
+            )
+
+    def fold_in(self, weights: csr_array, values: csr_array | None = None) -> NDArray[np.float32]:
+        """Solve for vectors of users from what they took, with the item vectors still.
+
+        Args:
+            weights: Weight of each observed pair, shape `(n, n_items)`; ones for plain events.
+            values: Values to fit at the same pairs; ones when omitted.
+
+        Returns:
+            Vectors, shape `(n, dim)`; zeros for a user without events.
+        """
+        vectors = np.zeros((weights.shape[0], self.dim), dtype=np.float32)
+        solve_rows(Observed.of(weights, values), self._items, self._penalty, vectors)
+        return vectors
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Return one vector an item, shape `(n_items, dim)`; zeros for items never trained on."""
+        self._known("known_items_")
+        return self._items
+
+    def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._users[users]
+
+    def _fit(self, dataset: Dataset) -> None:
+        weights = self._weights(dataset, dataset.train)
+        self.fit_matrix(weights)
+        not_trained = np.flatnonzero(
+            np.diff(self.history_matrix_.indptr) > np.diff(dataset.train_matrix.indptr)
+        )
+        if len(not_trained):
+            known = pd.concat([dataset.train, dataset.table("fold_in")], ignore_index=True)
+            self._users[not_trained] = self.fold_in(self._weights(dataset, known)[not_trained])
+
+    def fit_matrix(self, weights: csr_array, values: csr_array | None = None) -> None:
+        """Learn vectors from a matrix alone; `fit` calls this with the training events.
+
+        Args:
+            weights: Weight of each observed pair, 0 or greater, shape `(n_users, n_items)`.
+            values: Values to fit at the same stored pairs; ones when omitted.
+        """
+        n_users, n_items = weights.shape
+        by_user = Observed.of(weights, values)
+        by_item = Observed.of(weights.T.tocsr(), None if values is None else values.T.tocsr())
+        rng = np.random.default_rng(derive_seed(self.seed, "initial vectors"))
+        spread = np.float32(0.1 / np.sqrt(self.dim))
+        users, items = (
+            spread * rng.standard_normal((n, self.dim), dtype=np.float32)
+            for n in (n_users, n_items)
+        )
+        for vectors, observed in ((users, by_user), (items, by_item)):
+            vectors[observed.counts() == 0] = 0
+        steps = {"solver": self.solver, "cg_steps": self.cg_steps}
+        item_counts = by_item.counts()
+        start = objective(by_user, users, items, self._penalty, item_counts)
+        self.history_ = [Epoch(0, start, 0.0)]
+        for epoch in range(1, self.epochs + 1):
+            began = time.perf_counter()
+            solve_rows(by_item, users, self._penalty, items, **steps)
+            solve_rows(by_user, items, self._penalty, users, **steps)
+            seconds = time.perf_counter() - began
+            reached = objective(by_user, users, items, self._penalty, item_counts)
+            self.history_.append(Epoch(epoch, reached, seconds))
+        self._users, self._items = users, items
+
+    @property
+    def _penalty(self) -> Penalty:
+        return Penalty(self.unobserved_weight, self.regularization, self.frequency_power)
+
+    def _weights(self, dataset: Dataset, events: pd.DataFrame) -> csr_array:
+        if not self.weight_by:
+            return dataset.matrix(events)
+        if self.weight_by not in events:
+            raise SettingError(
+                f"weight_by names no column of the training events: {self.weight_by!r}. "
+                f"Columns: {', '.join(events)}."
+            )
+        found = events[self.weight_by].to_numpy(dtype=np.float32)
+        if not (np.isfinite(found).all() and (found > 0).all()):
+            raise DataError(
+                f"Weights of observed pairs must be finite and above 0; column "
+                f"{self.weight_by!r} ranges from {found.min():g} to {found.max():g}."
+            )
+        pairs = (events[USER].to_numpy(), events[ITEM].to_numpy())
+        return csr_array((found, pairs), shape=(dataset.n_users, dataset.n_items))
