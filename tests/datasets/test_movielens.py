@@ -208,7 +208,7 @@ def test_a_wrong_line_between_double_colons_is_named(tmp_path):
 
 
 def test_neither_path_nor_variant_lists_the_variants():
-    with pytest.raises(SettingError, match="path .* or a variant to download: 100k, 1m"):
+    with pytest.raises(SettingError, match=r"path .* or a variant to download: 100k, 1m"):
         movielens.read()
 
 
@@ -259,12 +259,14 @@ def test_a_download_with_another_digest_is_refused_and_not_kept(server, tmp_path
 def test_no_network_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(movielens, "_URL", "http://127.0.0.1:9/ml-{}.zip")
     monkeypatch.setenv("CANDGEN_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match="could not be fetched.* give its path"):
+    with pytest.raises(DataError, match=r"could not be fetched.* give its path"):
         movielens.read(variant="1m")
 
 
 def test_a_variant_without_a_pinned_digest_is_never_downloaded():
-    with pytest.raises(DataError, match="no digest can be pinned.* Fetch .*ml-latest.zip yourself"):
+    with pytest.raises(
+        DataError, match=r"no digest can be pinned.* Fetch .*ml-latest.zip yourself"
+    ):
         movielens.read(variant="latest")
 
 

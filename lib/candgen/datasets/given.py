@@ -61,17 +61,14 @@ def read(
     check_text_settings(id_type=id_type, delimiter=delimiter, encoding=encoding)
     if layout not in LAYOUTS:
         raise SettingError(f"layout is {layout!r}.{did_you_mean(layout, LAYOUTS)}")
-    paths = {
-        "train": train_path,
-        "test": test_path,
-        "validation": validation_path,
-        "candidate_lists": candidates_path,
-    }
     inputs = {
-        name: existing(path, f"{name.removesuffix('_lists')}_path", f"the {name} part")
-        for name, path in paths.items()
-        if path or name in ("train", "test")
+        "train": existing(train_path, "train_path", "the events to learn from"),
+        "test": existing(test_path, "test_path", "the events to predict"),
     }
+    if validation_path:
+        inputs["validation"] = existing(validation_path, "validation_path", "validation events")
+    if candidates_path:
+        inputs["candidate_lists"] = existing(candidates_path, "candidates_path", "candidate lists")
     read_part = _read_adjacency if layout == "adjacency" else _read_rows
     raw = {name: read_part(file, layout, delimiter, encoding) for name, file in inputs.items()}
     kind = id_kind(id_type)

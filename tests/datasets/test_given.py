@@ -1,0 +1,117 @@
+import pytest
+
+from candgen.datasets import given
+from candgen.errors import DataError, SettingError
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write parts and read them."""
+
+    def write_and_read(train="1 10 20\n2 10\n", test="1 30\n", **settings):
+        texts = {"train": train, "test": test, **settings.pop("more", {})}
+        for name, text in texts.items():
+            (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+            settings[f"{name}_path"] = str(tmp_path / f"{name}.txt")
+        return given.read(**settings)
+
+    return write_and_read
+
+
+def rows(frame):
+    return frame.values.tolist()
+
+
+def test_adjacency_lists_become_events(read):
+    source = read()
+    assert rows(source.parts["train"]) == [[1, 10], [1, 20], [2, 10]]
+    assert rows(source.parts["test"]) == [[1, 30]]
+
+
+def test_a_user_with_nothing_listed_has_no_events(read):
+    assert rows(read(test="1 30\n2\n").parts["test"]) == [[1, 30]]
+
+
+def test_pairs_and_triples_are_read(read):
+    assert rows(read("1 10\n1 20\n", "2 10\n", layout="pairs").parts["train"]) == [[1, 10], [1, 20]]
+    triples = read("1,10,4.5\n", "2,10,3\n", layout="triples", delimiter=",").parts["train"]
+    assert rows(triples) == [[1, 10, 4.5]]
+
+
+def test_validation_and_candidate_lists_are_optional_parts(read):
+    source = read(more={"validation": "2 20\n", "candidates": "1 30 40 50\n"})
+    assert rows(source.parts["validation"]) == [[2, 20]]
+    assert rows(source.parts["candidate_lists"]) == [[1, 30], [1, 40], [1, 50]]
+
+
+def test_text_in_an_id_is_named_by_its_line(read):
+    with pytest.raises(
+        DataError, match=r"train\.txt, line 3: item is 'x', expected a whole number"
+    ):
+        read("1 10 20\n\n2 10 x\n")
+
+
+def test_a_negative_id_is_named_by_its_line(read):
+    with pytest.raises(DataError, match=r"test\.txt, line 2: item is -3, expected 0 or greater"):
+        read(test="1 30\n2 -3\n")
+
+
+def test_text_ids_are_read_when_asked_for(read):
+    source = read("ann x y\n", "ann 7\n", id_type="text")
+    assert rows(source.parts["test"]) == [["ann", "7"]]
+
+
+def test_auto_takes_text_in_all_parts_if_one_part_has_some(read):
+    source = read("1 10\n", "1 b\n", id_type="auto")
+    assert rows(source.parts["train"]) == [[1, "10"]]
+    assert rows(source.parts["test"]) == [[1, "b"]]
+
+
+def test_a_user_with_two_lines_is_refused_by_both(read):
+    with pytest.raises(DataError, match=r"train\.txt, line 3: user 1 had line 1 already"):
+        read("1 10\n2 20\n1 30\n")
+
+
+def test_a_line_with_too_many_cells_is_named(read):
+    with pytest.raises(DataError, match=r"line 2: expected 2 cells \(layout=pairs\), got 3"):
+        read("1 10\n1 20 30\n", layout="pairs")
+
+
+def test_a_rating_that_is_no_number_is_named(read):
+    with pytest.raises(DataError, match=r"train\.txt, line 2: rating is 'good'"):
+        read("1 10 3\n1 20 good\n", "1 30 2\n", layout="triples")
+
+
+@pytest.mark.parametrize("layout", ["adjacency", "pairs", "triples"])
+def test_an_empty_part_is_named(read, layout):
+    with pytest.raises(DataError, match=r"train\.txt is empty"):
+        read("\n", layout=layout)
+
+
+def test_bad_encoding_is_named_by_its_line(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"1 10\n2 \xe9\n")
+    with pytest.raises(DataError, match=r"a\.txt, line 2: not utf-8 \(byte 0xe9\)"):
+        given.read(train_path=str(tmp_path / "a.txt"), test_path=str(tmp_path / "a.txt"))
+
+
+def test_a_missing_part_is_named_by_its_setting(read):
+    with pytest.raises(SettingError, match="train_path is empty"):
+        given.read()
+    with pytest.raises(DataError, match="candidates_path"):
+        read(candidates_path="/nowhere/lists.txt")
+
+
+def test_a_misspelt_layout_gets_a_suggestion(read):
+    with pytest.raises(SettingError, match="Did you mean 'triples'"):
+        read(layout="triple")
+
+
+@pytest.mark.data
+def test_gowalla_has_its_published_counts(real_data):
+    source = given.read(
+        train_path=str(real_data / "gowalla/train.txt"),
+        test_path=str(real_data / "gowalla/test.txt"),
+    )
+    train, test = source.parts["train"], source.parts["test"]
+    assert (len(train), len(test)) == (810_128, 217_242)
+    assert (train["user"].nunique(), train["item"].nunique()) == (29_858, 40_981)
