@@ -1,0 +1,128 @@
+"""From a sweep's folder to `report.html`: execute the comparison page, then publish it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import candgen
+from candgen import files
+from candgen.errors import DataError
+from candgen.workbench import paths, status
+from candgen.workbench.reports.archive import REPORT
+from candgen.workbench.reports.leaderboard import write_leaderboard
+from candgen.workbench.reports.rendering import TEMPLATES
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+NOTEBOOK = "notebooks/90_compare_runs.ipynb"
+FOLDER = "report"
+_MINUTES = 10.0
+
+
+def make_report(
+    sweep_folder: Path | str,
+    *,
+    kernel: Literal["warm", "ordinary"] = "warm",
+    fingerprint: str | None = None,
+    **parameters: Any,
+) -> Path:
+    """Make a sweep's report and its `leaderboard.csv`; an earlier report is replaced.
+
+    Runs that failed, were killed or never started are part of the report. What the page itself
+    needs lies in `<sweep>/report/`.
+
+    Args:
+        sweep_folder: The sweep's folder.
+        kernel: How to start the page's kernel.
+        fingerprint: What the caller knows this report by; kept in `report/status.json`.
+        **parameters: Of the comparison page: `title`, `metric`, `baseline`, `margin`,
+            `example_users`. What is left out comes from the sweep's YAML.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        DataError: If there is no such folder, or the comparison page failed.
+    """
+    from candgen.workbench import execution
+
+    folder = Path(sweep_folder).resolve()
+    leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
+    report = leaderboard.with_name(REPORT)
+    report.unlink(missing_ok=True)  # nothing old may pass for new
+    asked = {"sweep": str(folder), "run_folder": str(folder / FOLDER), **parameters}
+    ended = execution.execute(
+        paths.project_root() / NOTEBOOK,
+        asked,
+        folder / FOLDER,
+        kernel=kernel,
+        timeout_s=60 * _MINUTES,
+        fingerprint=fingerprint,
+    )
+    if ended["state"] != status.DONE:
+        error = ended.get("error") or {}
+        raise DataError(
+            f"The report of {folder.name} {ended['state']} in cell {error.get('cell')}: "
+            f"{error.get('name')}: {error.get('message')}. See {folder / FOLDER / 'page.html'}."
+        )
+    publish(folder / FOLDER / "notebook.ipynb", report)
+    return report
+
+
+def publish(notebook: Path, report: Path) -> None:
+    """Turn the executed comparison page into one HTML file that fetches nothing."""
+    import nbformat
+
+    page = nbformat.read(notebook, as_version=4)
+    files.write_text(report, render_page(page))
+
+
+def render_page(page: NotebookNode) -> str:
+    """Render an executed comparison page with the report's own template."""
+    from nbconvert.exporters import HTMLExporter
+
+    exporter = HTMLExporter(
+        template_name="report",
+        extra_template_basedirs=[str(TEMPLATES)],
+        exclude_anchor_links=True,
+        embed_images=False,
+    )
+    folder = TEMPLATES / "report"
+    script = "\n" + _read(folder / "sorting.js") + _read(folder / "contents.js")
+    resources = {
+        "report": {
+            "title": _title(page),
+            "headings": _headings(page),
+            "style": _read(folder / "page.css") + _read(folder / "fragments.css"),
+            "script": script,
+            # The browser runs this script and no other, whatever a title may contain.
+            "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            "version": candgen.__version__,
+        }
+    }
+    html, _ = exporter.from_notebook_node(page, resources=resources)
+    return html
+
+
+def _title(page: NotebookNode) -> str:
+    """Take the title that the page's opening left beside its HTML."""
+    for cell in page.cells:
+        for output in cell.get("outputs", []):
+            title = output.get("metadata", {}).get("title")
+            if title:
+                return str(title)
+    return "Comparison"
+
+
+def _headings(page: NotebookNode) -> list[str]:
+    shown = [c for c in page.cells if "author" not in c.metadata.get("tags", [])]
+    texts = [cell.source for cell in shown if cell.cell_type == "markdown"]
+    return [line[3:] for text in texts for line in text.splitlines() if line.startswith("## ")]
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
