@@ -71,6 +71,7 @@ def project(tmp_path, monkeypatch) -> Path:
     write = {
         "10_prepare_data": notebook(PREPARE, PREPARE_BODY),
         "15_train": notebook(TRAIN, TRAIN_BODY, DEEDS),
+        "90_compare_runs": notebook('title: str = ""\n'),
         "20_toy": notebook('shift: float = 0.5  # along the line\nrun_folder: str = ""\n', "shift"),
     }
     for name, made in write.items():

@@ -23,8 +23,8 @@ _AROUND = (
     "cli", "cli.py", "workbench/doctor.py", "workbench/execution.py", "workbench/fingerprints.py",
     "workbench/kernels", "workbench/listing.py", "workbench/live.py", "workbench/pages.py",
     "workbench/parameters.py", "workbench/plan.py", "workbench/records.py", "workbench/reports",
-    "workbench/status.py", "workbench/sweepfile.py", "workbench/sweeps.py", "workbench/templates",
-    "workbench/watch.py",
+    "workbench/stages.py", "workbench/status.py", "workbench/sweepfile.py", "workbench/sweeps.py",
+    "workbench/templates", "workbench/watch.py",
 )  # fmt: skip
 _MEANING = {
     "page": "the notebook", "parameters": "the parameters", "library": "the library",

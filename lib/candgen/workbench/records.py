@@ -37,6 +37,11 @@ class Record:
     def failed(self) -> bool:
         return self.finished and self.state != "done"
 
+    def end(self, state: str, why: str) -> None:
+        """Note how it ended, and how long it took if it ever began."""
+        self.seconds = self.elapsed()
+        self.state, self.why = state, why
+
     def elapsed(self) -> float:
         """Seconds so far, or in the end."""
         running = self.state == "running" and self.started is not None

@@ -7,16 +7,13 @@ starts as soon as the dataset it reads is ready. One that fails stops only those
 from __future__ import annotations
 
 import os
-import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 from candgen import files
 from candgen.errors import SettingError
@@ -26,19 +23,18 @@ from candgen.workbench.live import View, view_of
 from candgen.workbench.parameters import read_page
 from candgen.workbench.plan import Plan, Stage
 from candgen.workbench.records import Record, as_json
+from candgen.workbench.stages import PATIENCE, Asked, Kernel, execute_stage, last_seconds, signals
 
 FORMAT = 1
 SWEEP = "sweep.json"
 LOCK = ".lock"
 REPORT_PAGE = "notebooks/90_compare_runs.ipynb"
-Kernel = Literal["warm", "ordinary"]
 
 _THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
 _GIB_A_WORKER = 2.0
-_PATIENCE = 0.2  # seconds between looks at whether somebody wants to stop
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ def run_sweep(
     if workers < 1:
         raise SettingError(f"workers must be at least 1, got {workers}.")
     execution.allow()
-    with locks.locked(plan.folder / LOCK), _threads(workers), _signals() as asked:
+    with locks.locked(plan.folder / LOCK), _threads(workers), signals() as asked:
         return _Sweep(plan, workers, kernel, fresh, command, asked).run(view)
 
 
@@ -138,7 +134,7 @@ class _Sweep:
         kernel: Kernel,
         fresh: bool,
         command: str,
-        asked: _Asked,
+        asked: Asked,
     ) -> None:
         self.plan = plan
         self.workers = workers
@@ -147,7 +143,7 @@ class _Sweep:
         self.command = command
         self.asked = asked
         self.prints = Fingerprints()
-        self.records = [Record(stage, _last_seconds(stage)) for stage in plan.stages]
+        self.records = [Record(stage, last_seconds(stage)) for stage in plan.stages]
         self.queue: dict[Future[None], Record] = {}
         self.saving = threading.Lock()
         before = _read(plan.folder / SWEEP)
@@ -168,7 +164,7 @@ class _Sweep:
             if record.stage.needs is None:
                 self._begin(pool, record)
         while self.queue:
-            done, _ = wait(self.queue, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+            done, _ = wait(self.queue, timeout=PATIENCE, return_when=FIRST_COMPLETED)
             if self.asked.signal:
                 self._stop()
                 return
@@ -205,38 +201,10 @@ class _Sweep:
 
     def _execute(self, record: Record) -> None:
         """Run one stage, in a thread of the pool."""
-        stage, record.started = record.stage, time.monotonic()
-        record.state = "running"
-        self.view.started(record)
-        self._save()
-        parameters = dict(stage.parameters)
-        if "run_folder" in stage.page.parameters:
-            parameters["run_folder"] = str(stage.folder)
-        try:
-            found = execution.execute(
-                stage.page.path,
-                parameters,
-                stage.folder,
-                kernel=self.kernel,
-                timeout_s=stage.minutes * 60,
-                fingerprint=record.fingerprint,
-                on_progress=lambda cell, cells: self._progress(record, cell, cells),
-            )
-        except Exception as error:  # a fault of ours stops one stage, not the sweep
-            found = {
-                "state": "failed",
-                "error": {"name": type(error).__name__, "message": str(error)},
-            }
-        self._end(record, found["state"], _why(found, stage))
-
-    def _progress(self, record: Record, cell: int, cells: int) -> None:
-        record.cell, record.cells = cell - 1, cells  # the cell begins; those before are done
-        self.view.progressed(record)
+        execute_stage(record, self.kernel, self.view, saved=self._save)
 
     def _end(self, record: Record, state: str, why: str) -> None:
-        if record.started is not None:
-            record.seconds = time.monotonic() - record.started
-        record.state, record.why = state, why
+        record.end(state, why)
         self.view.ended(record)
         self._save()
 
@@ -267,7 +235,7 @@ class _Sweep:
             return None
         making = pool.submit(self._make_report)
         while not making.done():
-            wait([making], timeout=_PATIENCE)
+            wait([making], timeout=PATIENCE)
             if self.asked.signal:
                 execution.stop_all()
         if error := making.exception():
@@ -328,34 +296,6 @@ class _Sweep:
             self.view.say(f"{path} could not be written: {error}")
 
 
-class _Asked:
-    """Whether somebody wants the sweep to stop."""
-
-    signal: int | None = None
-
-
-@contextmanager
-def _signals() -> Iterator[_Asked]:
-    """Note the first SIGINT or SIGTERM during the block; a second one has its usual effect."""
-    asked = _Asked()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.signal = number
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 @contextmanager
 def _threads(workers: int) -> Iterator[None]:
     """Give each kernel its share of the cores; what the caller has set already is respected."""
@@ -367,21 +307,6 @@ def _threads(workers: int) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
-
-
-def _why(found: dict[str, Any], stage: Stage) -> str:
-    error = found.get("error")
-    if found["state"] == "done" or not error:
-        return ""
-    if found["state"] == "timed out":
-        return f"ran longer than {stage.minutes:g} minutes"
-    where = f" (cell {error['cell']})" if error.get("cell") else ""
-    return f"{error['name']}: {error['message']}{where}"
-
-
-def _last_seconds(stage: Stage) -> float | None:
-    before = status.read(stage.folder) or {}
-    return before.get("wall_seconds") if before.get("state") == "done" else None
 
 
 def _read(path: Path) -> dict[str, Any]:
