@@ -37,6 +37,6 @@ class Source:
     inputs: list[dict[str, Any]] = field(default_factory=list)
     """Files that were read, each as `{"path": name, "bytes": int, "sha256": hex}`."""
     oracle: Any = None
-    """True relevance, for the world only: an object with `save(folder, item_ids, user_ids)`."""
+    """True relevance, for the world only: an object with `save(folder, user_ids, item_ids)`."""
     folder: Path | None = None
     """Where the files were found, for messages."""

@@ -140,8 +140,10 @@ def _with_room(table, n):
     """The table, or a copy twice as long when it is full."""
     if n < len(table):
         return table
-    longer = np.empty((2 * len(table), table.shape[1]), table.dtype)
-    longer[:n] = table
+    longer = np.empty((2 * n, table.shape[1]), table.dtype)
+    for row in range(n):  # a loop compiles in a fraction of the time of a slice
+        for column in range(table.shape[1]):
+            longer[row, column] = table[row, column]
     return longer
 
 
@@ -165,11 +167,15 @@ def _believed_agreement(believed, genres):
 
 @njit
 def _days(state, n, first, last):
-    """Draw n moments in order, uniform between two."""
-    moments = np.empty(n)
+    """Draw n moments in order, uniform between two: the sums of exponential gaps."""
+    moments, total = np.empty(n), 0.0
     for v in range(n):
-        moments[v] = _uniform(state)
-    return first + (np.sort(moments) * (last - first)).astype(np.int64)
+        total -= np.log(1.0 - _uniform(state))
+        moments[v] = total
+    total -= np.log(1.0 - _uniform(state))
+    for v in range(n):
+        moments[v] = first + moments[v] / total * (last - first)
+    return moments
 
 
 @njit(cache=True)
@@ -193,11 +199,13 @@ def _simulate(
     for u in range(first, last):
         state[0] = _mixed(_mixed(np.uint64(seed) + _GOLDEN) + np.uint64(u) * _GOLDEN)
         target = events[u]
-        best = believed[u].max()
+        best = np.float32(-np.inf)
+        for liked in believed[u]:
+            best = max(best, liked)
         moments = _days(state, max(1, int(np.round(target / _EVENTS_A_DAY))), joined[u], end - DAY)
         finished, left, clock = 0, _SHOWN_PER_EVENT * (target + 5), joined[u]
         for v in range(len(moments)):
-            clock = max(clock, moments[v])
+            clock = max(clock, int(moments[v]))
             angle = drift * np.pi / 2 * min(1.0, (clock - start) / (end - start))
             for d in range(len(vector)):
                 vector[d] = np.cos(angle) * now[u, d] + np.sin(angle) * later[u, d]
@@ -226,8 +234,8 @@ def _simulate(
                             or on_page[i] == page
                         ):
                             continue
-                        liked = _believed_agreement(believed[u], genres[i])
-                        if _uniform(state) < np.exp(agreement * (liked - best)):
+                        match = _believed_agreement(believed[u], genres[i])
+                        if _uniform(state) < np.exp(agreement * (match - best)):
                             item = i
                             break
                     if item < 0:
