@@ -20,11 +20,11 @@ from candgen.workbench.plan import Plan, Stage
 
 # What surrounds runs: a page cannot reach it, so changing it changes no result.
 _AROUND = (
-    "cli", "cli.py", "workbench/doctor.py", "workbench/execution.py", "workbench/fingerprints.py",
+    "cli.py", "workbench/doctor.py", "workbench/execution.py", "workbench/fingerprints.py",
     "workbench/kernels", "workbench/listing.py", "workbench/live.py", "workbench/pages.py",
     "workbench/parameters.py", "workbench/plan.py", "workbench/records.py", "workbench/reports",
-    "workbench/stages.py", "workbench/status.py", "workbench/sweepfile.py", "workbench/sweeps.py",
-    "workbench/templates", "workbench/watch.py",
+    "workbench/single.py", "workbench/stages.py", "workbench/status.py", "workbench/sweepfile.py",
+    "workbench/sweeps.py", "workbench/templates", "workbench/watch.py",
 )  # fmt: skip
 _MEANING = {
     "page": "the notebook", "parameters": "the parameters", "library": "the library",

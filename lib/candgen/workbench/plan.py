@@ -107,7 +107,7 @@ class _Reader:
 
     def plan(self) -> Plan:
         source = self.source
-        if fault := _name_fault(self.name, _NO_SWEEP):
+        if fault := name_fault(self.name, _NO_SWEEP):
             raise SettingError(f"{source.path}: the name of a sweep {fault}")
         source.check_keys((), _TOP)
         if not source.section(("runs",)):
@@ -209,7 +209,7 @@ class _Reader:
 
     def _dataset(self, name: str) -> Stage:
         keys = ("datasets", name)
-        if fault := _name_fault(name):
+        if fault := name_fault(name):
             raise self.source.error(keys, f"the name of a dataset {fault}")
         page = self._read_page(PREPARATION, keys)
         given = self.source.section(keys)
@@ -230,7 +230,7 @@ class _Reader:
         minutes = self._minutes(keys)
         for suffix, choice in self._choices(page, keys, own):
             whole = name + suffix
-            if fault := _name_fault(whole, _TAKEN):
+            if fault := name_fault(whole, _TAKEN):
                 raise self.source.error(keys, f"the name of a run {fault}")
             folder = self.folder / whole
             differs = {**own, **choice}
@@ -331,7 +331,7 @@ class _Reader:
             seen.add(folder)
 
 
-def _name_fault(name: str, taken: Iterable[str] = ()) -> str | None:
+def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:
     """Say why a name cannot be a folder's; None if it can."""
     if _SAFE.fullmatch(name) and not name.endswith(".") and name.casefold() not in taken:
         return None

@@ -1,0 +1,328 @@
+"""The command line: verb, then file.
+
+A command prints paths or a table on stdout; progress and complaints go to stderr. Exit codes:
+0 done, 1 a run failed, 2 the input is at fault, 130 and 143 stopped by a signal. Everything that
+takes time to import is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from candgen import __version__
+from candgen.errors import CandgenError, SettingError
+
+if TYPE_CHECKING:
+    from candgen.workbench.plan import Stage
+
+app = typer.Typer(
+    help="Make, compare and share candidate generators, the first stage of a recommender",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Parameters = Annotated[
+    list[str], typer.Option("-p", "--parameter", metavar="KEY=VALUE", help="Set a parameter")
+]
+Listed = Annotated[bool, typer.Option("--list", help="List the parameters and stop")]
+Minutes = Annotated[float, typer.Option(min=0.01, help="Wall-clock limit, minutes")]
+
+
+def main() -> NoReturn:
+    """Run the command line; errors that a user can mend are printed without a traceback."""
+    try:
+        app()
+    except CandgenError as error:
+        print(f"candgen: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"candgen: {error}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version")
+    ] = False,
+) -> None:
+    """Make, compare and share candidate generators, the first stage of a recommender."""
+
+
+@app.command(short_help="Look at this machine and say what to do about what is missing")
+def doctor() -> None:
+    """Look at this machine and say what to do about what is missing.
+
+    Example: candgen doctor
+    """
+    from candgen.workbench.doctor import examine
+
+    failed = False
+    for finding in examine():
+        failed |= finding.state == "missing"
+        print(f"{finding.state:8} {finding.name:13} {finding.found}", flush=True)
+        if finding.remedy and finding.state != "ok":
+            print(f"{'':8} {'':13} -> {finding.remedy}")
+    raise typer.Exit(int(failed))
+
+
+@app.command(short_help="Prepare a dataset: check, filter, number and split raw events")
+def prepare(
+    source: Annotated[
+        str | None, typer.Option(help="Kind of source: world, movielens, table or given")
+    ] = None,
+    path: Annotated[str | None, typer.Option(help="Folder, zip or file to read")] = None,
+    name: Annotated[str | None, typer.Option(help="Name, the source's by default")] = None,
+    parameter: Parameters = [],  # noqa: B006
+    minutes: Minutes = 120,
+    listed: Listed = False,
+) -> None:
+    """Prepare a dataset: check, filter, number and split raw events; print its folder.
+
+    Example: candgen prepare --source movielens --path ml-latest-small.zip --name films
+    """
+    from candgen.workbench import paths, single
+    from candgen.workbench.plan import PREPARATION
+
+    page = single.find_page(PREPARATION)
+    if listed:
+        return _list_parameters(page)
+    given = single.given(page, [*_options(source=source, path=path), *parameter])
+    name = name or str(given.pop("name", "")) or str(given.get("source", "world"))
+    folder = paths.outputs_folder() / "datasets" / single.safe_name(name)
+    _run(single.stage("dataset", name, page, given, folder, minutes))
+
+
+@app.command(short_help="Run one notebook with parameters of your own")
+def run(
+    notebook: Annotated[str, typer.Argument(help="Notebook, by path or name")],
+    parameter: Parameters = [],  # noqa: B006
+    folder: Annotated[
+        Path | None, typer.Option(help="Run folder, outputs/scratch/NOTEBOOK by default")
+    ] = None,
+    minutes: Minutes = 120,
+    listed: Listed = False,
+) -> None:
+    """Run one notebook with parameters of your own; print the run's folder.
+
+    Example: candgen run 40_matrix_factorization -p dim=16 -p epochs=4
+    """
+    from candgen.workbench import paths, single
+
+    page = single.find_page(notebook)
+    if listed:
+        return _list_parameters(page)
+    where = folder.expanduser().resolve() if folder else paths.run_folder(page.name)
+    _run(single.stage("run", page.name, page, single.given(page, parameter), where, minutes))
+
+
+@app.command(short_help="Run what has changed in a sweep, then make its report")
+def sweep(
+    file: Annotated[Path, typer.Argument(help="YAML of the sweep")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time, from cores and memory by default")
+    ] = None,
+    set_: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting, a parameter's default or a dotted key of the YAML",
+        ),
+    ] = [],  # noqa: B006
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run everything, done or not")] = False,
+    kernel: Annotated[str, typer.Option(help="Kind of kernel: warm or ordinary")] = "warm",
+) -> None:
+    """Run what has changed in a sweep, then make its report; print the report's path.
+
+    Interrupted, it is resumed by calling it again.
+
+    Example: candgen sweep params/quick.yaml --set k=50 --workers 2
+    """
+    from candgen.workbench import plan, records, sweeps
+
+    if kernel not in ("warm", "ordinary"):
+        raise SettingError(f"--kernel must be warm or ordinary, got {kernel!r}.")
+    planned = plan.read_plan(file, set_)
+    if dry_run:
+        return _print_plan(sweeps.foresee(planned, fresh=fresh), planned)
+    outcome = sweeps.run_sweep(
+        planned, workers=workers, kernel=kernel, fresh=fresh, command=_command()
+    )
+    for line in records.failures(outcome.records):
+        print(line, file=sys.stderr)
+    if outcome.report is not None:
+        print(outcome.report)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command(short_help="Make a sweep's report again, or one archive of it to send")
+def report(
+    sweep: Annotated[str, typer.Argument(help="Sweep, by folder or name")],
+    zipped: Annotated[
+        bool, typer.Option("--zip", help="Make one archive with the runs' pages inside")
+    ] = False,
+) -> None:
+    """Make a sweep's report again; print its path, or the archive's.
+
+    Example: candgen report outputs/quick --zip
+    """
+    from candgen.workbench import listing, locks, reports
+    from candgen.workbench.sweeps import LOCK
+
+    folder = listing.find_sweep(sweep)
+    with locks.locked(folder / LOCK):
+        made = reports.make_report(folder)
+        print(reports.zip_report(folder) if zipped else made)
+
+
+@app.command(short_help="Judge candidate lists made by any system")
+def judge(
+    file: Annotated[Path, typer.Argument(help="Parquet or CSV: user, item and rank or score")],
+    dataset: Annotated[str, typer.Option(help="Prepared dataset, by name or folder")],
+    cutoffs: Annotated[str, typer.Option(help="List lengths, with commas")] = "10,20,50,100",
+    evaluate_on: Annotated[str, typer.Option(help="Part: test or validation")] = "test",
+    name: Annotated[str | None, typer.Option(help="What to call the system")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+) -> None:
+    """Judge candidate lists made by any system, on the held-out part of a dataset.
+
+    Example: candgen judge lists.csv --dataset films --cutoffs 10,20
+    """
+    try:
+        lengths = [int(length) for length in cutoffs.split(",")]
+    except ValueError:
+        raise SettingError(
+            f"--cutoffs takes whole numbers with commas, such as 10,20; got {cutoffs!r}."
+        ) from None
+    from candgen import evaluation, workbench
+
+    data = workbench.open_dataset(dataset, evaluate_on=evaluate_on)
+    found = evaluation.judge_file(file, data, name=name, cutoffs=lengths)
+    if json:
+        return _print_json({**found.row(), "counts": found.counts})
+    _print_judgement(found, f"{found.generator} on {data.name}, {evaluate_on} part")
+
+
+@app.command(short_help="List runs and datasets, how they stand and what they reached")
+def runs(
+    sweep: Annotated[str, typer.Argument(help="Sweep; all of them by default")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON array")] = False,
+) -> None:
+    """List runs and datasets, how they stand and what they reached.
+
+    Example: candgen runs quick
+    """
+    import dataclasses
+
+    from candgen.workbench import listing
+
+    rows = listing.list_runs(sweep)
+    if json:
+        return _print_json([dataclasses.asdict(row) for row in rows])
+    if not rows:
+        print("Nothing yet. `candgen sweep params/quick.yaml` begins.", file=sys.stderr)
+        return
+    _print_table(
+        ["sweep", "run", "state", "minutes", "generator", "metric", "value"],
+        [
+            [
+                row.sweep, row.name, row.state,
+                "" if row.minutes is None else f"{row.minutes:.2f}",
+                row.generator, row.metric, "" if row.value is None else f"{row.value:.4f}",
+            ]
+            for row in rows
+        ],
+        numbers=("minutes", "value"),
+    )  # fmt: skip
+
+
+def _run(stage: Stage) -> None:
+    from candgen.workbench import records, stages
+
+    record = stages.run_stage(stage)
+    for line in records.failures([record]):
+        print(line, file=sys.stderr)
+    if record.failed:
+        raise typer.Exit(1)
+    print(stage.folder)
+
+
+def _options(**given: str | None) -> list[str]:
+    return [f"{key}={value}" for key, value in given.items() if value is not None]
+
+
+def _list_parameters(page: Any) -> None:
+    rows = [[p.name, p.spelling, repr(p.default), p.help] for p in page.parameters.values()]
+    _print_table(["parameter", "type", "default", "meaning"], rows)
+
+
+def _print_plan(expected: list[Any], planned: Any) -> None:
+    if planned.question:
+        print(planned.question)
+    rows = [
+        [
+            each.stage.kind, each.stage.name, "run" if each.runs else "skip", each.why,
+            ", ".join(f"{key}={value}" for key, value in each.stage.differs.items()),
+        ]
+        for each in expected
+    ]  # fmt: skip
+    _print_table(["stage", "name", "would", "why", "what differs"], rows)
+    to_run = sum(each.runs for each in expected)
+    print(f"{to_run} to run, {len(expected) - to_run} to skip; then {planned.folder}/report.html")
+
+
+def _print_judgement(found: Any, title: str) -> None:
+    rows = []
+    for metric in found.metrics:
+        low, high = found.interval(metric)
+        rows.append([metric, f"{found.mean(metric):.4f}", f"{low:.4f}", f"{high:.4f}"])
+    rows += [[name, f"{value:.4f}", "", ""] for name, value in found.overall.items()]
+    print(title)
+    _print_table(["metric", "mean", "low", "high"], rows, numbers=("mean", "low", "high"))
+    print(", ".join(f"{name} {value}" for name, value in found.counts.items()))
+
+
+def _print_table(columns: list[str], rows: list[list[str]], numbers: tuple[str, ...] = ()) -> None:
+    """Print a table: drawn in a terminal, tabs between columns where a program reads it."""
+    if not sys.stdout.isatty():
+        for row in [columns, *rows]:
+            print("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    from candgen.workbench.runs import json_ready
+
+    print(json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _command() -> str:
+    return shlex.join(["candgen", *sys.argv[1:]])
