@@ -67,14 +67,18 @@ def executed(monkeypatch):
         status.write(folder, left)
         return left
 
-    def make_report(folder):
+    def make_report(folder, *, kernel, fingerprint):
+        (folder / "report").mkdir(exist_ok=True)
+        status.write(folder / "report", {"state": "done", "fingerprint": fingerprint})
+        for name in ("notebook.ipynb", "page.html"):
+            (folder / "report" / name).write_text("x")
         seen.append(("report", None, {}))
         for name in ("report.html", "leaderboard.csv"):
             (folder / name).write_text("x")
         return folder / "report.html"
 
     monkeypatch.setattr(execution, "execute", execute)
-    monkeypatch.setattr(reports, "make_report", make_report, raising=False)
+    monkeypatch.setattr(reports, "make_report", make_report)
     return seen
 
 
@@ -203,7 +207,7 @@ def test_a_sweep_needs_a_worker(sweep):
 
 
 def test_a_report_that_fails_is_said_and_fails_the_sweep(sweep, monkeypatch):
-    def fail(folder):
+    def fail(folder, **_):
         raise RuntimeError("no room")
 
     healthy = SWEEP.replace("failing", "popularity")

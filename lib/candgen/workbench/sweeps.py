@@ -146,8 +146,6 @@ class _Sweep:
         self.records = [Record(stage, last_seconds(stage)) for stage in plan.stages]
         self.queue: dict[Future[None], Record] = {}
         self.saving = threading.Lock()
-        before = _read(plan.folder / SWEEP)
-        self.reported: str = before.get("reported", "")
 
     def run(self, view: Callable[[list[Record], int], View]) -> Outcome:
         with view(self.records, self.workers) as self.view:
@@ -246,19 +244,16 @@ class _Sweep:
     def _make_report(self) -> Path:
         from candgen.workbench import reports
 
-        runs = self._described()["runs"]
-        page = read_page(self.plan.folder.parents[1] / REPORT_PAGE)
-        now = self.prints.of_report(self.plan, page, runs)
-        made = self.plan.folder / "report.html"
-        whole = made.is_file() and (self.plan.folder / "leaderboard.csv").is_file()
-        if whole and self.reported == now and not self.fresh:
+        folder = self.plan.folder
+        page = read_page(folder.parents[1] / REPORT_PAGE)
+        now = self.prints.of_report(self.plan, page, self._described()["runs"])
+        made = folder / "report.html"
+        whole = made.is_file() and (folder / "leaderboard.csv").is_file()
+        if whole and status.is_finished(folder / "report", now) and not self.fresh:
             self.view.say("report: unchanged, skipped")
             return made
         self.view.say("report: making it")
-        made = reports.make_report(self.plan.folder)
-        self.reported = now
-        self._save()
-        return made
+        return reports.make_report(folder, kernel=self.kernel, fingerprint=now)
 
     # --- what is written down
 
@@ -277,7 +272,6 @@ class _Sweep:
             "kernel": self.kernel,
             "datasets": described["dataset"],
             "runs": described["run"],
-            "reported": self.reported,
         }
 
     def _file(self) -> str:
@@ -307,11 +301,3 @@ def _threads(workers: int) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = files.read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
