@@ -10,32 +10,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from candgen.models.heap import replace_root, sort_best_first
+
 NOTHING = np.float32(-np.inf)
 STRETCH = 64  # scores compared with the worst kept one at a time
-
-
-@numba.njit(cache=True, inline="always")
-def _worse(score, item, other_score, other_item):
-    return score < other_score or (score == other_score and item > other_item)
-
-
-@numba.njit(cache=True)
-def _replace_root(scores, items, size, score, item):
-    """Put an entry in the place of the root and restore the heap of `size` entries."""
-    one, size = np.uint64(1), np.uint64(size)  # unsigned: no check for negative indices
-    place = np.uint64(0)
-    while True:
-        child = place + place + one
-        if child >= size:
-            break
-        right = child + one
-        if right < size and _worse(scores[right], items[right], scores[child], items[child]):
-            child = right
-        if not _worse(scores[child], items[child], score, item):
-            break
-        scores[place], items[place] = scores[child], items[child]
-        place = child
-    scores[place], items[place] = score, item
 
 
 @numba.njit(cache=True)
@@ -55,7 +33,7 @@ def _scan(row, scores, items):
         if _any_above(stretch, scores[0]):
             for place in range(len(stretch)):
                 if stretch[place] > scores[0]:
-                    _replace_root(scores, items, size, stretch[place], np.int32(start + place))
+                    replace_root(scores, items, size, stretch[place], np.int32(start + place))
 
 
 @numba.njit(cache=True)
@@ -63,15 +41,7 @@ def _scan_listed(row, listed, scores, items):
     """Offer the listed items of a row, which ascend, to the heap."""
     for item in listed:
         if row[item] > scores[0]:
-            _replace_root(scores, items, len(scores), row[item], item)
-
-
-@numba.njit(cache=True)
-def _sort_best_first(scores, items):
-    for last in range(len(scores) - 1, 0, -1):
-        score, item = scores[last], items[last]
-        scores[last], items[last] = scores[0], items[0]
-        _replace_root(scores, items, last, score, item)
+            replace_root(scores, items, len(scores), row[item], item)
 
 
 @numba.njit(cache=True)
@@ -84,7 +54,7 @@ def _rank(row, withheld, forbidden, is_listed, listed, items, scores):
         _scan_listed(row, listed, scores, items)
     else:
         _scan(row, scores, items)
-    _sort_best_first(scores, items)
+    sort_best_first(scores, items)
 
 
 @numba.njit(cache=True, parallel=True)
