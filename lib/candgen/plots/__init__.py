@@ -1,0 +1,31 @@
+"""Pictures in one house style: each takes data and axes, and returns the axes."""
+
+from candgen.plots.evaluation import (
+    accuracy_vs_cost,
+    group_bars,
+    leaderboard,
+    objective,
+    overlap_heatmap,
+    paired_differences,
+    per_user_spread,
+    recall_by_k,
+)
+from candgen.plots.feedback import feedback_matrix
+from candgen.plots.style import BASELINE, MODEL, PALETTE, colours, use_style
+
+__all__ = [
+    "BASELINE",
+    "MODEL",
+    "PALETTE",
+    "accuracy_vs_cost",
+    "colours",
+    "feedback_matrix",
+    "group_bars",
+    "leaderboard",
+    "objective",
+    "overlap_heatmap",
+    "paired_differences",
+    "per_user_spread",
+    "recall_by_k",
+    "use_style",
+]

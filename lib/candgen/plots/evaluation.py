@@ -1,0 +1,332 @@
+"""Pictures of judgements.
+
+Each takes tables that `candgen.evaluation` made. `rows` means one row a generator, as given by
+`Judgement.row()` or kept in a run's `metrics.json`: `generator`, `recall@20`, `recall@20_low`, ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from candgen.plots import labels
+from candgen.plots.style import (
+    ACCENT,
+    BASELINE,
+    BASELINES,
+    INK,
+    MODEL,
+    PALE,
+    axes,
+    colours,
+    line_of,
+)
+
+Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
+
+_VERDICTS = {"better": MODEL, "worse": ACCENT}
+
+
+def per_user_spread(
+    values: NDArray[np.floating],
+    *,
+    baseline: NDArray[np.floating],
+    label: str,
+    name: str = "model",
+    baseline_name: str = "popularity",
+    ax: Axes | None = None,
+) -> Axes:
+    """Show how a metric is spread over users, against a baseline on the same users.
+
+    Args:
+        values: One value a user, 0 .. 1, shape `(n_users,)`.
+        baseline: The baseline's values for the same users.
+        label: Axis label with its cut-off, such as "recall@20".
+        name: What made `values`.
+        baseline_name: What made `baseline`.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    bins = np.linspace(0, 1, 21)
+    ax.hist(values, bins=bins, color=MODEL, alpha=0.75)
+    ax.hist(baseline, bins=bins, histtype="step", color=BASELINE, linestyle="--", linewidth=1.8)
+    ax.margins(y=0.2)
+    means = sorted(
+        [(values.mean(), name, MODEL, "-"), (baseline.mean(), baseline_name, BASELINE, "--")]
+    )
+    for (mean, who, colour, line), side in zip(means, ("right", "left"), strict=True):
+        ax.axvline(mean, color=colour, linestyle=line, linewidth=1.5)
+        space = mean < 0.25 and side == "right"
+        ax.annotate(
+            f"{who} {mean:.3f}", (mean, 0.98 if side == "left" else 0.9),
+            xycoords=("data", "axes fraction"), color=colour, va="top",
+            xytext=(5 if side == "left" or space else -5, 0), textcoords="offset points",
+            ha="left" if side == "left" or space else side,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        )  # fmt: skip
+    ax.set(xlabel=label, ylabel="users", xlim=(0, 1))
+    ax.set_title(f"{len(values):,} users with held-out items")
+    return ax
+
+
+def recall_by_k(
+    rows: Rows,
+    *,
+    metric: str = "recall",
+    baselines: Collection[str] = BASELINES,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show a metric at every cut-off, one line a generator with its interval as a band.
+
+    Args:
+        rows: One row a generator.
+        metric: The metric without its cut-off.
+        baselines: Drawn grey and dashed.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax, table = axes(ax), _table(rows)
+    cutoffs = _cutoffs(table, metric)
+    colour = colours(table.index, baselines)
+    for name, row in table.iterrows():
+        low, mean, high = (_at_cutoffs(row, metric, cutoffs, end) for end in ("_low", "", "_high"))
+        ax.fill_between(cutoffs, low, high, color=colour[name], alpha=0.15, linewidth=0)
+        ax.plot(
+            cutoffs, mean, color=colour[name], linestyle=line_of(name, baselines), marker="o", ms=4
+        )
+    ax.set(xlabel="candidates a user, k", ylabel=f"{metric}@k", ylim=(0, None), xticks=cutoffs)
+    ax.set_title(_how_many(table))
+    ends = table[f"{metric}@{cutoffs[-1]}"]
+    labels.at_line_ends(ax, cutoffs[-1], ends, list(table.index), [colour[n] for n in table.index])
+    return ax
+
+
+def leaderboard(
+    rows: Rows,
+    metric: str = "recall@20",
+    *,
+    baselines: Collection[str] = BASELINES,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show a metric of every generator with its interval; baselines first, then the best on top."""
+    ax, table = axes(ax), _table(rows)
+    is_baseline = table.index.isin(list(baselines))
+    ordered = pd.concat(
+        [
+            part.sort_values(metric, ascending=False)
+            for part in (table[is_baseline], table[~is_baseline])
+        ]
+    )
+    colour = colours(table.index, baselines)
+    for place, (name, row) in enumerate(ordered.iterrows()):
+        ax.plot(
+            [row[f"{metric}_low"], row[f"{metric}_high"]], [place, place],
+            color=colour[name], linestyle=line_of(name, baselines), linewidth=2,
+        )  # fmt: skip
+        ax.plot(row[metric], place, "o", color=colour[name], ms=8)
+        ax.annotate(
+            f"{row[metric]:.3f}", (row[f"{metric}_high"], place), xytext=(7, 0),
+            textcoords="offset points", va="center", color=colour[name], fontsize="small",
+        )  # fmt: skip
+    for name in ordered.index[: is_baseline.sum()]:
+        ax.axvline(
+            ordered.at[name, metric],
+            color=BASELINE,
+            linewidth=1,
+            linestyle=line_of(name, baselines),
+        )
+    _name_rows(ax, list(ordered.index))
+    ax.set(xlabel=f"{metric}, mean and 95 % interval", xlim=(0, None))
+    ax.margins(x=0.12)
+    ax.set_title(_how_many(table))
+    return ax
+
+
+def paired_differences(table: pd.DataFrame, *, margin: float, ax: Axes | None = None) -> Axes:
+    """Show what `evaluation.compare` found, with the margin of no practical difference as a band.
+
+    Args:
+        table: From `evaluation.compare`.
+        margin: The margin it was made with.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    baseline, metric = table["baseline"].iloc[0], table["metric"].iloc[0]
+    ax.axvspan(-margin, margin, color=PALE, zorder=0)
+    ax.axvline(0, color=BASELINE, linestyle="--", linewidth=1.5)
+    for place, row in enumerate(table.itertuples()):
+        colour = _VERDICTS.get(row.verdict, INK)
+        ax.plot([row.low, row.high], [place, place], color=colour, linewidth=2)
+        ax.plot(row.difference, place, "o", color=colour, ms=8)
+        ax.annotate(
+            row.verdict, (1.01, place), xycoords=("axes fraction", "data"), va="center",
+            color=colour, fontsize="small", annotation_clip=False,
+        )  # fmt: skip
+    _name_rows(ax, list(table["generator"]))
+    ax.margins(x=0.08)
+    ax.set_xlabel(f"{metric} less that of {baseline}, paired by user; grey band: no difference")
+    ax.set_title(f"{table['users'].iloc[0]:,} users")
+    return ax
+
+
+def accuracy_vs_cost(
+    rows: Rows,
+    metric: str = "recall@20",
+    *,
+    cost: str = "fit_seconds",
+    label: str | None = None,
+    baselines: Collection[str] = BASELINES,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show a metric against what it costs, on a logarithmic axis, each point named.
+
+    Args:
+        rows: One row a generator; those without a cost are left out, and the title says so.
+        metric: The metric with its cut-off.
+        cost: A column above 0: `fit_seconds`, `rank_seconds`, `peak_memory_mib`, ...
+        label: What to call the cost, with its unit; the column's name when omitted.
+        baselines: Drawn grey.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax, table = axes(ax), _table(rows)
+    colour = colours(table.index, baselines)
+    priced = table[table[cost].astype(float) > 0]
+    costs = priced[cost].astype(float)
+    names = list(priced.index)
+    ax.vlines(
+        costs, priced[f"{metric}_low"], priced[f"{metric}_high"], colors=[colour[n] for n in names]
+    )
+    ax.scatter(costs, priced[metric], c=[colour[n] for n in names], s=60, zorder=3)
+    ax.set_xscale("log")
+    ax.margins(x=0.2, y=0.15)
+    ax.set(xlabel=label or cost.replace("_", " "), ylabel=metric)
+    ax.set_ylim(bottom=0)
+    missing = len(table) - len(priced)
+    ax.set_title(_how_many(table) + (f"; {missing} without a measured cost" if missing else ""))
+    labels.at_points(ax, costs, priced[metric], names, [colour[n] for n in names])
+    return ax
+
+
+def group_bars(
+    table: pd.DataFrame,
+    *,
+    by: str = "user activity",
+    baselines: Collection[str] = BASELINES,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show results by group as bars from zero, with intervals where the table has them.
+
+    Args:
+        table: From `evaluation.by_group`.
+        by: "user activity" or "item popularity".
+        baselines: Drawn grey.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    table = table[table["by"] == by]
+    names, groups = list(dict.fromkeys(table["generator"])), list(dict.fromkeys(table["group"]))
+    colour, width = colours(names, baselines), 0.8 / len(names)
+    for place, name in enumerate(names):
+        own = table[table["generator"] == name].set_index("group").reindex(groups)
+        x = np.arange(len(groups)) + (place - (len(names) - 1) / 2) * width
+        hatch = "//" if name in baselines else None
+        ax.bar(
+            x, own["value"], width * 0.92, label=name,
+            color=colour[name], hatch=hatch, edgecolor="white", linewidth=0,
+        )  # fmt: skip
+        ax.vlines(x, own["low"], own["high"], color=INK, linewidth=1.2)
+    first = table.drop_duplicates("group").set_index("group").loc[groups]
+    unit, counted = ("events", "users") if by == "user activity" else ("users", "held-out events")
+    ticks = [
+        f"{g}\n{r.range} {unit}\n({r.count:,} {counted})"
+        for g, r in zip(groups, first.itertuples(), strict=True)
+    ]
+    ax.set_xticks(range(len(groups)), ticks)
+    ax.grid(visible=False, axis="x")
+    ax.set(xlabel=by, ylabel=table["metric"].iloc[0], ylim=(0, None))
+    ax.legend(frameon=False, ncols=min(len(names), 4), loc="lower left", bbox_to_anchor=(0, 1))
+    return ax
+
+
+def objective(
+    history: ArrayLike | Mapping[str, ArrayLike],
+    *,
+    label: str = "objective",
+    ax: Axes | None = None,
+) -> Axes:
+    """Show how an objective falls, sweep by sweep; several by name share the axes.
+
+    Args:
+        history: One value a sweep, beginning with sweep 1; or such values by name.
+        label: What is plotted, with its unit.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    curves = history if isinstance(history, Mapping) else {"": history}
+    colour = colours(curves, ())
+    ends = []
+    for name, values in curves.items():
+        values = np.asarray(values, dtype=float)
+        ax.plot(np.arange(1, len(values) + 1), values, color=colour[name], marker="o", ms=4)
+        ends.append(values[-1])
+    if isinstance(history, Mapping):
+        longest = max(len(values) for values in curves.values())
+        labels.at_line_ends(ax, longest, ends, list(curves), [colour[name] for name in curves])
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="sweep", ylabel=label)
+    return ax
+
+
+def overlap_heatmap(table: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
+    """Show a square table of what generators share, with the numbers written in.
+
+    Args:
+        table: From `evaluation.overlap` or `evaluation.shared_hits`.
+        label: What the numbers are, such as "Jaccard index of the first 100 candidates".
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    values = table.to_numpy(dtype=float)
+    whole = np.issubdtype(table.dtypes.iloc[0], np.integer)
+    image = ax.imshow(values, cmap="Blues", vmin=0, vmax=None if whole else 1)
+    ax.grid(visible=False)
+    dark = values > (values.max() if whole else 1) * 0.55
+    for row, column in np.ndindex(values.shape):
+        text = f"{values[row, column]:,.0f}" if whole else f"{values[row, column]:.2f}"
+        ax.text(column, row, text, ha="center", va="center", fontsize="x-small",
+                color="white" if dark[row, column] else INK)  # fmt: skip
+    ax.set_xticks(range(len(table)), table.columns, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(table)), table.index)
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    ax.set_title(label)
+    return ax
+
+
+def _table(rows: Rows) -> pd.DataFrame:
+    return pd.DataFrame(rows).set_index("generator")
+
+
+def _cutoffs(table: pd.DataFrame, metric: str) -> list[int]:
+    cut = [name.removeprefix(f"{metric}@") for name in table if name.startswith(f"{metric}@")]
+    return sorted(int(k) for k in cut if k.isdigit())
+
+
+def _at_cutoffs(row: pd.Series, metric: str, cutoffs: list[int], end: str) -> list[float]:
+    return [float(row[f"{metric}@{k}{end}"]) for k in cutoffs]
+
+
+def _how_many(table: pd.DataFrame) -> str:
+    users = sorted({int(n) for n in table["judged_users"]})
+    return f"{' or '.join(f'{n:,}' for n in users)} users with held-out items"
+
+
+def _name_rows(ax: Axes, names: list[str]) -> None:
+    """Write names down the left side, the first on top."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.grid(visible=False, axis="y")
