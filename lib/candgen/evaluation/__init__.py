@@ -5,11 +5,14 @@ from candgen.evaluation.comparing import compare
 from candgen.evaluation.groups import by_group
 from candgen.evaluation.judgement import Judgement
 from candgen.evaluation.judging import judge, judge_candidates, judge_file
+from candgen.evaluation.lists import titles_side_by_side
 from candgen.evaluation.overlap import overlap, shared_hits
+from candgen.evaluation.truth import best_true_relevance, true_relevance
 
 __all__ = [
     "Candidates",
     "Judgement",
+    "best_true_relevance",
     "by_group",
     "compare",
     "judge",
@@ -17,4 +20,6 @@ __all__ = [
     "judge_file",
     "overlap",
     "shared_hits",
+    "titles_side_by_side",
+    "true_relevance",
 ]

@@ -1,0 +1,59 @@
+"""The feedback matrix of a dataset small enough to see whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+
+from candgen.plots.style import ACCENT, INK
+
+if TYPE_CHECKING:
+    from candgen.datasets import Dataset
+
+_EMPTY = "#F4F4F4"
+
+
+def feedback_matrix(data: Dataset, *, ax: Axes | None = None) -> Axes:
+    """Show who did what, a row a user and a column an item, the most watched items on the left.
+
+    Dark cells are the history that generators may use, coloured cells are held out. Legible up
+    to about a hundred users and fifty items.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.2, 6.4))
+    history, held_out = data.history_matrix.toarray() > 0, data.held_out_matrix.toarray() > 0
+    cells = np.where(held_out, 2, np.where(history, 1, 0))  # (n_users, n_items)
+    items = np.argsort(-history.sum(axis=0), kind="stable")
+    users = np.argsort(-history.sum(axis=1), kind="stable")
+    ax.pcolormesh(
+        cells[users][:, items],
+        cmap=ListedColormap([_EMPTY, INK, ACCENT]),
+        vmin=0,
+        vmax=2,
+        edgecolors="white",
+        linewidth=1,
+    )
+    titles = [_short(data.titles[item]) for item in items]
+    ax.set_xticks(np.arange(len(items)) + 0.5, titles, rotation=90, fontsize="x-small")
+    ax.set_yticks([])
+    ax.set(ylabel="users, the most active on top")
+    ax.invert_yaxis()
+    ax.grid(False)
+    ax.set_title(f"{history.sum():,} known, {held_out.sum():,} held out")
+    ax.legend(
+        handles=[Patch(color=INK, label="known"), Patch(color=ACCENT, label="held out")],
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        frameon=False,
+    )
+    return ax
+
+
+def _short(title: str, longest: int = 26) -> str:
+    title = title.replace("$", r"\$")  # a dollar sign begins a formula in a label
+    return title if len(title) <= longest else title[: longest - 1].rstrip() + "…"
