@@ -34,14 +34,14 @@ TRAIN_BODY = """\
 import json, os, pathlib, signal, time
 pathlib.Path(run_folder, "trace.txt").open("a").write(f"{os.getpid()}\\n")
 """
+# What a page does when things go wrong; a file `calm` in the sweep's folder lets all end well.
 DEEDS = """\
-if generator == "failing":
+deed = "" if pathlib.Path(run_folder, "..", "calm").exists() else generator
+if deed == "failing":
     raise RuntimeError("the loss did not fall")
-if generator == "sleeping":
+if deed == "sleeping":
     time.sleep(600)
-if generator == "suicidal":
-    os.kill(os.getpid(), signal.SIGKILL)
-if generator == "filling":
+if deed == "filling":
     pathlib.Path(run_folder, "big.bin").write_bytes(bytes(64_000_000))
 pathlib.Path(run_folder, "metrics.json").write_text(json.dumps({"format": 1, "generators": []}))
 """

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -97,7 +96,7 @@ async def _start_kernel() -> None:
     from candgen.workbench.kernels import spec
 
     manager = spec.manager_class(spec.kernel_spec("ordinary"))(kernel_name=spec.NAME)
-    await manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    await manager.start_kernel()
     try:
         client = manager.client()
         client.start_channels()

@@ -5,6 +5,7 @@ Nothing is written to anybody's Jupyter folders; a manager made here knows its o
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -47,5 +48,10 @@ def manager_class(spec: KernelSpec) -> type[AsyncKernelManager]:
         @default("kernel_spec_manager")
         def _one_spec(self) -> KernelSpecManager:
             return OneSpec(parent=self)
+
+        async def start_kernel(self, **kwargs: Any) -> None:
+            # What a kernel writes there is for a terminal; the sweep's own view has that one.
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            await super().start_kernel(**quiet | kwargs)
 
     return Manager
