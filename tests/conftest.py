@@ -1,7 +1,9 @@
 """What every test may ask for."""
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,4 +24,24 @@ def real_data() -> Path:
         if os.environ.get("CI"):
             pytest.fail(f"No real data at {folder}. Set CANDGEN_TEST_DATA to a folder that has it.")
         pytest.skip(f"no real data at {folder}; set CANDGEN_TEST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sweep_builder(root) -> ModuleType:
+    """The module that writes invented sweep folders, finished and broken ones."""
+    path = root / "tests" / "workbench" / "reports" / "builder.py"
+    spec = importlib.util.spec_from_file_location("sweep_builder", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def reported_sweep(sweep_builder, tmp_path_factory) -> Path:
+    """A sweep of everything that can happen to runs, with its report made: look, do not touch."""
+    from candgen.workbench import reports
+
+    folder = sweep_builder.build_sweep(tmp_path_factory.mktemp("outputs") / "asked")
+    reports.make_report(folder)
     return folder

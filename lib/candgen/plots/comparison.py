@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+from matplotlib.transforms import Bbox
 
 GREY = "#767676"
 INK = "#1f2933"
@@ -85,7 +87,8 @@ def across_groups(
         ends.append((name, known[-1] if known else 0.0, colour))
     ax.set_xticks(range(len(groups)), groups)
     ax.set_xlim(-0.2, len(groups) - 0.85)
-    ax.set_ylim(bottom=0)
+    tallest = max((v for values, _ in lines.values() for v in values if v == v), default=1.0)
+    ax.set_ylim(0, 1.08 * tallest or 1.0)
     ax.set_ylabel(label)
     _name_ends(ends, len(groups) - 0.92, ax)
     _tidy(ax, grid="y")
@@ -119,9 +122,10 @@ def trade_off(
     if logarithmic:
         ax.set_xscale("log")
         ax.set_xlim(across.min() / 1.6, across.max() * 1.6)
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
     else:
-        room = 0.08 * (across.max() - across.min() or 1)
-        ax.set_xlim(across.min() - room, across.max() + room)
+        ax.set_xlim(0, 1.06 * max(across.max(), 1e-6))
     ax.set_ylim(0, _right_of(marks))
     ax.set(xlabel=x_label, ylabel=y_label)
     _name_dots(marks, across, ax)
@@ -160,24 +164,31 @@ def _name_ends(ends: list[tuple[str, float, str]], x: float, ax: Axes) -> None:
 
 
 def _name_dots(marks: Sequence[Mark], across: np.ndarray, ax: Axes) -> None:
-    """Write a name beside each dot, to the left of dots in the right half; crowded ones move up."""
-    left, right = ax.transData.transform(np.column_stack([ax.get_xlim(), (0, 0)]))[:, 0]
+    """Write a name beside each dot, right or left, and higher or lower where it is crowded."""
+    point = ax.figure.dpi / 72
+    inside = ax.get_window_extent()
     dots = ax.transData.transform(np.column_stack([across, [mark.value for mark in marks]]))
-    line = 13 * ax.figure.dpi / 72
-    taken: list[tuple[float, float, float]] = []
-    for i in np.argsort(dots[:, 1], kind="stable"):
+    taken = [(x - 4 * point, x + 4 * point, y) for x, y in dots]
+    for i in np.argsort(-dots[:, 1], kind="stable"):
         x, y = dots[i]
-        width = 5.6 * len(marks[i].name) * ax.figure.dpi / 72
-        to_left = x - left > (right - left) * 0.55
-        start, end = (x - width - 8, x) if to_left else (x, x + width + 8)
-        while any(start < e and s < end and abs(y - at) < line for s, e, at in taken):
-            y += line / 4
+        width = 5.4 * len(marks[i].name) * point
+        spots = []
+        for step in sorted(range(-6, 7), key=abs):
+            right, left = x + 7 * point, x - 7 * point
+            spots += [(right, right + width, y + 7 * step * point, "left")]
+            spots += [(left - width, left, y + 7 * step * point, "right")]
+        start, end, y, side = min(spots, key=lambda spot: _crowding(spot, taken, inside, point))
         taken.append((start, end, y))
-        ax.annotate(
-            marks[i].name, ax.transData.inverted().transform((x, y)), fontsize=9,
-            color=marks[i].colour, xytext=(-8 if to_left else 8, 0), textcoords="offset points",
-            ha="right" if to_left else "left", va="center", annotation_clip=False,
-        )  # fmt: skip
+        place = ax.transData.inverted().transform((start if side == "left" else end, y))
+        ax.annotate(marks[i].name, place, color=marks[i].colour, fontsize=9, ha=side,
+                    va="center", annotation_clip=False)  # fmt: skip
+
+
+def _crowding(spot, taken, inside: Bbox, point: float) -> int:
+    """Count what a name would cover; leaving the picture counts more. The first best is taken."""
+    start, end, y, _ = spot
+    covered = sum(start < e and s < end and abs(y - at) < 10 * point for s, e, at in taken)
+    return covered + 10 * (start < inside.x0 or end > inside.x1 + 40 * point or y < inside.y0)
 
 
 def _tidy(ax: Axes, *, grid: str) -> None:

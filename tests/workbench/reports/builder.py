@@ -27,12 +27,12 @@ def build_dataset(
     folder: Path,
     *,
     name: str = "world",
-    n_users: int = 120,
-    n_items: int = 90,
+    n_users: int = 150,
+    n_items: int = 240,
     seed: int = 0,
     evil: bool = True,
 ) -> Dataset:
-    """Prepare a dataset whose users each like one of three tastes; item 0 may carry an evil title."""
+    """Prepare a dataset of users who each like one of three tastes; item 0 has an evil title."""
     rng = np.random.default_rng(seed)
     popularity = 1 / np.arange(1, n_items + 1) ** 0.7
     rows = {"train": [], "validation": [], "test": []}
@@ -124,7 +124,7 @@ def entry(
         "fit_cpu_seconds": 1.8 * seconds,
         "rank_seconds": 0.2,
         "queries_per_second": 5000.0 / seconds,
-        "peak_memory_mib": 200 + 40 * seconds,
+        "peak_memory_mib": None if baseline else 200 + 40 * seconds,
     }
     users.insert(0, "generator", generator)
     return row, users
@@ -159,8 +159,8 @@ def write_run(
         )
         rows.append(row)
         frames.append(users)
-        ending = "" if not baseline else f"-{name}"
-        write_candidates(folder / f"candidates{ending}.parquet", items, dataset)
+        if not baseline:
+            write_candidates(folder / "candidates.parquet", items, dataset)
     described = {
         "name": dataset.name,
         "digest": dataset.digest,
@@ -216,7 +216,7 @@ def write_failed(folder: Path, *, params: dict, state: str = "failed", message: 
             "name": "ValueError",
             "message": message,
             "cell": 4,
-            "traceback_tail": "\n".join(tail),
+            "traceback_tail": tail,
         },
     )
     (folder / "page.html").write_text("<!doctype html><title>failed</title><p>page of a failed run")
@@ -251,6 +251,7 @@ def write_status(
 
 def write_sweep(folder: Path, runs: dict[str, dict], **more) -> None:
     """Write sweep.json for runs given as name -> parameters."""
+    datasets = sorted(path.name for path in folder.glob("datasets/*"))
     plan = {
         "format": 1,
         "name": folder.name,
@@ -265,6 +266,10 @@ def write_sweep(folder: Path, runs: dict[str, dict], **more) -> None:
             }
             for name, parameters in runs.items()
         ],
+        "datasets": [
+            {"name": name, "notebook": "notebooks/10_prepare_data.ipynb", "parameters": {}}
+            for name in datasets
+        ],
         "report": {
             "title": "How many dimensions?",
             "metric": HEADLINE,
@@ -278,8 +283,10 @@ def write_sweep(folder: Path, runs: dict[str, dict], **more) -> None:
 def build_sweep(folder: Path) -> Path:
     """Write a whole sweep: two datasets, seeds, a failure, an orphan and one never started."""
     world = build_dataset(folder / "datasets/world")
-    (folder / "datasets/world/page.html").write_text("<!doctype html><p>page of the world")
-    films = build_dataset(folder / "datasets/films", name="films", n_users=60, n_items=50, seed=5)
+    films = build_dataset(folder / "datasets/films", name="films", n_users=60, n_items=90, seed=5)
+    for dataset in (world, films):
+        write_status(dataset.folder, "done")
+        (dataset.folder / "page.html").write_text("<!doctype html><title>data</title><p>a dataset")
     runs = {}
     for dim, skill in ((4, 0.9), (16, 1.4), (64, 1.45)):
         for seed in (1, 2):
@@ -322,9 +329,16 @@ def write(path: Path, value: dict) -> None:
 
 ENVIRONMENT = {
     "python": "3.12.7",
+    "implementation": "CPython",
+    "packages": {"candgen": "0.1.0", "numpy": "2.4.0", "pandas": "3.1.1", "tensorflow": None},
     "commit": "0123456789abcdef0123456789abcdef01234567",
-    "packages": {"candgen": "0.1.0", "numpy": "2.4.0", "pandas": "3.1.1"},
-    "machine": {"os": "Linux 6.1", "cpu": "An Ordinary Processor", "cores": 2, "memory_mib": 16000},
-    "threads": {"numba": 2, "blas": 2},
+    "machine": {
+        "system": "Linux 6.1",
+        "architecture": "x86_64",
+        "processor": "An Ordinary Processor",
+        "cores": 2,
+        "memory_mib": 16000,
+    },
+    "threads": {"OMP_NUM_THREADS": "1", "usable_cores": 2},
     "seeds": {"seed": 1},
 }

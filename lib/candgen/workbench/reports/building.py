@@ -88,8 +88,7 @@ def render_page(page: NotebookNode) -> str:
     exporter = HTMLExporter(
         template_name="report",
         extra_template_basedirs=[str(TEMPLATES)],
-        exclude_anchor_links=True,
-        embed_images=False,
+        anchor_link_text="",  # headings keep their ids, which the contents lead to
     )
     folder = TEMPLATES / "report"
     script = "\n" + _read(folder / "sorting.js") + _read(folder / "contents.js")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime
 from typing import Any
 
 from candgen.workbench import status
@@ -11,6 +13,7 @@ from candgen.workbench.reports.rendering import Fragment, note, render
 from candgen.workbench.reports.report import Report
 
 LAST_LINES = 12
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # as terminals understand them
 IN_WORDS = {
     status.MISSING: "not started",
     status.INTERRUPTED: "interrupted: whoever ran it has gone",
@@ -37,7 +40,7 @@ def _failure(run: Run) -> dict[str, Any]:
         "state": IN_WORDS.get(run.state, run.state),
         "said": said or run.trouble,
         "cell": error.get("cell"),
-        "lines": "\n".join(lines[-LAST_LINES:]),
+        "lines": _COLOURS.sub("", "\n".join(lines[-LAST_LINES:])),
     }
 
 
@@ -96,14 +99,30 @@ def _seeds(runs: tuple[Run, ...]) -> list[str]:
 def _when(runs: list[Run]) -> list[str]:
     began = [run.status["started"] for run in runs if run.status.get("started")]
     ended = [run.status["ended"] for run in runs if run.status.get("ended")]
-    return [f"{min(began)} to {max(ended)}"] if began and ended else []
+    return [f"{_minute(min(began))} to {_minute(max(ended))}"] if began and ended else []
+
+
+def _minute(time: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M %Z}".strip()
+    except ValueError:
+        return time
 
 
 def _in_words(value: Any) -> str:
     if isinstance(value, dict):
         kept = {name: held for name, held in value.items() if held is not None}
-        return ", ".join(f"{name.replace('_', ' ')} {held}" for name, held in kept.items())
+        return ", ".join(_named(name, held) for name, held in kept.items())
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _named(name: str, held: Any) -> str:
+    """Write one fact about a machine; what a processor or a system is called needs no label."""
+    if name == "memory_mib":
+        return f"{held / 1024:.1f} GiB of memory"
+    if name in ("cores", "usable_cores"):
+        return f"{held} {name.replace('_', ' ')}"
+    return held if isinstance(held, str) and not held.isdigit() else f"{name} {held}"
 
 
 def limits(report: Report) -> Fragment:

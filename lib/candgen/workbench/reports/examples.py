@@ -18,6 +18,7 @@ from candgen.workbench.reports.rendering import (
     Cell,
     Fragment,
     Table,
+    fold,
     note,
     render,
     value,
@@ -90,7 +91,8 @@ def _disagreement(report: Report, ground: Comparison) -> Fragment:
     judgements = _with_candidates(report, ground)
     if len(judgements) > 1 and ground.dataset is not None:
         shown = shown + _shared(report, ground, judgements)
-        shown = shown + _examples(ground.dataset, users[:2], judgements)
+        candidates = _examples(ground.dataset, users, judgements)
+        shown = shown + fold("What each run offers these users", candidates)
     return shown
 
 

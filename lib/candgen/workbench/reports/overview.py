@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from candgen.workbench.reports.comparing import Comparison
+from candgen.workbench import status
+from candgen.workbench.reports.comparing import Comparison, Contender
 from candgen.workbench.reports.reading import Run
 from candgen.workbench.reports.rendering import (
     EMPTY,
@@ -26,7 +27,7 @@ def opening(report: Report) -> Fragment:
     sweep = report.sweep
     counts: dict[str, int] = {}
     for run in sweep.runs:
-        counts[run.state] = counts.get(run.state, 0) + 1
+        counts[state_in_words(run)] = counts.get(state_in_words(run), 0) + 1
     html = render(
         "opening.html.j2",
         title=report.title,
@@ -51,7 +52,7 @@ def _answer(report: Report, ground: Comparison) -> dict[str, str]:
     return shown
 
 
-def _with_interval(contender, metric: str) -> str:
+def _with_interval(contender: Contender, metric: str) -> str:
     number = contender.number(metric)
     ends = interval_note(contender.interval(metric))
     return "–" if number is None else f"{number:.4f}" + (f" ({ends})" if ends else "")
@@ -126,7 +127,7 @@ def _page(run: Run) -> str:
 
 def _generator(run: Run) -> Cell:
     own = [row["generator"] for row in run.metrics.get("generators", []) if not row.get("baseline")]
-    return Cell(", ".join(own)) if own else Cell(run.state, tone="muted")
+    return Cell(", ".join(own)) if own else Cell(state_in_words(run), tone="muted")
 
 
 def _dataset(run: Run) -> Cell:
@@ -140,6 +141,11 @@ def _parameter(value: Any) -> Cell:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return Cell(f"{value:g}" if isinstance(value, float) else str(value), value, numeric=True)
     return Cell(short(value))
+
+
+def state_in_words(run: Run) -> str:
+    """Say how a run stands; `missing` means that nobody began it."""
+    return "not started" if run.state == status.MISSING else run.state
 
 
 def short(value: Any) -> str:

@@ -96,12 +96,20 @@ def value(number: float | None, *, digits: int = 4, note: str = "", tone: str = 
     """Make a cell of a number; a dash where there is none."""
     if number is None or number != number:
         return EMPTY
-    return Cell(f"{number:,.{digits}f}", sort=number, note=note, tone=tone, numeric=True)
+    text = _signed(f"{number:,.{digits}f}")
+    return Cell(text, sort=number, note=note, tone=tone, numeric=True)
+
+
+def _signed(text: str) -> str:
+    """Write a minus as wide as a plus."""
+    return text.replace("-", "−")
 
 
 def interval_note(interval: tuple[float, float] | None, digits: int = 4) -> str:
     """Write an interval as the second line of a cell."""
-    return "" if interval is None else f"{interval[0]:.{digits}f} – {interval[1]:.{digits}f}"
+    if interval is None:
+        return ""
+    return " to ".join(_signed(f"{end:,.{digits}f}") for end in interval)
 
 
 def note(text: str, *, tone: str = "") -> Fragment:

@@ -67,7 +67,7 @@ def _headline(report: Report, ground: Comparison) -> Fragment:
     def draw(ax: Axes) -> None:
         named = None if reference is None else plain(reference.label)
         pictures.intervals(marks, label=report.metric, ax=ax, reference=named)
-        ax.set_title(f"{n_users:,} users, {plain(ground.title)}", fontsize=10, loc="left")
+        ax.set_title(f"{n_users:,} users", fontsize=10, loc="left", color=pictures.INK)
 
     said = "; ".join(f"{mark.name} {mark.value:.4f}" for mark in marks)
     return picture(
@@ -91,12 +91,14 @@ def _leaderboard(report: Report, ground: Comparison) -> Fragment:
              ("peak_memory_mib", "memory, MiB", 0)]  # fmt: skip
     rows = []
     for contender in ranked:
-        row = [_name(contender), Cell(contender.generator)]
+        measured = [_measured(contender, metric) for metric in metrics]
+        row = [_name(contender), *measured[:1], Cell(contender.generator)]
         row += [_seeds(contender)] if seeds else []
-        row += [_measured(contender, metric) for metric in metrics]
+        row += measured[1:]
         row += [value(contender.number(name), digits=digits) for name, _, digits in costs]
         rows.append(row)
-    heads = ["run", "generator", *(["seeds"] if seeds else []), *metrics, *(c[1] for c in costs)]
+    heads = ["run", *metrics[:1], "generator", *(["seeds"] if seeds else []), *metrics[1:]]
+    heads += [head for _, head, _ in costs]
     hints = [HINTS.get(head.split("@")[0], "") for head in heads]
     tones = ["reference" if c.reference else "best" if c is best else "" for c in ranked]
     return Table(f"Leaderboard, {ground.title}", heads, rows, tones, hints).fragment()
@@ -114,13 +116,14 @@ def _measured(contender: Contender, metric: str) -> Cell:
     lines = interval_note(contender.interval(metric))
     spread = contender.spread(metric)
     if spread is not None:
-        lines += f"\nseeds {spread[0]:.4f} – {spread[1]:.4f}"
+        lines += f"\nseeds {interval_note(spread)}"
     return value(contender.number(metric), note=lines)
 
 
 def _seeds(contender: Contender) -> Cell:
-    seeds = ", ".join(str(seed) for seed in contender.seeds)
-    return Cell(str(len(contender.entries)), len(contender.entries), note=seeds, numeric=True)
+    n = len(contender.entries)
+    seeds = ", ".join(str(seed) for seed in contender.seeds) if n > 1 else ""
+    return Cell(str(n), n, note=seeds, numeric=True)
 
 
 def _name(contender: Contender) -> Cell:
