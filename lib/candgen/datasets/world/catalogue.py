@@ -46,8 +46,8 @@ _EARLIER_DAYS = 1500  # the others were uploaded within so many days before it
 _GENRE_WEIGHT = 0.8  # strength of a genre affinity beside the hidden tastes
 _FROM_GENRES = 0.5  # share of a film's place in the hidden tastes that its genres decide
 _QUALITY = 0.7  # spread of the films' general appeal, in logits
-_FAME = 3.4  # log popularity is -_FAME * log(rank + _HEAD), rank in 0 .. 1, at a bias of 1
-_HEAD = 0.025  # share of the catalogue at the head, where popularity levels off
+_FAME = 2.9  # log popularity is -_FAME * log(rank + _HEAD), rank in 0 .. 1, at a bias of 1
+_HEAD = 0.013  # share of the catalogue at the head, where popularity levels off
 _FAME_FROM_QUALITY = 0.5  # correlation of popularity with general appeal
 
 
