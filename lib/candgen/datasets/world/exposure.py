@@ -88,7 +88,7 @@ def simulate(
 
 
 @njit(cache=True)
-def _alias(share):  # pragma: no cover - compiled
+def _alias(share):
     """Build the alias table of shares whose mean is 1."""
     n = len(share)
     keep, other = np.ones(n), np.arange(n).astype(np.int32)
