@@ -217,6 +217,11 @@ def test_settings_are_checked(settings, expected):
 # --- leaks
 
 
+def warned(policy, events, parts):
+    seen = None if events.times is None else futures_seen(events, parts)
+    return leak_warnings(policy, events, parts, seen)
+
+
 def test_the_future_that_is_seen_is_counted_by_hand():
     # Test is the event at 2. Outside of it lie 1, 3 and 4; the user's own are 1 and 4.
     events = of([0, 0, 1, 0], [1, 2, 3, 4])
@@ -232,31 +237,31 @@ def test_equal_times_are_not_the_future():
 
 def test_a_timeline_warns_of_nothing():
     events = of([0, 0, 1, 1, 0, 1, 0, 1, 0, 1], range(10))
-    assert leak_warnings("timeline", events, parts_of(events, "timeline")) == []
+    assert warned("timeline", events, parts_of(events, "timeline")) == []
 
 
 def test_leave_last_out_warns_of_other_users_only():
     events = of([0, 0, 0, 1, 1, 1], [1, 2, 3, 11, 12, 13])
-    (warning,) = leak_warnings("leave_last_out", events, parts_of(events, "leave_last_out"))
+    (warning,) = warned("leave_last_out", events, parts_of(events, "leave_last_out"))
     assert "0% of the test events have a later event of the same user" in warning
     assert "on average 25% of what models learn from happened after" in warning
 
 
 def test_a_random_split_warns_with_the_measured_share():
     events = of([0] * 4, [1, 2, 3, 4])
-    (warning,) = leak_warnings("random_rows", events, np.array([TEST, TRAIN, TRAIN, TEST]))
+    (warning,) = warned("random_rows", events, np.array([TEST, TRAIN, TRAIN, TEST]))
     assert "50% of the test events have a later event of the same user" in warning
 
 
 def test_a_split_without_times_says_that_nobody_can_tell():
     events = replace(of([0, 0], [1, 2]), times=None)
-    (warning,) = leak_warnings("given", events, np.array([TRAIN, TEST]))
+    (warning,) = warned("given", events, np.array([TRAIN, TEST]))
     assert "no times" in warning
 
 
 def test_test_pairs_that_are_known_already_are_counted():
     events = of([0, 0, 0], [1, 2, 3], items=[4, 4, 5])
-    warnings = leak_warnings("timeline", events, np.array([TRAIN, TEST, TEST]))
+    warnings = warned("timeline", events, np.array([TRAIN, TEST, TEST]))
     assert warnings[0].startswith("1 test events repeat a pair")
 
 

@@ -40,6 +40,7 @@ from candgen.splits import (
     Split,
     SplitSettings,
     check_parts,
+    futures_seen,
     held_out_rows,
     leak_warnings,
     split,
@@ -143,6 +144,8 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     made = _split(numbered, kept, own)
     tables_, extras = _tables(source, numbered, made)
     policy = own.split_settings.policy
+    events = numbered.events
+    seen = None if events.times is None else futures_seen(events, made.parts)
     _save_oracle(source, folder, numbered)
     info = {
         "name": own.name,
@@ -156,9 +159,14 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         "citation": source.citation,
         "parameters": dataclasses.asdict(own) | {"split": policy} | of_source,
         "steps": kept.steps,
-        "split": {"policy": policy, "rule": made.rule, **made.facts},
+        "split": {
+            "policy": policy,
+            "rule": made.rule,
+            **made.facts,
+            "futures_seen": None if seen is None else seen._asdict(),
+        },
         "extras": extras,
-        "warnings": leak_warnings(policy, numbered.events, made.parts),
+        "warnings": leak_warnings(policy, events, made.parts, seen),
     }
     return write_dataset(folder, tables_, info)
 
