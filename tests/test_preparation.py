@@ -7,7 +7,7 @@ import pytest
 
 from candgen import files, preparation
 from candgen.datasets import Source, open_dataset
-from candgen.datasets.reading import date_to_seconds
+from candgen.datasets.cells import date_to_seconds
 from candgen.errors import DataError, SettingError
 from candgen.preparation import check_settings, prepare, source_settings
 

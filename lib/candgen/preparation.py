@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import given, movielens, tables
+from candgen.datasets.cells import date_to_seconds
 from candgen.datasets.dataset import Dataset, write_dataset
-from candgen.datasets.reading import date_to_seconds
 from candgen.datasets.source import Source
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.interactions import (
@@ -208,7 +208,8 @@ def source_settings(source: str) -> dict[str, Any]:
         from candgen.datasets.world import WorldSettings
 
         return {f.name: f.default for f in dataclasses.fields(WorldSettings)}
-    return {p.name: p.default for p in inspect.signature(_READERS[source]).parameters.values()}
+    found = {p.name: p.default for p in inspect.signature(_READERS[source]).parameters.values()}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
 
 
 # --- reading and filtering
@@ -431,8 +432,6 @@ def _check_type(name: str, value: Any, default: Any) -> None:
     wanted: Any = type(default)
     if wanted is float:
         fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    elif wanted in (list, tuple):
-        fits = isinstance(value, (list, tuple))
     else:
         fits = type(value) is wanted
     if not fits:

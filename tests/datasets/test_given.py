@@ -61,10 +61,10 @@ def test_text_ids_are_read_when_asked_for(read):
     assert rows(source.parts["test"]) == [["ann", "7"]]
 
 
-def test_auto_takes_text_in_all_parts_if_one_part_has_some(read):
-    source = read("1 10\n", "1 b\n", id_type="auto")
-    assert rows(source.parts["train"]) == [[1, "10"]]
-    assert rows(source.parts["test"]) == [[1, "b"]]
+def test_auto_follows_the_first_line_of_train(read):
+    source = read("1 b7\n", "2 7\n")
+    assert rows(source.parts["train"]) == [[1, "b7"]]
+    assert rows(source.parts["test"]) == [[2, "7"]]
 
 
 def test_a_user_with_two_lines_is_refused_by_both(read):

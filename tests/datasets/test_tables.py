@@ -64,10 +64,15 @@ def test_parquet_reads_like_csv(read, tmp_path):
     assert source.interactions.equals(read().interactions)
 
 
-def test_integer_ids_stay_integers_and_others_stay_as_they_are_written(read):
-    ids = read("who,what,stars,when\n7,1.50,1,1\n8,2.0,1,1\n").interactions
+def test_the_first_row_decides_whether_ids_are_integers(read):
+    ids = read("who,what,stars,when\n7,1.50,1,1\n8,2,1,1\n").interactions
     assert ids["user"].tolist() == [7, 8]
-    assert ids["item"].tolist() == ["1.50", "2.0"]
+    assert ids["item"].tolist() == ["1.50", "2"]
+
+
+def test_text_among_integer_ids_is_named_by_its_line(refused):
+    message = refused("who,what,stars,when\n7,1,1,1\nb8,2,1,1\n")
+    assert "plays.csv, line 3: who is 'b8', expected a whole number." in message
 
 
 def test_ids_can_be_kept_as_text(read):
@@ -197,7 +202,7 @@ def test_a_negative_id_in_the_table_of_users_is_named(read, tmp_path):
     [
         ({"id_type": "integers"}, "id_type is 'integers'. Did you mean 'integer'"),
         ({"timestamp_unit": "sec"}, "timestamp_unit is 'sec'"),
-        ({"delimiter": ""}, "delimiter is '', expected one character"),
+        ({"delimiter": "::"}, "delimiter is '::', expected one character"),
         ({"rating_scale": [5, 1]}, r"rating_scale is \[5, 1\], expected \[lowest, highest\]"),
     ],
 )

@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from candgen.columns import ITEM, ITEM_ID, RATING, USER, USER_ID
 from candgen.datasets.archives import InputFile, describe
-from candgen.datasets.reading import MISSING, Column, TextFormat, decoded_lines
+from candgen.datasets.cells import Column, Kind, TextFormat, id_kind
+from candgen.datasets.reading import decoded_lines
 from candgen.datasets.source import Source
-from candgen.datasets.tables import check_text_settings, existing, id_kind, read_features
+from candgen.datasets.tables import check_text_settings, existing, kind_of, read_features
 from candgen.errors import DataError, SettingError, did_you_mean
 
 LAYOUTS = {"adjacency": None, "pairs": 2, "triples": 3}
@@ -30,8 +31,8 @@ def read(
     validation_path: str = "",
     candidates_path: str = "",
     layout: str = "adjacency",
-    id_type: str = "integer",
-    delimiter: str = " ",
+    id_type: str = "auto",
+    delimiter: str = "",
     encoding: str = "utf-8",
     user_column: str = "user",
     item_column: str = "item",
@@ -46,8 +47,8 @@ def read(
         validation_path: Events to choose settings on. Empty: preparation takes some of train.
         candidates_path: The items that may be ranked for each user, in the same layout. Empty: all.
         layout: adjacency, pairs or triples; blank lines are skipped, and there is no header.
-        id_type: integer or text; auto takes integers where every id is one.
-        delimiter: What separates the cells; a space stands for any white space.
+        id_type: integer, text, or auto: integers where the first line of train has one, else text.
+        delimiter: What separates the cells; empty: any white space.
         encoding: How the files are encoded.
         user_column: Header of the ids in the table of users.
         item_column: Header of the ids in the table of items.
@@ -71,7 +72,7 @@ def read(
         inputs["candidate_lists"] = existing(candidates_path, "candidates_path", "candidate lists")
     read_part = _read_adjacency if layout == "adjacency" else _read_rows
     raw = {name: read_part(file, layout, delimiter, encoding) for name, file in inputs.items()}
-    kind = id_kind(id_type)
+    kind = kind_of(id_type)
     parts = _typed(raw, inputs, kind)
     used = list(inputs.values())
     text = TextFormat(encoding=encoding)
@@ -141,7 +142,7 @@ def _read_rows(file: InputFile, layout: str, delimiter: str, encoding: str) -> p
 def _lines(file: InputFile, delimiter: str, encoding: str):
     with file.open() as stream:
         for number, line in enumerate(decoded_lines(file, stream, encoding), 1):
-            cells = line.split() if delimiter == " " else line.strip().split(delimiter)
+            cells = line.strip().split(delimiter or None)
             if cells and cells != [""]:
                 yield number, cells
 
@@ -152,38 +153,34 @@ def _ratings(texts: pd.Series, lines: list[int], file: InputFile) -> np.ndarray:
     wrong = ~np.isfinite(numbers)
     if wrong.any():
         row = int(wrong.argmax())
-        complaint = column.complaint(texts.iloc[row], integers=False)
+        complaint = column.complaint(texts.iloc[row])
         raise DataError(f"{file.label}, line {lines[row]}: {RATING} {complaint}.")
     return numbers
 
 
 def _typed(
-    raw: dict[str, pd.DataFrame], inputs: dict[str, InputFile], kind: str
+    raw: dict[str, pd.DataFrame], inputs: dict[str, InputFile], kind: Kind
 ) -> dict[str, pd.DataFrame]:
     """Give all parts ids of one type; refuse the first cell that does not fit."""
     parts = {name: frame.drop(columns="line") for name, frame in raw.items()}
-    for column in (USER, ITEM):
-        whole = {name: _as_integers(frame[column]) for name, frame in raw.items()}
-        integers = kind == "integer id" or (
-            kind == "id" and all(w is not None for w in whole.values())
-        )
-        for name, frame in raw.items():
-            numbers = whole[name] if integers else None
-            if numbers is None or (numbers < 0).any():
-                _explain(frame, column, inputs[name], integers)
-            parts[name][column] = frame[column] if numbers is None else numbers
+    for name in (USER, ITEM):
+        decided = id_kind(kind, raw["train"][name].iloc[0])
+        if decided == "text id":
+            continue
+        for part, frame in raw.items():
+            parts[part][name] = _as_integers(frame, Column(name, name, decided), inputs[part])
     return parts
 
 
-def _as_integers(texts: pd.Series) -> np.ndarray | None:
+def _as_integers(frame: pd.DataFrame, column: Column, file: InputFile) -> np.ndarray:
     try:
-        return pa.array(texts, type=pa.string()).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        texts = pa.array(frame[column.there], type=pa.string())
+        numbers = texts.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        fits = (numbers >= 0).all()
     except pa.ArrowInvalid:
-        return None
-
-
-def _explain(frame: pd.DataFrame, name: str, file: InputFile, integers: bool) -> None:
-    column = Column(name, name, "integer id" if integers else "text id")
-    for text, line in zip(frame[name], frame["line"], strict=True):
-        if (integers or text in MISSING) and (w := column.complaint(text, integers=integers)):
-            raise DataError(f"{file.label}, line {line}: {name} {w}.")
+        fits = False
+    if fits:
+        return numbers
+    cells = zip(frame[column.there], frame["line"], strict=True)
+    line, wrong = next((line, w) for text, line in cells if (w := column.complaint(text)))
+    raise DataError(f"{file.label}, line {line}: {column.there} {wrong}.")

@@ -20,7 +20,8 @@ import pandas as pd
 
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID, YEAR
 from candgen.datasets.archives import Bundle, InputFile, describe, open_bundle
-from candgen.datasets.reading import Column, TextFormat, read_columns, read_rows
+from candgen.datasets.cells import Column, TextFormat
+from candgen.datasets.reading import read_columns, read_rows
 from candgen.datasets.source import Source
 from candgen.datasets.tables import refuse_repeated
 from candgen.errors import DataError, SettingError, did_you_mean
@@ -273,7 +274,7 @@ def _plain_rows(
 def _integers(file: InputFile, rows: list[tuple[int, list[str]]], place: int) -> list[int]:
     column = Column(f"cell {place + 1}", "", "integer id")
     for line, cells in rows:
-        if wrong := column.complaint(cells[place], integers=True):
+        if wrong := column.complaint(cells[place]):
             raise DataError(f"{file.label}, line {line}: {column.there} {wrong}.")
     return [int(cells[place]) for _, cells in rows]
 

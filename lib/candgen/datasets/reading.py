@@ -11,9 +11,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,83 +21,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from candgen.datasets.archives import InputFile
+from candgen.datasets.cells import MISSING, Column, TextFormat, id_kind, spell
 from candgen.errors import DataError, did_you_mean
 
-Kind = Literal["id", "integer id", "text id", "rating", "time", "text"]
-
-MISSING = ("", "NaN", "nan", "NULL", "null", "NA", "N/A")
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-TIME_UNITS = (*_PER_SECOND, "iso")
-
-
-@dataclass(frozen=True)
-class Column:
-    """What one column is called in the file, what we call it, and what it may hold."""
-
-    there: str
-    """Name in the file's header."""
-    here: str
-    """Name in the frame that is returned."""
-    kind: Kind = "text"
-    """An id is an integer of 0 or more, or text; "id" lets the file decide."""
-    scale: tuple[float, float] | None = None
-    """Lowest and highest rating."""
-    unit: str = "s"
-    """Unit of a time: s, ms, us or ns since 1970, or iso for dates such as 2024-05-01T12:30:00."""
-
-    @property
-    def is_id(self) -> bool:
-        return self.kind in ("id", "integer id", "text id")
-
-    def complaint(self, text: str, *, integers: bool) -> str | None:
-        """Say what is wrong with a cell, or None.
-
-        Args:
-            text: The cell as it is written.
-            integers: For an id that may be either: whether this file's ids are integers.
-        """
-        if text.strip() in MISSING and self.kind != "text":
-            return "is missing"
-        if self.kind == "rating":
-            return self._rating_complaint(text)
-        if self.kind == "time":
-            return self._time_complaint(text)
-        if self.kind == "integer id" or (self.kind == "id" and integers):
-            return _id_complaint(text)
-        return None
-
-    def _rating_complaint(self, text: str) -> str | None:
-        value = _number(text)
-        if value is None or not math.isfinite(value):
-            return f"is {text!r}, expected a number"
-        if self.scale and not self.scale[0] <= value <= self.scale[1]:
-            return f"is {text}, expected {self.scale[0]:g} to {self.scale[1]:g}"
-        return None
-
-    def _time_complaint(self, text: str) -> str | None:
-        if self.unit == "iso":
-            try:
-                datetime.fromisoformat(text.strip())
-            except ValueError:
-                return f"is {text!r}, expected a date such as 2024-05-01 or 2024-05-01T12:30:00"
-            return None
-        if _integer(text) is None:
-            hint = "; set timestamp_unit=iso for dates" if "-" in text[1:] else ""
-            return f"is {text!r}, expected whole {_unit_name(self.unit)} since 1970{hint}"
-        return None
-
-
-@dataclass(frozen=True)
-class TextFormat:
-    """How a text file separates its cells."""
-
-    delimiter: str = ","
-    """One or two characters; the two-character `::` is read as colons around empty cells."""
-    header: tuple[str, ...] | None = None
-    """The columns' names when the file itself has no header."""
-    encoding: str = "utf-8"
-    quotes: bool = True
-    """Whether cells may be wrapped in double quotes."""
 
 
 def read_columns(
@@ -128,6 +53,7 @@ def read_columns(
         return _finish(_read_parquet(file, columns, extra), columns, file)
     text = text or TextFormat()
     _check_header(file, columns, text)
+    columns = _decided(file, columns, text)
     try:
         table = _read_text(file, columns, text, extra)
         frame = _finish(table, columns, None)
@@ -150,17 +76,14 @@ def explain(file: InputFile, columns: Sequence[Column], text: TextFormat) -> Non
     rows = read_rows(file, text)
     header = list(text.header) if text.header else next(rows)[1]
     places = [(column, header.index(column.there)) for column in columns]
-    integers = {c.there: True for c in columns if c.kind == "id"}
     for line, cells in rows:
         if len(cells) != len(header):
             raise DataError(
                 f"{file.label}, line {line}: expected {len(header)} cells separated by "
-                f"{_spell(text.delimiter)}, got {len(cells)}. Check the delimiter and the quotes."
+                f"{spell(text.delimiter)}, got {len(cells)}. Check the delimiter and the quotes."
             )
         for column, place in places:
-            if column.kind == "id" and integers[column.there] and _integer(cells[place]) is None:
-                integers[column.there] = False
-            wrong = column.complaint(cells[place], integers=integers.get(column.there, False))
+            wrong = column.complaint(cells[place])
             if wrong:
                 raise DataError(f"{file.label}, line {line}: {column.there} {wrong}.")
 
@@ -229,17 +152,7 @@ def _read_text(
         )
     if text.delimiter == "::":
         return table.drop_columns(gaps)
-    if types_of_ids := _neither_integer_nor_text(table, columns):
-        as_written = [replace(c, kind="text id") if c.there in types_of_ids else c for c in columns]
-        return _read_text(file, as_written, text, extra)
     return table
-
-
-def _neither_integer_nor_text(table: pa.Table, columns: Sequence[Column]) -> set[str]:
-    """Name the id columns that look like fractions, dates or truth values: ids stay as written."""
-    ids = [c.there for c in columns if c.kind == "id"]
-    types = {name: table.schema.field(name).type for name in ids}
-    return {n for n, t in types.items() if not (pa.types.is_integer(t) or pa.types.is_string(t))}
 
 
 def _between(names: list[str]) -> tuple[list[str], list[str]]:
@@ -256,9 +169,17 @@ def _arrow_type(column: Column) -> pa.DataType | None:
         return pa.int64()
     if column.kind == "time":
         return pa.timestamp("s") if column.unit == "iso" else pa.int64()
-    if column.kind == "id":
-        return None
     return pa.string()
+
+
+def _decided(file: InputFile, columns: Sequence[Column], text: TextFormat) -> list[Column]:
+    """Settle by the first row whether ids are integers or text."""
+    rows = read_rows(file, text)
+    header = list(text.header) if text.header else next(rows)[1]
+    (_, first) = next(rows)
+    if len(first) != len(header):
+        return list(columns)
+    return [replace(c, kind=id_kind(c.kind, first[header.index(c.there)])) for c in columns]
 
 
 def _read_parquet(file: InputFile, columns: Sequence[Column], extra: bool) -> pa.Table:
@@ -313,9 +234,11 @@ def _ids(values: pa.ChunkedArray, column: Column, file: InputFile | None) -> np.
         numbers = _to_numpy(values, pa.int64(), column, file)
         _refuse(column, file, numbers < 0, "is {}, expected 0 or greater", numbers)
         return numbers
+    if pa.types.is_floating(values.type):
+        return _ids(values.cast(pa.int64()), column, file)
     texts = values.cast(pa.string()).to_pandas()
-    absent = texts.str.strip().isin(MISSING) if column.kind == "id" else texts.str.strip() == ""
-    _refuse(column, file, absent.to_numpy(dtype=bool), "is missing")
+    absent = (texts.str.strip() == "").to_numpy(dtype=bool)
+    _refuse(column, file, absent, "is missing")
     return texts
 
 
@@ -365,7 +288,7 @@ def _check_header(file: InputFile, columns: Sequence[Column], text: TextFormat) 
     if len(cells) == 1 and len(text.header) > 1:
         raise DataError(
             f"{file.label}, line 1: expected {len(text.header)} cells separated by "
-            f"{_spell(text.delimiter)}, got {lines[0][:60]!r}.{_other_delimiter(lines[0], text)}"
+            f"{spell(text.delimiter)}, got {lines[0][:60]!r}.{_other_delimiter(lines[0], text)}"
         )
 
 
@@ -394,7 +317,7 @@ def _cells(line: str, text: TextFormat) -> list[str]:
 
 def _other_delimiter(line: str, text: TextFormat) -> str:
     others = [d for d in (";", "\t", "|", ",", "::", " ") if d != text.delimiter and d in line]
-    return f" It looks separated by {_spell(others[0])}: set the delimiter." if others else ""
+    return f" It looks separated by {spell(others[0])}: set the delimiter." if others else ""
 
 
 def decoded_lines(file: InputFile, stream, encoding: str) -> Iterator[str]:
@@ -414,43 +337,3 @@ def decoded_lines(file: InputFile, stream, encoding: str) -> Iterator[str]:
 
 def _empty(file: InputFile) -> DataError:
     return DataError(f"{file.label} is empty: expected at least one row of data.")
-
-
-def _id_complaint(text: str) -> str | None:
-    value = _integer(text)
-    if value is None:
-        return f"is {text!r}, expected a whole number"
-    return f"is {value}, expected 0 or greater" if value < 0 else None
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _integer(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
-
-
-def _unit_name(unit: str) -> str:
-    names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-    return names[unit]
-
-
-def _spell(delimiter: str) -> str:
-    return {"\t": "a tab", " ": "a space"}.get(delimiter, repr(delimiter))
-
-
-def date_to_seconds(text: str) -> int:
-    """Turn an ISO date or time into seconds since 1970; without a zone it is UTC.
-
-    Raises:
-        ValueError: If it is not an ISO date.
-    """
-    moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
 from candgen.datasets.archives import InputFile, describe
-from candgen.datasets.reading import TIME_UNITS, Column, TextFormat, head, read_columns
+from candgen.datasets.cells import TIME_UNITS, Column, Kind, TextFormat
+from candgen.datasets.reading import head, read_columns
 from candgen.datasets.source import Source
 from candgen.errors import DataError, SettingError, did_you_mean
 
@@ -27,7 +28,7 @@ def read(
     timestamp_unit: str = "s",
     id_type: str = "auto",
     rating_scale: list | tuple = (),
-    delimiter: str = ",",
+    delimiter: str = "",
     encoding: str = "utf-8",
     users_path: str = "",
     items_path: str = "",
@@ -41,9 +42,9 @@ def read(
         rating_column: Header of the ratings. Empty: the column `rating`, if there is one.
         timestamp_column: Header of the times. Empty: the column `timestamp`, if there is one.
         timestamp_unit: s, ms, us or ns since 1970, or iso for dates such as 2024-05-01T12:30:00.
-        id_type: auto takes integers where every id is one, text otherwise; integer and text insist.
+        id_type: integer, text, or auto: integers where the first row has one, else text.
         rating_scale: Lowest and highest rating; a rating outside is refused. Empty: not checked.
-        delimiter: What separates the cells of text files: `,` `;` `|` or a tab.
+        delimiter: What separates the cells of text files: `,` (when empty) `;` `|` or a tab.
         encoding: How text files are encoded.
         users_path: Optional file with one row a user; every further column is a feature.
         items_path: Optional file with one row an item; `title` and `genres` (separated by |) are
@@ -59,10 +60,10 @@ def read(
             f"timestamp_unit is {timestamp_unit!r}.{did_you_mean(timestamp_unit, TIME_UNITS)}"
         )
     scale = _checked_scale(rating_scale)
-    text = TextFormat(delimiter, encoding=encoding)
+    text = TextFormat(delimiter or ",", encoding=encoding)
     file = existing(path, "path", "the events")
     present = column_names(file, text)
-    kind = id_kind(id_type)
+    kind = kind_of(id_type)
     columns = [Column(user_column, USER, kind), Column(item_column, ITEM, kind)]
     if rating_column or RATING in present:
         columns.append(Column(rating_column or RATING, RATING, "rating", scale=scale))
@@ -149,7 +150,7 @@ def column_names(file: InputFile, text: TextFormat) -> list[str]:
     return [name.strip('"') for name in lines[0].split(text.delimiter)] if lines else []
 
 
-def id_kind(id_type: str) -> str:
+def kind_of(id_type: str) -> Kind:
     """Return the kind of column for a setting of `ID_TYPES`."""
     return {"auto": "id", "integer": "integer id", "text": "text id"}[id_type]
 
@@ -162,7 +163,7 @@ def check_text_settings(*, id_type: str, delimiter: str, encoding: str) -> None:
     """
     if id_type not in ID_TYPES:
         raise SettingError(f"id_type is {id_type!r}.{did_you_mean(id_type, ID_TYPES)}")
-    if len(delimiter) != 1:
+    if len(delimiter) > 1:
         raise SettingError(
             f"delimiter is {delimiter!r}, expected one character: a comma, semicolon, pipe or tab."
         )
