@@ -96,10 +96,8 @@ class Table:
         self._records = records
         self._workers = workers
         self._began = time.monotonic()
-        console = Console(stderr=True)
-        self._live = Live(
-            get_renderable=self.drawn, console=console, refresh_per_second=4, transient=False
-        )
+        self._console = Console(stderr=True)
+        self._live = Live(get_renderable=self.drawn, console=self._console, refresh_per_second=4)
 
     def __enter__(self) -> Table:
         self._live.start()
@@ -114,7 +112,7 @@ class Table:
     progressed = ended = started
 
     def say(self, text: str) -> None:
-        self._live.console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False)
 
     def drawn(self) -> RenderableType:
         from rich.console import Group
@@ -146,7 +144,7 @@ class Table:
 
     def _shown(self) -> list[Record]:
         """Leave out what there is no room for: first what was skipped, then what is done."""
-        room = max(5, self._live.console.height - 4)
+        room = max(5, self._console.height - 4)
         shown = list(self._records)
         for boring in ("skipped", "done", "planned"):
             while len(shown) > room:

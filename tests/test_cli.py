@@ -1,0 +1,262 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from candgen import cli, files
+from candgen.workbench import doctor, execution, reports, status
+
+COMMANDS = ("doctor", "prepare", "run", "sweep", "report", "judge", "runs")
+SWEEP = """\
+question: Which?
+notebook: notebooks/15_page.ipynb
+runs:
+  a: {}
+  b: {dim: 3, generator: failing}
+"""
+
+
+def write_page(path, parameters):
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": parameters}
+    path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    root = tmp_path / "project"
+    for folder in ("notebooks", "params", "outputs"):
+        (root / folder).mkdir(parents=True)
+    write_page(
+        root / "notebooks" / "10_prepare_data.ipynb",
+        'source: str = "world"\npath: str = ""\nn_users: int = 5\nname: str = ""\n'
+        'run_folder: str = ""',
+    )
+    write_page(
+        root / "notebooks" / "15_page.ipynb",
+        'dim: int = 8  # length of a vector\ngenerator: str = "x"\nrun_folder: str = ""',
+    )
+    write_page(root / "notebooks" / "90_compare_runs.ipynb", 'title: str = ""')
+    (root / "params" / "asked.yaml").write_text(SWEEP)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """Stand in for kernels; lists the folder and the parameters of what was executed."""
+    seen = []
+
+    def execute(notebook, parameters, folder, *, fingerprint, **_):
+        seen.append((folder, parameters))
+        failing = parameters.get("generator") == "failing"
+        error = {"name": "ValueError", "message": "no loss", "cell": 3} if failing else None
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("notebook.ipynb", "page.html"):
+            (folder / name).write_text("x")
+        state = "failed" if failing else "done"
+        left = {"state": state, "fingerprint": fingerprint, "error": error, "wall_seconds": 90.0}
+        status.write(folder, left)
+        rows = [
+            {"generator": "popularity", "baseline": True, "recall@20": 0.9},
+            {"generator": "WALS", "baseline": False, "recall@20": 0.125},
+        ]
+        files.write_json(folder / "metrics.json", {"generators": rows})
+        return left
+
+    def make_report(folder, **_):
+        for name in ("report.html", "leaderboard.csv"):
+            (folder / name).write_text("x")
+        return folder / "report.html"
+
+    monkeypatch.setattr(execution, "execute", execute)
+    monkeypatch.setattr(reports, "make_report", make_report)
+    monkeypatch.setattr(reports, "zip_report", lambda folder: folder / "asked-report.zip")
+    return seen
+
+
+@pytest.fixture
+def candgen(monkeypatch, capsys):
+    """Call the command line; return exit code, stdout and stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["candgen", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        said = capsys.readouterr()
+        return exit.value.code or 0, said.out, said.err
+
+    return call
+
+
+def test_help_answers_in_under_half_a_second():
+    def seconds():
+        began = time.perf_counter()
+        program = Path(sys.executable).with_name("candgen")
+        said = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+        assert all(command in said.stdout for command in COMMANDS)
+        return time.perf_counter() - began
+
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_the_command_line_imports_nothing_heavy():
+    code = "import sys, candgen.cli; print(*sorted(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "pandas", "papermill", "tensorflow", "yaml"} & set(said.stdout.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example_of_itself(candgen, command):
+    code, out, _ = candgen(command, "--help")
+    assert code == 0 and f"Example: candgen {command}" in " ".join(out.split())
+
+
+def test_bad_input_is_said_on_stderr_without_a_traceback(candgen, project):
+    code, out, err = candgen("sweep", "params/askd.yaml")
+    assert (code, out) == (2, "")
+    assert err == "candgen: No sweep file params/askd.yaml. Did you mean 'params/asked.yaml'?\n"
+
+
+def test_a_sweep_prints_the_report_and_fails_if_a_run_did(candgen, project, executed):
+    code, out, err = candgen("sweep", "params/asked.yaml", "--workers", "1")
+    assert code == 1
+    assert out == f"{project}/outputs/asked/report.html\n"
+    assert "1 of 2 stages did not finish" in err and "ValueError: no loss (cell 3)" in err
+    assert str(project / "outputs" / "asked" / "b" / "page.html") in err
+
+
+def test_a_sweep_remembers_how_it_was_called(candgen, project, executed):
+    assert (
+        candgen(
+            "sweep", "params/asked.yaml", "--set", "generator=a b", "--set", "runs.b.generator=y"
+        )[0]
+        == 0
+    )
+    written = files.read_json(project / "outputs" / "asked" / "sweep.json")
+    assert written["command"] == (
+        "candgen sweep params/asked.yaml --set 'generator=a b' --set runs.b.generator=y"
+    )
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(candgen, project, executed):
+    code, out, _ = candgen("sweep", "params/asked.yaml", "--dry-run")
+    assert code == 0 and executed == []
+    lines = out.splitlines()
+    assert lines[0] == "Which?"
+    assert lines[3].split("\t") == ["run", "b", "run", "never run", "dim=3, generator=failing"]
+    assert lines[4].startswith("2 to run, 0 to skip")
+    candgen("sweep", "params/asked.yaml")
+    lines = candgen("sweep", "params/asked.yaml", "--dry-run")[1].splitlines()
+    assert lines[2].split("\t")[2:4] == ["skip", "unchanged"]
+    assert lines[3].split("\t")[2:4] == ["run", "failed last time"]
+
+
+def test_an_unknown_kind_of_kernel_is_refused(candgen, project):
+    code, _, err = candgen("sweep", "params/asked.yaml", "--kernel", "cold")
+    assert code == 2 and "must be warm or ordinary, got 'cold'" in err
+
+
+def test_run_executes_one_notebook_into_a_scratch_folder(candgen, project, executed):
+    code, out, _ = candgen("run", "15_page", "-p", "dim=3")
+    folder = project / "outputs" / "scratch" / "15_page"
+    assert (code, out) == (0, f"{folder}\n")
+    assert executed == [(folder, {"dim": 3, "run_folder": str(folder)})]
+
+
+def test_run_takes_a_path_and_a_folder(candgen, project, executed):
+    code, out, _ = candgen("run", "notebooks/15_page.ipynb", "--folder", "kept/here")
+    assert (code, out) == (0, f"{project}/kept/here\n")
+
+
+def test_a_run_that_fails_says_why_and_prints_no_folder(candgen, project, executed):
+    code, out, err = candgen("run", "15_page", "-p", "generator=failing")
+    assert (code, out) == (1, "") and "ValueError: no loss" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "15_pag"], "Did you mean '15_page.ipynb'"),
+        (["run", "15_page", "-p", "dims=3"], "Did you mean 'dim'"),
+        (["run", "15_page", "-p", "dim=x"], "expected int, got 'x'"),
+        (["run", "15_page", "-p", "run_folder=x"], "leave it out"),
+        (["prepare", "--path", "nowhere.zip"], "no file or folder 'nowhere.zip'"),
+        (["prepare", "--name", "../x"], "becomes a folder"),
+        (["report", "askd"], "No sweep 'askd'"),
+        (["runs", "askd"], "No sweep 'askd'"),
+        (["judge", "x.csv", "--dataset", "d", "--cutoffs", "ten"], "such as 10,20; got 'ten'"),
+        (["judge", "x.csv", "--dataset", "nothing"], "No prepared dataset 'nothing'"),
+    ],
+)
+def test_bad_input_is_named(candgen, project, executed, arguments, message):
+    code, out, err = candgen(*arguments)
+    assert (code, out) == (2, "") and message in err and executed == []
+
+
+def test_prepare_puts_the_dataset_under_its_name(candgen, project, executed):
+    (project / "films.zip").touch()
+    code, out, _ = candgen(
+        "prepare", "--source", "movielens", "--path", "films.zip", "--name", "films"
+    )
+    folder = project / "outputs" / "datasets" / "films"
+    assert (code, out) == (0, f"{folder}\n")
+    assert executed[0][1] == {
+        "source": "movielens",
+        "path": str(project / "films.zip"),
+        "name": "films",
+        "run_folder": str(folder),
+    }
+
+
+def test_prepare_is_named_after_its_source_and_takes_any_parameter(candgen, project, executed):
+    assert candgen("prepare", "-p", "n_users=7")[1].endswith("datasets/world\n")
+    assert executed[0][1]["n_users"] == 7
+
+
+def test_the_parameters_of_a_page_can_be_listed(candgen, project):
+    code, out, _ = candgen("run", "15_page", "--list")
+    assert code == 0 and out.splitlines()[1].split("\t") == [
+        "dim",
+        "int",
+        "8",
+        "length of a vector",
+    ]
+
+
+def test_report_is_made_again_by_name_or_zipped(candgen, project, executed):
+    candgen("sweep", "params/asked.yaml")
+    folder = project / "outputs" / "asked"
+    assert candgen("report", "asked")[1] == f"{folder}/report.html\n"
+    assert candgen("report", folder, "--zip")[1] == f"{folder}/asked-report.zip\n"
+
+
+def test_runs_lists_what_there_is(candgen, project, executed):
+    assert "Nothing yet" in candgen("runs")[2]
+    candgen("sweep", "params/asked.yaml")
+    rows = [line.split("\t") for line in candgen("runs")[1].splitlines()]
+    assert rows[0] == ["sweep", "run", "state", "minutes", "generator", "metric", "value"]
+    assert rows[1] == ["asked", "a", "done", "1.50", "WALS", "recall@20", "0.1250"]
+    assert rows[2][2] == "failed" and rows[2][6] == ""
+    assert json.loads(candgen("runs", "asked", "--json")[1])[0]["value"] == 0.125
+
+
+def test_doctor_fails_only_for_what_is_essential(candgen, monkeypatch):
+    findings = [doctor.Finding("a", "ok", "there"), doctor.Finding("b", "warning", "slow", "Wait.")]
+    monkeypatch.setattr(doctor, "examine", lambda: iter(findings))
+    code, out, _ = candgen("doctor")
+    assert code == 0 and "-> Wait." in out
+    findings.append(doctor.Finding("c", "missing", "none", "Install it."))
+    code, out, _ = candgen("doctor")
+    assert code == 1 and "-> Install it." in out
+
+
+def test_version_is_shown(candgen):
+    from candgen import __version__
+
+    assert candgen("--version")[:2] == (0, f"{__version__}\n")
