@@ -99,6 +99,7 @@ def recall_by_k(
         ax.plot(
             cutoffs, mean, color=colour[name], linestyle=line_of(name, baselines), marker="o", ms=4
         )
+    ax.margins(y=0.12)
     ax.set(xlabel="candidates a user, k", ylabel=f"{metric}@k", ylim=(0, None), xticks=cutoffs)
     ax.set_title(_how_many(table))
     ends = table[f"{metric}@{cutoffs[-1]}"]
