@@ -10,7 +10,9 @@ written last: killed at any moment, the run is seen as unfinished.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import re
@@ -158,7 +160,7 @@ class _Attempt:
                 if _stopping.is_set():
                     break
                 try:
-                    self._papermill()
+                    contextvars.Context().run(self._papermill)
                 except Exception as raised:
                     error = raised
                 else:
@@ -202,21 +204,22 @@ class _Attempt:
                 super().__init__(**settings)
                 attempt.manager = self
 
-        papermill.execute_notebook(
-            str(self.notebook),
-            str(self.folder / _PASSING),
-            parameters=self.parameters,
-            kernel_name=spec.NAME,
-            language="python",
-            progress_bar=False,
-            start_timeout=_START_TIMEOUT,
-            kernel_manager_class=Manager,
-            coalesce_streams=True,
-            resources={"metadata": {"path": str(self.notebook.parent)}},
-            on_notebook_start=self._on_start,
-            on_cell_start=self._on_cell,
-            on_cell_executed=lambda **_: self.watch.sample(),
-        )
+        with _own_loop():
+            papermill.execute_notebook(
+                str(self.notebook),
+                str(self.folder / _PASSING),
+                parameters=self.parameters,
+                kernel_name=spec.NAME,
+                language="python",
+                progress_bar=False,
+                start_timeout=_START_TIMEOUT,
+                kernel_manager_class=Manager,
+                coalesce_streams=True,
+                resources={"metadata": {"path": str(self.notebook.parent)}},
+                on_notebook_start=self._on_start,
+                on_cell_start=self._on_cell,
+                on_cell_executed=lambda **_: self.watch.sample(),
+            )
 
     def _on_start(self, notebook: Any) -> None:
         self.started = True
@@ -238,6 +241,27 @@ class _Attempt:
         if (pid := self._pid()) is not None:
             kill_group(pid)
         self.manager = None
+
+
+@contextlib.contextmanager
+def _own_loop() -> Iterator[None]:
+    """Close the event loop that Jupyter's client makes for a thread and then forgets.
+
+    Must be entered in a context of its own, where the client does not know a loop yet.
+    """
+    from jupyter_core.utils import ensure_event_loop
+
+    if asyncio._get_running_loop() is not None:  # called from a notebook: the loop is its own
+        yield
+        return
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _clear(folder: Path) -> None:

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 _HIDDEN = {"setup", "hide-input", "remove-input"}
 _MARKERS = "papermill-error-cell-tag"  # papermill's own cells about an error; ours say it better
+_TAGS = (
+    "a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 "
+    "hr i img kbd li mark ol p pre s small span strong style sub summary sup table tbody td tfoot "
+    "th thead tr ul"
+).split()
+_ATTRIBUTES = {
+    "*": ["class", "id", "style", "title", "align", "colspan", "rowspan", "scope"],
+    "a": ["href"],
+    "img": ["src", "alt", "width", "height"],
+    "details": ["open"],
+}
 _MOST_TEXT = 20_000  # characters of one output; the notebook keeps the rest
 
 
@@ -46,14 +57,16 @@ def render(notebook: NotebookNode, name: str, error: dict[str, Any] | None = Non
 
 def _exporter() -> Any:
     from nbconvert import HTMLExporter
+    from nbconvert.preprocessors.sanitize import SanitizeHTML
     from pygments.formatters import HtmlFormatter
 
     exporter = HTMLExporter(
         template_name="page",
         extra_template_basedirs=[str(_TEMPLATES)],
-        sanitize_html=True,
         exclude_anchor_links=True,
     )
+    cleaner = SanitizeHTML(tags=_TAGS, attributes=_ATTRIBUTES)
+    exporter.register_filter("cleaned", cleaner.sanitize_html_tags)
     exporter.log.setLevel("ERROR")  # it warns of figures without a description
     exporter.environment.globals["code_css"] = HtmlFormatter(style="default").get_style_defs(
         ".highlight"
