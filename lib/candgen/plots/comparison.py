@@ -11,12 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
-from matplotlib.transforms import Bbox
 
-GREY = "#767676"
-INK = "#1f2933"
-# Okabe and Ito's colours, which stay apart for colour-blind readers, without the yellow.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#4B3F8F")
+from candgen.plots import labels
+from candgen.plots.style import BASELINE, INK, MODEL, PALE
 
 
 @dataclass(frozen=True)
@@ -27,14 +24,7 @@ class Mark:
     value: float
     low: float | None = None
     high: float | None = None
-    colour: str = COLOURS[0]
-
-
-def colours(generators: Sequence[str], references: Sequence[str] = ()) -> dict[str, str]:
-    """Give every generator its colour: grey for references, the others in the order given."""
-    others = [name for name in dict.fromkeys(generators) if name not in references]
-    found = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(others)}
-    return found | dict.fromkeys(references, GREY)
+    colour: str = MODEL
 
 
 def intervals(marks: Sequence[Mark], *, label: str, ax: Axes, reference: str | None = None) -> Axes:
@@ -48,7 +38,7 @@ def intervals(marks: Sequence[Mark], *, label: str, ax: Axes, reference: str | N
     """
     for mark in marks:
         if mark.name == reference:
-            ax.axvline(mark.value, color=GREY, linestyle=(0, (4, 3)), linewidth=1, zorder=0)
+            ax.axvline(mark.value, color=BASELINE, linestyle=(0, (4, 3)), linewidth=1, zorder=0)
     _rows(marks, ax)
     ax.set(xlabel=label)
     ax.set_xlim(left=0, right=_right_of(marks))
@@ -57,8 +47,8 @@ def intervals(marks: Sequence[Mark], *, label: str, ax: Axes, reference: str | N
 
 def differences(marks: Sequence[Mark], *, label: str, margin: float, ax: Axes) -> Axes:
     """Draw one line a difference, with its interval; inside the band it makes no difference."""
-    ax.axvspan(-margin, margin, color="#e4e7eb", linewidth=0, zorder=0)
-    ax.axvline(0, color=GREY, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
+    ax.axvspan(-margin, margin, color=PALE, linewidth=0, zorder=0)
+    ax.axvline(0, color=BASELINE, linestyle=(0, (4, 3)), linewidth=1, zorder=1)
     _rows(marks, ax)
     ends = [abs(end) for m in marks for end in (m.value, m.low, m.high) if end is not None]
     reach = 1.15 * max([*ends, margin, 1e-6])
@@ -80,19 +70,29 @@ def across_groups(
         ax: Axes to draw on.
     """
     ends = []
-    for name, (values, colour) in lines.items():
-        dashed = "--" if colour == GREY else "-"
+    for values, colour in lines.values():
+        dashed = "--" if colour == BASELINE else "-"
         ax.plot(range(len(groups)), values, dashed, color=colour, marker="o", markersize=4)
-        known = [value for value in values if value == value]
-        ends.append((name, known[-1] if known else 0.0, colour))
+        ends.append(next((value for value in reversed(values) if value == value), 0.0))
     ax.set_xticks(range(len(groups)), groups)
     ax.set_xlim(-0.2, len(groups) - 0.85)
     tallest = max((v for values, _ in lines.values() for v in values if v == v), default=1.0)
     ax.set_ylim(0, 1.08 * tallest or 1.0)
     ax.set_ylabel(label)
-    _name_ends(ends, len(groups) - 0.92, ax)
+    colours = [colour for _, colour in lines.values()]
+    labels.at_line_ends(ax, len(groups) - 1, _lifted(ends, ax), list(lines), colours)
     _tidy(ax, grid="y")
     return ax
+
+
+def _lifted(ends: list[float], ax: Axes) -> np.ndarray:
+    """Raise ends near the bottom, so that their names do not cover those of the groups."""
+    low, high = ax.get_ylim()
+    line = 16 / (ax.get_window_extent().height * 72 / ax.figure.dpi) * (high - low)
+    lifted = np.asarray(ends, dtype=float)
+    for rank, place in enumerate(np.argsort(lifted)):
+        lifted[place] = max(lifted[place], low + rank * line)
+    return lifted
 
 
 def trade_off(
@@ -128,7 +128,8 @@ def trade_off(
         ax.set_xlim(0, 1.06 * max(across.max(), 1e-6))
     ax.set_ylim(0, _right_of(marks))
     ax.set(xlabel=x_label, ylabel=y_label)
-    _name_dots(marks, across, ax)
+    names, colours = [mark.name for mark in marks], [mark.colour for mark in marks]
+    labels.at_points(ax, across, [mark.value for mark in marks], names, colours)
     _tidy(ax, grid="both")
     return ax
 
@@ -151,48 +152,8 @@ def _right_of(marks: Sequence[Mark]) -> float:
     return 1.06 * max([*ends, 1e-6])
 
 
-def _name_ends(ends: list[tuple[str, float, str]], x: float, ax: Axes) -> None:
-    """Write names beside the ends of lines, moved apart where they would overlap."""
-    low, high = ax.get_ylim()
-    inches = ax.get_window_extent().height / ax.figure.dpi
-    gap = 0.155 / max(inches, 0.1) * (high - low)
-    places: list[float] = []
-    for _, y, _ in sorted(ends, key=lambda end: end[1]):
-        places.append(max(y, places[-1] + gap) if places else y)
-    for (name, _, colour), y in zip(sorted(ends, key=lambda end: end[1]), places, strict=True):
-        ax.annotate(name, (x, y), color=colour, fontsize=9, va="center", annotation_clip=False)
-
-
-def _name_dots(marks: Sequence[Mark], across: np.ndarray, ax: Axes) -> None:
-    """Write a name beside each dot, right or left, and higher or lower where it is crowded."""
-    point = ax.figure.dpi / 72
-    inside = ax.get_window_extent()
-    dots = ax.transData.transform(np.column_stack([across, [mark.value for mark in marks]]))
-    taken = [(x - 4 * point, x + 4 * point, y) for x, y in dots]
-    for i in np.argsort(-dots[:, 1], kind="stable"):
-        x, y = dots[i]
-        width = 5.4 * len(marks[i].name) * point
-        spots = []
-        for step in sorted(range(-6, 7), key=abs):
-            right, left = x + 7 * point, x - 7 * point
-            spots += [(right, right + width, y + 7 * step * point, "left")]
-            spots += [(left - width, left, y + 7 * step * point, "right")]
-        start, end, y, side = min(spots, key=lambda spot: _crowding(spot, taken, inside, point))
-        taken.append((start, end, y))
-        place = ax.transData.inverted().transform((start if side == "left" else end, y))
-        ax.annotate(marks[i].name, place, color=marks[i].colour, fontsize=9, ha=side,
-                    va="center", annotation_clip=False)  # fmt: skip
-
-
-def _crowding(spot, taken, inside: Bbox, point: float) -> int:
-    """Count what a name would cover; leaving the picture counts more. The first best is taken."""
-    start, end, y, _ = spot
-    covered = sum(start < e and s < end and abs(y - at) < 10 * point for s, e, at in taken)
-    return covered + 10 * (start < inside.x0 or end > inside.x1 + 40 * point or y < inside.y0)
-
-
 def _tidy(ax: Axes, *, grid: str) -> None:
-    ax.grid(axis=grid, color="#e4e7eb", linewidth=0.8)
+    ax.grid(axis=grid, color=PALE, linewidth=0.8)
     ax.set_axisbelow(True)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)

@@ -1,3 +1,4 @@
+import json
 import re
 
 import numpy as np
@@ -31,6 +32,42 @@ def test_no_section_lets_a_title_or_a_message_become_markup(report, section):
 def test_every_section_has_words_for_a_sweep_in_which_all_failed(sweep_builder, tmp_path, section):
     report = open_report(sweep_builder.build_empty_sweep(tmp_path / "empty"))
     assert len(text_of(section(report).html).strip()) > 10
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_every_section_has_words_where_nothing_was_ever_run(tmp_path, monkeypatch, section):
+    for folder in ("notebooks", "params"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(text_of(section(open_report()).html).strip()) > 10
+
+
+def test_without_a_sweep_the_opening_says_how_to_make_one(tmp_path, monkeypatch):
+    for folder in ("notebooks", "params"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert "candgen sweep params/quick.yaml" in overview.opening(open_report()).html
+
+
+def test_the_newest_sweep_is_shown_when_none_is_named(sweep_builder, tmp_path, monkeypatch):
+    import os
+
+    for folder in ("notebooks", "params"):
+        (tmp_path / folder).mkdir()
+    for age, name in ((20, "older"), (10, "newer"), (30, "oldest")):
+        made = sweep_builder.build_empty_sweep(tmp_path / "outputs" / name) / "sweep.json"
+        os.utime(made, (made.stat().st_mtime - age,) * 2)
+    monkeypatch.chdir(tmp_path)
+    assert open_report().sweep.folder.name == "newer"
+
+
+def test_rows_that_left_users_without_candidates_are_named(small_sweep):
+    path = small_sweep / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["generators"][0]["counts"] = {"users_without_candidates": 3, "short_lists": 9}
+    path.write_text(json.dumps(metrics))
+    seen = text_of(overview.datasets(open_report(small_sweep.parent)).html)
+    assert "only gave 3 users no candidate at all." in seen
 
 
 def test_the_opening_asks_and_answers(report):

@@ -18,9 +18,8 @@ import pandas as pd
 from candgen.datasets import Dataset, open_dataset
 from candgen.errors import DataError
 from candgen.evaluation import Candidates, Judgement
+from candgen.plots.style import BASELINES
 from candgen.workbench.reports.reading import Entry, Run, Sweep
-
-REFERENCES = ("popularity", "random")  # stand beside every model, and are drawn grey
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Contender:
 
     @property
     def reference(self) -> bool:
-        return self.generator in REFERENCES or self.entries[0].baseline
+        return self.generator in BASELINES or self.entries[0].baseline
 
     @property
     def runs(self) -> list[Run]:
@@ -212,8 +211,10 @@ def _label(group: list[Entry]) -> str:
     if entry.baseline:
         return entry.generator
     name = entry.run.name
-    if len(group) > 1:
-        name = name.replace(f"-seed{entry.seed}", "")
+    said_elsewhere = [f"-{entry.run.metrics['dataset'].get('name')}"]  # in the heading
+    said_elsewhere += [f"-seed{entry.seed}"] if len(group) > 1 else []
+    for part in said_elsewhere:
+        name = name.replace(part, "") or name
     several = sum(not row.get("baseline") for row in entry.run.metrics["generators"]) > 1
     return f"{name} · {entry.generator}" if several else name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -19,6 +20,12 @@ from candgen.workbench.reports.rendering import (
     render,
 )
 from candgen.workbench.reports.report import Report
+
+_COUNTED = ("users", "items", "interactions", "train", "validation", "test", "fold_in")
+_JUDGED = (
+    "judged_users", "cold_users_left_out", "nothing_held_out", "unreachable_share",
+    "already_in_history_share",
+)  # fmt: skip
 
 
 def opening(report: Report) -> Fragment:
@@ -69,26 +76,62 @@ def datasets(report: Report) -> Fragment:
 
 
 def _card(report: Report, ground: Comparison) -> dict[str, Any]:
-    card: dict[str, Any] = {"name": ground.name, "title": ground.title, "digest": ground.digest}
-    page = report.sweep.folder / "datasets" / ground.name / "page.html"
-    card["link"] = f"datasets/{ground.name}/page.html" if page.is_file() else None
-    counts = ground.contenders[0].entries[0].row.get("counts") or {}
-    card["judged"] = [(_words(name), _count(number)) for name, number in counts.items()]
-    card["warnings"], card["facts"], card["counts"] = [], [], []
+    page = f"datasets/{ground.name}/page.html"
+    card: dict[str, Any] = {
+        "title": ground.title,
+        "digest": ground.digest,
+        "link": page if (report.sweep.folder / page).is_file() else None,
+        "counts": [],
+        "facts": [],
+        "warnings": _odd_lists(ground),
+    }
+    judged = ground.contenders[0].entries[0].row.get("counts") or {}
+    seen = [(_words(name), _count(judged[name])) for name in _JUDGED if judged.get(name)]
     if ground.dataset is None:
-        card["warnings"] = ["The prepared dataset is no longer where the runs found it, so titles, "
-                            "activity groups and popularity groups are missing."]  # fmt: skip
+        card["counts"] = seen
+        card["warnings"] += ["The prepared dataset is no longer where the runs found it, so titles "
+                             "and groups of users and items are missing."]  # fmt: skip
         return card
-    info = ground.dataset.info
-    card["counts"] = [(_words(name), _count(n)) for name, n in info["counts"].items()]
-    cells = info["counts"]["users"] * info["counts"]["items"]
-    events = info["counts"].get("interactions", 0)
-    card["counts"].append(("density", f"{events / max(cells, 1):.3%}"))
-    card["warnings"] = ground.dataset.warnings
-    for name in ("source", "split", "licence", "citation"):
-        if info.get(name):
-            card["facts"].append((name, _in_words(info[name])))
+    info, counts = ground.dataset.info, ground.dataset.info["counts"]
+    card["counts"] = [(_words(name), _count(counts[name])) for name in _COUNTED if name in counts]
+    cells = counts["users"] * counts["items"]
+    card["counts"].append(("density", f"{counts.get('interactions', 0) / max(cells, 1):.3%}"))
+    card["counts"] += seen
+    card["warnings"] = [*ground.dataset.warnings, *card["warnings"]]
+    card["facts"] = [(name, text) for name, text in _facts(info) if text]
     return card
+
+
+def _odd_lists(ground: Comparison) -> list[str]:
+    """Say which rows left users without candidates, or offered what these already had."""
+    said = {
+        "users_without_candidates": "gave {n} users no candidate at all",
+        "candidates_already_in_history": "offered {n} items that their users already had",
+    }
+    found = []
+    for contender in ground.contenders:
+        counts = contender.entries[0].row.get("counts") or {}
+        for name, text in said.items():
+            if counts.get(name):
+                found.append(f"{contender.label} {text.format(n=_count(counts[name]))}.")
+    return found
+
+
+def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
+    source = info.get("source") or {}
+    inputs = [
+        f"{PurePath(str(one.get('path'))).name}, {_count(one.get('bytes'))} bytes, "
+        f"SHA-256 {str(one.get('sha256'))[:12]}…"
+        for one in source.get("inputs") or []
+    ]
+    split = info.get("split") or {}
+    return [
+        ("source", str(source.get("title") or source.get("kind") or "")),
+        ("files", "; ".join(inputs)),
+        ("split", _in_words(split)),
+        ("licence", str(info.get("licence") or "")),
+        ("citation", str(info.get("citation") or "")),
+    ]
 
 
 def parameters(report: Report) -> Fragment:
@@ -166,14 +209,13 @@ def _count(number: Any) -> str:
     return f"{number:,}" if isinstance(number, int) else str(number)
 
 
-def _in_words(value: Any) -> str:
+def _in_words(value: Any, name: str = "") -> str:
+    """Write what `dataset.json` says of a split: names and values; times as dates."""
     if isinstance(value, dict):
-        named = value.get("title")
-        rest = ", ".join(
-            f"{_words(str(k))}: {_in_words(v)}" for k, v in value.items()
-            if k != "title" and v not in (None, "", [], {})
-        )  # fmt: skip
-        return f"{named} ({rest})" if named and rest else str(named or rest)
+        kept = {name: held for name, held in value.items() if held not in (None, "", [], {})}
+        return "; ".join(f"{_words(name)}: {_in_words(held, name)}" for name, held in kept.items())
     if isinstance(value, list):
-        return "; ".join(_in_words(one) for one in value)
-    return short(value)
+        return ", ".join(_in_words(one) for one in value)
+    if isinstance(value, (int, float)) and name.endswith(("_starts", "_ends")):
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}"
+    return _count(value) if isinstance(value, (int, float)) else short(value)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from candgen.plots import comparison as pictures
+from candgen.plots import style
 from candgen.workbench import paths
-from candgen.workbench.reports.comparing import REFERENCES, Comparison, Contender, comparisons
+from candgen.workbench.reports.comparing import Comparison, Contender, comparisons
 from candgen.workbench.reports.reading import Sweep, read_sweep
 
 METRIC = "recall@20"
@@ -38,7 +38,7 @@ class Report:
     def colours(self) -> dict[str, str]:
         """One colour a generator, the same in every picture."""
         generators = [c.generator for ground in self.comparisons for c in ground.contenders]
-        return pictures.colours(sorted(set(generators)), REFERENCES)
+        return style.colours(sorted(set(generators)), style.BASELINES)
 
     def reference(self, ground: Comparison) -> Contender | None:
         """Return what the others are measured against on this dataset."""
@@ -97,6 +97,8 @@ def open_report(
 def _possible(asked: Report) -> Report:
     """Replace a metric that nobody recorded, and say so about it and about a missing baseline."""
     remarks, metric = [], asked.metric
+    if not asked.sweep.runs:
+        remarks.append("No sweep has been run yet: `candgen sweep params/quick.yaml` makes one.")
     recorded = list(dict.fromkeys(name for g in asked.comparisons for name in g.metrics))
     if recorded and metric not in recorded:
         alike = [name for name in recorded if name.split("@")[0] == metric.split("@")[0]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from candgen import evaluation
 from candgen.errors import CandgenError
 from candgen.plots import comparison as pictures
+from candgen.plots.style import INK
 from candgen.workbench.reports.comparing import Comparison, Contender
 from candgen.workbench.reports.rendering import (
     EMPTY,
@@ -24,6 +25,7 @@ from candgen.workbench.reports.rendering import (
 from candgen.workbench.reports.report import Report
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -67,7 +69,7 @@ def _headline(report: Report, ground: Comparison) -> Fragment:
     def draw(ax: Axes) -> None:
         named = None if reference is None else plain(reference.label)
         pictures.intervals(marks, label=report.metric, ax=ax, reference=named)
-        ax.set_title(f"{n_users:,} users", fontsize=10, loc="left", color=pictures.INK)
+        ax.set_title(f"{n_users:,} users", fontsize=10, loc="left", color=INK)
 
     said = "; ".join(f"{mark.name} {mark.value:.4f}" for mark in marks)
     return picture(
@@ -142,14 +144,14 @@ def _differences(report: Report, ground: Comparison) -> Fragment:
     if reference is None or len(ranked) < 2:
         return note("There are no two rows to compare here.")
     from_reference = _against(report, ground, ranked, reference, picture_too=True)
-    best = ground.ranked(report.metric)[0]
-    if best is reference or len(ranked) < 3:
+    models = [c for c in ground.ranked(report.metric) if c in ranked and not c.reference]
+    if len(models) < 2 or models[0] is reference:
         return from_reference
     remark = note(
-        f"Is the best, {best.label}, really ahead of the next? It was picked by these very users, "
-        "which flatters it a little."
+        f"Is the best, {models[0].label}, really ahead of the others? It was picked by these very "
+        "users, which flatters it a little."
     )
-    return from_reference + remark + _against(report, ground, ranked, best)
+    return from_reference + remark + _against(report, ground, models, models[0])
 
 
 def _against(
@@ -166,32 +168,50 @@ def _against(
         )
     except CandgenError as error:
         return note(f"The differences could not be computed: {error}", tone="warning")
-    verdict_tones = {"better": "good", "worse": "bad"}
+    tones = {"better": "good", "worse": "bad"}
     rows = [
-        [Cell(row.generator), value(row.difference, note=interval_note((row.low, row.high))),
-         _p_value(row.p), _p_value(row.p_adjusted),
-         Cell(row.verdict, tone=verdict_tones.get(row.verdict, "muted")),
-         value(row.users, digits=0)]
+        [
+            Cell(row.generator),
+            value(row.difference, note=interval_note((row.low, row.high))),
+            Cell(row.verdict, tone=tones.get(row.verdict, "muted")),
+            _p_value(row.p_adjusted),
+            _p_value(row.p),
+            value(row.users, digits=0),
+        ]
         for row in table.itertuples()
-    ]  # fmt: skip
-    hints = ["", "mean over users of the difference, with its 95 % interval",
-             "sign-flip permutation test", "after Holm's correction for looking several times",
-             f"beyond the margin of {report.margin:g} or not", "users in both"]  # fmt: skip
-    shown = Table(
-        f"{report.metric} minus that of {rival.label}, margin {report.margin:g}, {ground.title}",
-        ["run", "difference", "p", "p (Holm)", "verdict", "users"], rows, hints=hints,
-    ).fragment()  # fmt: skip
-    return _drawn(report, ground, ranked, rival, table) + shown if picture_too else shown
+    ]
+    heads = {
+        "run": "",
+        "difference": "mean over users of the difference, with its 95 % interval",
+        "verdict": f"whether it goes beyond the margin of {report.margin:g}",
+        "p (Holm)": "corrected for looking several times",
+        "p": "sign-flip permutation test",
+        "users": "judged under both",
+    }
+    caption = (
+        f"{report.metric} minus that of {rival.label}, margin {report.margin:g}, {ground.title}"
+    )
+    shown = Table(caption, list(heads), rows, hints=list(heads.values())).fragment()
+    if not picture_too:
+        return shown
+    return _drawn_differences(report, ground, ranked, rival, table) + shown
 
 
-def _drawn(report, ground, ranked, rival, table) -> Fragment:
+def _drawn_differences(
+    report: Report,
+    ground: Comparison,
+    ranked: Sequence[Contender],
+    rival: Contender,
+    table: pd.DataFrame,
+) -> Fragment:
     colours = {c.label: report.colours[c.generator] for c in ranked}
     marks = [
-        pictures.Mark(plain(row.generator), row.difference, row.low, row.high,
-                      colours[row.generator])
+        pictures.Mark(
+            plain(row.generator), row.difference, row.low, row.high, colours[row.generator]
+        )
         for row in table.itertuples()
-    ]  # fmt: skip
-    label = f"{report.metric} minus {plain(rival.label)}'s"
+    ]
+    label = f"{report.metric} minus that of {plain(rival.label)}"
 
     def draw(ax: Axes) -> None:
         pictures.differences(marks, label=label, margin=report.margin, ax=ax)
@@ -199,7 +219,7 @@ def _drawn(report, ground, ranked, rival, table) -> Fragment:
     said = "; ".join(f"{mark.name} {mark.value:+.4f}" for mark in marks)
     return picture(
         lambda width: rows_figure(width, len(marks), draw),
-        alt=f"Paired differences in {label}, {ground.title}: {said}.",
+        alt=f"{label}, paired by user, {ground.title}: {said}.",
         caption=f"Grey band: up to {report.margin:g} to either side we call it no difference.",
     )
 
@@ -283,7 +303,7 @@ def _scatter(
     places = [c.number(across) for c in known]
 
     def draw(width: float) -> Figure:
-        figure, ax = new_figure(width, min(0.62 * width, 3.9))
+        figure, ax = new_figure(width, 2.6 + 0.15 * width)
         pictures.trade_off(
             marks, places, x_label=label, y_label=report.metric, ax=ax, logarithmic=logarithmic
         )
@@ -309,9 +329,11 @@ def marks_of(report: Report, contenders: Sequence[Contender], metric: str) -> li
 
 def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     """Make a figure that no notebook shows by itself."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)  # measures text, so that names keep clear of each other
     return figure, figure.add_subplot()
 
 
