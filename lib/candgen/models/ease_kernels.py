@@ -18,8 +18,8 @@ def count_together(item_starts, item_users, user_starts, user_items, out):
 
 
 @numba.njit(cache=True, parallel=True)
-def mirror_upper(matrix):
-    """Copy the upper triangle onto the lower one, square by square."""
+def mirror_lower(matrix):
+    """Copy the lower triangle onto the upper one, square by square."""
     n = len(matrix)
     n_tiles = (n + TILE - 1) // TILE
     for tile in numba.prange(n_tiles):
@@ -27,7 +27,7 @@ def mirror_upper(matrix):
         for left in range(0, first + 1, TILE):
             for row in range(first, min(first + TILE, n)):
                 for column in range(left, min(left + TILE, row)):
-                    matrix[row, column] = matrix[column, row]
+                    matrix[column, row] = matrix[row, column]
 
 
 @numba.njit(cache=True, parallel=True)

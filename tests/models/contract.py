@@ -1,0 +1,169 @@
+"""What every generator promises; a generator's own tests inherit it in three lines:
+
+class TestItemKNN(GeneratorContract):
+    def make(self, **settings):
+        return ItemKNN(**{"neighbours": 15, **settings})
+"""
+
+import json
+
+import numba
+import numpy as np
+import pytest
+
+from candgen import models
+from candgen.errors import ColdStartError, SettingError
+from candgen.models import Popularity, VectorGenerator
+from candgen.retrieval import NO_ITEM, recommend
+
+
+class GeneratorContract:
+    """Tests on the taste world of `conftest`."""
+
+    beats_popularity = True
+
+    def make(self, **settings):
+        """Return a new generator with settings that suit the taste world."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def fitted(cls, taste_world):
+        return cls().make().fit(taste_world)
+
+    def test_scores_are_finite_and_of_the_promised_shape(self, fitted, taste_world, trained_users):
+        scores = fitted.score(trained_users)
+        assert scores.shape == (len(trained_users), taste_world.n_items)
+        assert scores.dtype == np.float32
+        assert np.isfinite(scores[:, fitted.known_items_]).all()
+        assert np.isneginf(scores[:, ~fitted.known_items_]).all()
+
+    def test_scores_of_some_items_are_the_columns_of_the_scores_of_all(self, fitted, trained_users):
+        items = np.array([7, 0, 40, 7])
+        some = fitted.score(trained_users, items)
+        np.testing.assert_allclose(some, fitted.score(trained_users)[:, items], atol=1e-6)
+
+    def test_each_user_is_answered_alone_as_in_company(self, fitted, trained_users):
+        alone = np.vstack([fitted.score([user]) for user in trained_users[:5]])
+        np.testing.assert_allclose(alone, fitted.score(trained_users[:5]), atol=1e-6)
+
+    def test_the_same_seed_gives_the_same_result(self, fitted, taste_world, trained_users):
+        again = self.make().fit(taste_world)
+        np.testing.assert_array_equal(again.score(trained_users), fitted.score(trained_users))
+
+    def test_the_number_of_threads_never_changes_the_result(
+        self, fitted, taste_world, trained_users
+    ):
+        threads = numba.get_num_threads()
+        numba.set_num_threads(1)
+        try:
+            alone = self.make().fit(taste_world).score(trained_users)
+        finally:
+            numba.set_num_threads(threads)
+        np.testing.assert_array_equal(alone, fitted.score(trained_users))
+
+    @pytest.mark.parametrize("rows_per_block", [1, 7])
+    def test_block_size_never_changes_the_answer(self, fitted, trained_users, rows_per_block):
+        whole = recommend(fitted, trained_users, 10)
+        blocks = recommend(fitted, trained_users, 10, rows_per_block=rows_per_block)
+        np.testing.assert_allclose(blocks.scores, whole.scores, atol=1e-6)
+        if self.beats_popularity:  # else many items tie, up to the last digit of their scores
+            assert (blocks.items == whole.items).mean() > 0.99
+
+    def test_seen_items_are_withheld(self, fitted, taste_world, trained_users):
+        found = recommend(fitted, trained_users, taste_world.n_items).items
+        seen = taste_world.history_matrix
+        for user, items in zip(trained_users, found, strict=True):
+            history = seen.indices[seen.indptr[user] : seen.indptr[user + 1]]
+            assert not np.isin(items, history).any()
+            assert (items != NO_ITEM).sum() == fitted.known_items_.sum() - len(history)
+
+    def test_settings_survive_a_round_trip(self, fitted, taste_world, trained_users):
+        written = json.dumps(fitted.settings)
+        again = models.from_settings(fitted.name, json.loads(written))
+        assert type(again) is type(fitted)
+        assert again.settings == fitted.settings
+        again.fit(taste_world)
+        np.testing.assert_array_equal(again.score(trained_users), fitted.score(trained_users))
+
+    def test_a_misspelt_setting_is_refused(self, fitted):
+        with pytest.raises(SettingError, match="has no setting 'misspelt'"):
+            models.from_settings(fitted.name, {"misspelt": 1})
+
+    def test_cold_users_are_answered_or_refused_by_name(self, fitted, taste_world):
+        cold = taste_world.n_users - 1
+        if fitted.answers_cold_users:
+            assert np.isfinite(fitted.score([cold])[0, fitted.known_items_]).all()
+        else:
+            with pytest.raises(ColdStartError, match="user without events"):
+                fitted.score([0, cold])
+            with pytest.raises(ColdStartError, match="user without events"):
+                recommend(fitted, [cold], 5)
+
+    def test_cold_items_are_answered_or_refused_by_name(self, fitted, taste_world):
+        cold = taste_world.n_items - 1
+        assert fitted.known_items_[cold] == fitted.answers_cold_items
+        if fitted.answers_cold_items:
+            assert np.isfinite(fitted.score([0], [cold])).all()
+        else:
+            with pytest.raises(ColdStartError, match="item without events"):
+                fitted.score([0], [cold])
+
+    def test_ids_outside_the_dataset_are_refused(self, fitted, taste_world):
+        for ids in ([-1], [taste_world.n_users], [0.5], [[0]]):
+            with pytest.raises(ValueError, match="dense ids"):
+                fitted.score(ids)
+
+    def test_no_users_give_no_rows(self, fitted, taste_world):
+        assert fitted.score([]).shape == (0, taste_world.n_items)
+
+    def test_it_beats_popularity_where_taste_is_all(self, fitted, taste_world, trained_users):
+        if not self.beats_popularity:
+            pytest.skip("a rival that knows nothing of taste")
+        popular = Popularity().fit(taste_world)
+        assert share_of_own_taste(popular, trained_users) < 0.4
+        assert share_of_own_taste(fitted, trained_users) > 0.99
+
+    def test_users_who_fold_in_are_answered_as_well(self, fitted, folded_users):
+        assert np.isfinite(fitted.score(folded_users)[:, fitted.known_items_]).all()
+        if self.beats_popularity:
+            assert share_of_own_taste(fitted, folded_users) > 0.99
+
+    def test_scoring_before_fitting_says_what_to_call(self):
+        with pytest.raises(RuntimeError, match=r"call fit\(dataset\)"):
+            self.make().score([0])
+
+    def test_seconds_are_recorded(self, fitted):
+        assert fitted.fit_seconds_ >= 0 and fitted.fit_cpu_seconds_ >= 0
+
+
+class VectorContract(GeneratorContract):
+    """What a generator promises whose scores are products of vectors."""
+
+    def test_vectors_are_finite_and_of_the_promised_shape(self, fitted, taste_world, trained_users):
+        users, items = fitted.user_vectors(trained_users), fitted.item_vectors()
+        assert users.shape == (len(trained_users), items.shape[1])
+        assert len(items) == taste_world.n_items
+        assert users.dtype == items.dtype == np.float32
+        assert np.isfinite(users).all() and np.isfinite(items).all()
+
+    def test_scores_are_the_products_of_the_vectors(self, fitted, trained_users):
+        assert isinstance(fitted, VectorGenerator)
+        users = fitted.user_vectors(trained_users).astype(float)
+        items = fitted.item_vectors().astype(float)[fitted.known_items_]
+        if fitted.similarity == "cosine":
+            users /= np.linalg.norm(users, axis=1, keepdims=True)
+            items /= np.linalg.norm(items, axis=1, keepdims=True)
+        scores = fitted.score(trained_users)[:, fitted.known_items_]
+        np.testing.assert_allclose(scores, users @ items.T, atol=1e-5)
+
+    def test_cold_users_have_no_vector(self, fitted, taste_world):
+        if not fitted.answers_cold_users:
+            with pytest.raises(ColdStartError, match="user without events"):
+                fitted.user_vectors([taste_world.n_users - 1])
+
+
+def share_of_own_taste(generator, users) -> float:
+    """Among ten candidates a user, the share that the user's taste likes: all ten are there."""
+    found = recommend(generator, users, 10).items
+    return float((found % 6 == users[:, None] % 6).mean())
