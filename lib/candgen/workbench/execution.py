@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import os
 import re
 import shutil
 import threading
@@ -102,16 +101,21 @@ def execute(
         **status.owner(),
         "error": None,
     }
-    outcome: dict[str, Any]
     attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress)
+    outcome: dict[str, Any] = {"state": status.FAILED, "error": None}
     try:
         _clear(folder)
         status.write(folder, state)
         files.write_json(folder / runs.ENVIRONMENT, environment.describe(parameters))
         outcome = attempt.run()
-        outcome = _publish(folder, notebook, outcome)
-    except Exception as error:
-        outcome = {"state": status.FAILED, "error": _described(error)}
+        _publish(folder, notebook, outcome["error"])
+    except Exception as error:  # a full disk, mostly; what went wrong first is the cause
+        outcome = {"state": outcome["state"], "error": outcome["error"] or _described(error)}
+        if outcome["state"] == status.DONE:
+            outcome["state"] = status.FAILED
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / _PASSING).unlink(missing_ok=True)
     state |= {
         "ended": _now(),
         "wall_seconds": round(time.monotonic() - began, 3),
@@ -142,6 +146,7 @@ class _Attempt:
         self.parameters = parameters
         self.folder = folder
         self.kernel = kernel
+        self.timeout_s = timeout_s
         self.on_progress = on_progress
         self.manager: Any = None
         self.n_cells = 0
@@ -177,7 +182,8 @@ class _Attempt:
             state = status.FAILED
         described = _described(error, cell=self.cell)
         if state == status.TIMED_OUT:
-            described |= {"name": "TimedOut", "message": "the run reached its wall-clock limit"}
+            limit = f"reached its wall-clock limit of {self.timeout_s:g} s and was stopped"
+            described |= {"name": "TimedOut", "message": f"the run {limit}"}
         elif _stopping.is_set():
             described |= {"name": "Stopped", "message": "the run was stopped from outside"}
         elif isinstance(error, PapermillExecutionError):
@@ -275,25 +281,23 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder / "figures", ignore_errors=True)
 
 
-def _publish(folder: Path, notebook: Path, outcome: dict[str, Any]) -> dict[str, Any]:
-    """Give the executed notebook its name and make its page; a failure fails the run."""
+def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None:
+    """Give the executed notebook its name and make its page."""
     import nbformat
 
     from candgen.workbench import pages
 
     passing = folder / _PASSING
-    if not passing.is_file():
-        return outcome
+    if not passing.is_file():  # no kernel ever started
+        return
     executed = nbformat.read(passing, as_version=4)
     executed.metadata["kernelspec"] = dict(spec.METADATA)
     executed.metadata.get("papermill", {}).update(
-        input_path=notebook.name, output_path=NOTEBOOK, exception=outcome["error"] is not None
+        input_path=notebook.name, output_path=NOTEBOOK, exception=error is not None
     )
     files.write_text(folder / NOTEBOOK, nbformat.writes(executed))
-    with contextlib.suppress(OSError):
-        os.unlink(passing)
-    files.write_text(folder / PAGE, pages.render(executed, notebook.stem, outcome["error"]))
-    return outcome
+    passing.unlink()
+    files.write_text(folder / PAGE, pages.render(executed, notebook.stem, error))
 
 
 def _described(error: Exception | None, cell: int | None = None) -> dict[str, Any]:
