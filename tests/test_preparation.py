@@ -1,6 +1,8 @@
+import dataclasses
 import inspect
 import re
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -369,3 +371,16 @@ def test_a_small_world_is_prepared_with_its_oracle(tmp_path):
     assert data.table("impressions")["timestamp"].max() < data.info["split"]["train_ends"]
     assert (tmp_path / "d" / "oracle").is_dir()
     assert data.info["parameters"]["events_per_user"] == 15.0
+
+
+def test_the_page_states_the_same_defaults_as_the_library(root):
+    page = nbformat.read(root / "notebooks" / "10_prepare_data.ipynb", as_version=4)
+    (cell,) = [c for c in page.cells if "parameters" in c.metadata.get("tags", [])]
+    stated = {}
+    exec(cell.source, stated)  # literals only
+    stated = {name: stated[name] for name in stated["__annotations__"]}
+    fields = dataclasses.fields(preparation.PreparationSettings)
+    expected = {field.name: field.default for field in fields}
+    for source in preparation.SOURCES:
+        expected |= source_settings(source)
+    assert stated == expected | {"name": "world", "run_folder": ""}

@@ -1,5 +1,6 @@
 """Pictures in one house style: each takes data and axes, and returns the axes."""
 
+from candgen.plots.data import activity, events_over_time, long_tail, rating_shares
 from candgen.plots.evaluation import (
     accuracy_vs_cost,
     group_bars,
@@ -18,14 +19,18 @@ __all__ = [
     "MODEL",
     "PALETTE",
     "accuracy_vs_cost",
+    "activity",
     "colours",
+    "events_over_time",
     "feedback_matrix",
     "group_bars",
     "leaderboard",
+    "long_tail",
     "objective",
     "overlap_heatmap",
     "paired_differences",
     "per_user_spread",
+    "rating_shares",
     "recall_by_k",
     "use_style",
 ]

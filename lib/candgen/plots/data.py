@@ -64,6 +64,7 @@ def activity(events_per_user: NDArray[np.integer], *, ax: Axes | None = None) ->
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.xaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.set(xlabel="events of a user (logarithmic)", ylabel="users")
     ax.set_title(f"{len(known):,} users")
     return ax
@@ -117,6 +118,7 @@ def events_over_time(times: Mapping[str, ArrayLike], *, ax: Axes | None = None) 
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles, labels, ncols=len(labels), loc="lower right", bbox_to_anchor=(1, 1),
               frameon=False)  # fmt: skip
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.set(xlabel="time (UTC)", ylabel="events")
     ax.set_title(f"{len(everything):,} events")
     return ax
