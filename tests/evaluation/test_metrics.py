@@ -40,6 +40,7 @@ def of(name, k, *, items=LISTED, held_out=WANTED, graded=False):
         ("hit_rate", 1, 0),
         ("hit_rate", 2, 1),
         ("mrr", 1, 0),
+        ("mrr", 2, 1 / 2),
         ("mrr", 4, 1 / 2),
     ],
 )
@@ -69,9 +70,14 @@ def test_gains_change_nothing_unless_they_are_asked_for():
     assert of("ndcg", 5) == of("ndcg", 5, held_out=ones)
 
 
-def test_repeated_held_out_events_count_once():
-    twice = csr_array((np.ones(3), ([0, 0, 0], [3, 1, 3])), shape=(1, 8))
+def test_repeated_and_unsorted_held_out_events_count_once():
+    twice = csr_array((np.ones(3), [3, 1, 3], [0, 3]), shape=(1, 8))
     assert of("recall", 2, held_out=twice) == [1 / 2]
+
+
+def test_every_stored_entry_is_held_out_whatever_its_value():
+    rated_zero = csr_array((np.zeros(2), [1, 3], [0, 2]), shape=(1, 8))
+    assert of("recall", 5, held_out=rated_zero) == [1]
 
 
 def test_a_perfect_list_scores_one_everywhere_it_can():
