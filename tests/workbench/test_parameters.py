@@ -19,6 +19,7 @@ genre: str | None = None
 weights: dict[str, float] = {"click": 1.0}
 quick: bool = False
 plain = 3
+either: str | float = 1.0
 path: str = ""
 """
 
@@ -89,7 +90,10 @@ def test_a_wrong_type_is_named_with_what_arrived(page, name, value, message):
 def test_text_that_looks_like_a_float_is_one_where_a_float_is_expected(page):
     assert page.check({"rate": "1e-3"}) == {"rate": 0.001}
     assert page.check({"rates": ["1e-3", 2]}) == {"rates": [0.001, 2]}
-    assert page.check({"dataset": "1e-3"}) == {"dataset": "1e-3"}
+    assert page.check({"dataset": "1e-3", "either": "1e-3"}) == {
+        "dataset": "1e-3",
+        "either": "1e-3",
+    }
 
 
 def test_derived_values_are_refused_with_their_line(make_page):

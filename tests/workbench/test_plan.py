@@ -110,6 +110,18 @@ def test_a_path_in_a_setting_counts_from_the_caller_too(project, write_sweep, mo
     assert world.parameters["path"] == str(project.parent / "my films #1")
 
 
+def test_a_path_that_begins_with_the_callers_setting_counts_from_the_caller(
+    project, write_sweep, monkeypatch
+):
+    (project.parent / "films").mkdir()
+    (project.parent / "films" / "ratings.csv").touch()
+    asked = HEAD.replace("{n_users: 30}", "{path: '${data}/ratings.csv'}")
+    file = write_sweep(asked + "settings: {data: null}\nruns:\n  a: {}\n")
+    monkeypatch.chdir(project.parent)
+    (world,) = read_plan(file, ["data=films"]).datasets
+    assert world.parameters["path"] == str(project.parent / "films" / "ratings.csv")
+
+
 def test_a_dataset_prepared_earlier_is_found_by_name(project, plan):
     folder = project / "outputs" / "datasets" / "old"
     folder.mkdir(parents=True)
