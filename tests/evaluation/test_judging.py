@@ -8,6 +8,7 @@ import pytest
 from candgen import evaluation, models
 from candgen.errors import ColdStartError, DataError, SettingError
 from candgen.evaluation import Candidates
+from candgen.preparation import prepare
 
 
 def lists(users, items, scores=None):
@@ -153,3 +154,22 @@ def test_validation_and_test_are_judged_apart(make, events):
     found = lists([0], [[1]])
     assert evaluation.judge_candidates(found, data.for_validation(), [1]).mean("recall@1") == 1
     assert evaluation.judge_candidates(found, data.for_test(), [1]).mean("recall@1") == 0
+
+
+def test_users_known_by_fold_in_alone_are_judged_on_what_is_held_out(make, events):
+    train, test = events((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)), events((3, 1))
+    data = make(train, test, n_users=4, n_items=3, fold_in=events((3, 2)))
+    judgement = evaluation.judge(models.Popularity().fit(data), data, k=3, cutoffs=[1])
+    # Item 2 is the most popular, but user 3 already has it.
+    assert judgement.candidates.items.tolist() == [[1, 0, -1]]
+    assert judgement.mean("recall@1") == 1
+
+
+@pytest.mark.data
+def test_popularity_on_gowalla_scores_what_was_published(real_data, tmp_path):
+    files = {part: str(real_data / "gowalla" / f"{part}.txt") for part in ("train", "test")}
+    paths = {"train_path": files["train"], "test_path": files["test"]}
+    data = prepare(tmp_path / "gowalla", source="given", validation_fraction=0.0, **paths)
+    judgement = evaluation.judge(models.Popularity().fit(data), data, k=20, cutoffs=[20])
+    assert judgement.mean("recall@20") == pytest.approx(0.0416, abs=0.00006)
+    assert judgement.mean("ndcg@20") == pytest.approx(0.0317, abs=0.00006)
