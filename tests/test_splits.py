@@ -143,6 +143,13 @@ def test_random_per_user_takes_the_share_of_every_user():
     assert taken == [[7, 1, 2], [14, 2, 4], [1, 0, 0]]
 
 
+def test_the_share_for_validation_is_of_the_same_whole_as_that_for_test():
+    events = of(np.zeros(100, dtype=int), np.zeros(100, dtype=int))
+    for policy in ("random_per_user", "random_rows", "timeline"):
+        parts = parts_of(events, policy, test_fraction=0.5, validation_fraction=0.2)
+        assert np.bincount(parts).tolist() == [30, 20, 50]
+
+
 def test_random_per_user_leaves_every_user_something_to_learn_from():
     events = invented(n=200)
     settings = {"test_fraction": 0.6, "validation_fraction": 0.3}
@@ -281,7 +288,12 @@ def test_after_a_timeline_ends_training_nothing_more_is_shown():
 
 def test_a_held_out_pair_is_never_shown_whenever_it_was():
     events = of([0] * 10, range(10))
-    assert shown(events, "timeline", [0, 0], [9, 3], [0, 0]) == [False, True]
+    test, validation, train = 9, 8, 3
+    assert shown(events, "timeline", [0] * 3, [test, validation, train], [0] * 3) == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_leave_last_out_hides_what_came_after_the_users_own_first_held_out_event():

@@ -166,6 +166,12 @@ def test_the_digest_tells_where_a_text_ends():
     assert content_digest(one) != content_digest(other)
 
 
+@pytest.mark.parametrize("values", [["a", None], [1.0, None], [True, None], [["x"], None]])
+def test_the_digest_tells_which_value_is_missing(values):
+    one, other = pd.DataFrame({"t": values}), pd.DataFrame({"t": values[::-1]})
+    assert content_digest(one) != content_digest(other)
+
+
 def test_the_digest_depends_on_names_types_and_order():
     renamed = FRAME.rename(columns={"id": "di"})
     retyped = FRAME.astype({"id": "int64"})
