@@ -246,6 +246,50 @@ def test_runs_lists_what_there_is(candgen, project, executed):
     assert json.loads(candgen("runs", "asked", "--json")[1])[0]["value"] == 0.125
 
 
+@pytest.fixture
+def films(project):
+    """Two users and four films; film b is held out for user 7, and film d for user 9."""
+    import pandas as pd
+
+    from candgen.datasets.dataset import write_dataset
+
+    train = pd.DataFrame({"user": [0, 1], "item": [0, 2]})
+    test = pd.DataFrame({"user": [0, 1], "item": [1, 3]})
+    tables = {
+        "interactions": pd.concat([train, test], ignore_index=True),
+        "train": train,
+        "test": test,
+        "users": pd.DataFrame({"user": [0, 1], "user_id": [7, 9]}),
+        "items": pd.DataFrame({"item": [0, 1, 2, 3], "item_id": list("abcd")}),
+    }
+    write_dataset(project / "outputs" / "datasets" / "films", tables, {"name": "films"})
+    lists = project / "lists.csv"
+    lists.write_text("user,item,rank\n7,c,1\n7,b,2\n9,a,1\n9,b,2\n")
+    return lists
+
+
+def test_judge_prints_metrics_with_their_intervals(candgen, films):
+    code, out, _ = candgen("judge", films, "--dataset", "films", "--cutoffs", "1,2")
+    assert code == 0
+    rows = dict(line.split("\t", 1) for line in out.splitlines() if "\t" in line)
+    assert rows["recall@1"].split("\t") == ["0.0000", "0.0000", "0.0000"]
+    mean, low, high = map(float, rows["recall@2"].split("\t"))
+    assert (mean, low, high) == (0.5, 0.0, 1.0)
+    assert out.startswith("lists on films, test part\n") and "judged_users 2" in out
+
+
+def test_judge_can_print_json_and_name_the_system(candgen, films):
+    asked = ["judge", films, "--dataset", "films", "--cutoffs", "2", "--json", "--name", "theirs"]
+    found = json.loads(candgen(*asked)[1])
+    assert (found["generator"], found["recall@2"], found["judged_users"]) == ("theirs", 0.5, 2)
+
+
+def test_judge_names_the_row_that_is_wrong(candgen, films):
+    films.write_text("user,item,rank\n7,c,1\n8,b,1\n")
+    code, out, err = candgen("judge", films, "--dataset", "films")
+    assert (code, out) == (2, "") and "lists.csv" in err and "line 3" in err
+
+
 def test_doctor_fails_only_for_what_is_essential(candgen, monkeypatch):
     findings = [doctor.Finding("a", "ok", "there"), doctor.Finding("b", "warning", "slow", "Wait.")]
     monkeypatch.setattr(doctor, "examine", lambda: iter(findings))

@@ -295,7 +295,7 @@ def _print_judgement(found: Any, title: str) -> None:
     rows += [[name, f"{value:.4f}", "", ""] for name, value in found.overall.items()]
     print(title)
     _print_table(["metric", "mean", "low", "high"], rows, numbers=("mean", "low", "high"))
-    print(", ".join(f"{name} {value}" for name, value in found.counts.items()))
+    print(", ".join(f"{name} {value:.6g}" for name, value in found.counts.items()))
 
 
 def _print_table(columns: list[str], rows: list[list[str]], numbers: tuple[str, ...] = ()) -> None:
