@@ -91,6 +91,23 @@ def test_a_dataset_that_was_changed_since_is_not_used(small_sweep):
     assert ground.dataset is None
 
 
+def test_a_dataset_prepared_anew_with_other_events_is_not_used(sweep_builder, small_sweep):
+    folder = small_sweep.parent / "datasets/world"
+    sweep_builder.build_dataset(folder, n_users=20, n_items=40, seed=9)
+    (ground,) = comparisons(read_sweep(small_sweep.parent))
+    assert ground.dataset is None
+
+
+def test_two_datasets_of_one_name_stand_apart_by_their_digests(sweep_builder, small_sweep):
+    sweep = small_sweep.parent
+    other = sweep_builder.build_dataset(sweep / "elsewhere", n_users=20, n_items=40, seed=9)
+    sweep_builder.write_run(sweep / "later", other, "WALS", 1.0, params={})
+    sweep_builder.write_sweep(sweep, {"only": {}, "later": {}})
+    titles = [ground.title for ground in comparisons(read_sweep(sweep))]
+    assert len(set(titles)) == 2
+    assert titles[1] == f"world ({other.digest[:8]}), judged on test"
+
+
 def test_a_sweep_moved_elsewhere_finds_its_dataset(small_sweep, tmp_path):
     moved = small_sweep.parent.rename(tmp_path / "elsewhere")
     (ground,) = comparisons(read_sweep(moved))

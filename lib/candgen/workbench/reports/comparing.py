@@ -86,15 +86,13 @@ class Comparison:
     """Everything judged on one part of one dataset."""
 
     name: str
+    title: str
+    """Name and part, with the beginning of the digest where two datasets share a name."""
     digest: str
     evaluate_on: str
     contenders: tuple[Contender, ...]
     folders: tuple[Path, ...] = field(repr=False, default=())
     _candidates: dict[str, Candidates] = field(repr=False, compare=False, default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        return f"{self.name}, judged on {self.evaluate_on}"
 
     @cached_property
     def dataset(self) -> Dataset | None:
@@ -154,16 +152,28 @@ def comparisons(sweep: Sweep) -> list[Comparison]:
         described = entry.run.metrics["dataset"]
         key = (described["digest"], described.get("evaluate_on", "test"))
         grounds.setdefault(key, []).append(entry)
-    return [
-        Comparison(
-            name=str(entries[0].run.metrics["dataset"].get("name", "dataset")),
-            digest=digest,
-            evaluate_on=evaluate_on,
-            contenders=tuple(_contenders(entries)),
-            folders=tuple(_folders(sweep, entries)),
+    names = {key: _name(entries) for key, entries in grounds.items()}
+    digests = {(names[key], key[0]) for key in grounds}
+    shared = [name for name, _ in digests]
+    found = []
+    for (digest, evaluate_on), entries in grounds.items():
+        name = names[digest, evaluate_on]
+        which = f" ({digest[:8]})" if shared.count(name) > 1 else ""
+        found.append(
+            Comparison(
+                name=name,
+                title=f"{name}{which}, judged on {evaluate_on}",
+                digest=digest,
+                evaluate_on=evaluate_on,
+                contenders=tuple(_contenders(entries)),
+                folders=tuple(_folders(sweep, entries)),
+            )
         )
-        for (digest, evaluate_on), entries in grounds.items()
-    ]
+    return found
+
+
+def _name(entries: list[Entry]) -> str:
+    return str(entries[0].run.metrics["dataset"].get("name", "dataset"))
 
 
 def _contenders(entries: list[Entry]) -> list[Contender]:
