@@ -1,4 +1,6 @@
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import matplotlib
@@ -195,6 +197,27 @@ def test_an_unknown_dataset_and_an_unknown_part_are_named(project):
         workbench.open_dataset("films")
     with pytest.raises(SettingError, match='must be "validation" or "test", got \'tets\''):
         workbench.open_dataset("films", evaluate_on="tets")
+
+
+def test_two_pages_at_once_prepare_the_default_world_once(project, monkeypatch):
+    from candgen import datasets, preparation
+
+    prepared = []
+
+    def prepare(folder, **settings):
+        prepared.append(settings)
+        time.sleep(0.5)
+        folder.mkdir(parents=True)
+        (folder / "dataset.json").write_text("{}")
+
+    monkeypatch.setattr(preparation, "prepare", prepare)
+    monkeypatch.setattr(
+        datasets, "open_dataset", lambda folder: SimpleNamespace(for_test=lambda: folder)
+    )
+    with ThreadPoolExecutor(3) as pool:
+        folders = list(pool.map(lambda _: workbench.open_dataset(), range(3)))
+    assert folders == [project / "outputs" / "datasets" / "world"] * 3
+    assert prepared == [{"source": "world", "name": "world"}]
 
 
 @pytest.mark.parametrize("value", [np.float32("nan"), float("inf")])

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import string
 import sys
 from collections.abc import Sequence
@@ -328,17 +327,10 @@ def _forget_results(folder: Path) -> None:
 
 
 def _default_world() -> Path:
-    folder = paths.outputs_folder() / "datasets" / DEFAULT_DATASET
-    with locks.locked(folder.parent / f".{DEFAULT_DATASET}.lock", wait=True):
-        if not (folder / paths.DATASET_FILE).is_file():
-            _prepare_world(folder)
-    return folder
-
-
-def _prepare_world(folder: Path) -> None:
     from candgen import preparation
 
-    passing = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(passing, ignore_errors=True)
-    preparation.prepare(passing, source="world", name=DEFAULT_DATASET)
-    passing.rename(folder)
+    folder = paths.outputs_folder() / "datasets" / DEFAULT_DATASET
+    with locks.locked(folder.parent / f".{DEFAULT_DATASET}.lock", wait=True):
+        if not (folder / paths.DATASET_FILE).is_file():  # it appears last, so it means all of it
+            preparation.prepare(folder, source="world", name=DEFAULT_DATASET)
+    return folder
