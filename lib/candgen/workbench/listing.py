@@ -69,20 +69,21 @@ def _of_sweep(folder: Path) -> Iterator[Row]:
     metric = plan.get("report", {}).get("metric") or HEADLINE
     planned = [*plan.get("datasets", []), *plan.get("runs", [])]
     if planned:
-        found = [(folder / stage["folder"], stage["state"]) for stage in planned]
+        found = [(folder / stage["folder"], stage) for stage in planned]
     else:
-        found = [(path.parent, "") for path in sorted(folder.glob(f"*/{status.STATUS}"))]
-        found += [(path.parent, "") for path in sorted(folder.glob(f"*/{paths.DATASET_FILE}"))]
-        found = list(dict.fromkeys(found))
-    for run, state in found:
+        left = [p for name in (status.STATUS, paths.DATASET_FILE) for p in folder.glob(f"*/{name}")]
+        found = [(run, {}) for run in sorted({path.parent for path in left})]
+    for run, stage in found:
         if run.name not in _NOT_RUNS:
-            yield _row(folder.name, run, metric, state)
+            yield _row(folder.name, run, metric, stage)
 
 
-def _row(sweep: str, folder: Path, metric: str, planned: str) -> Row:
-    state = status.state_of(folder)
+def _row(sweep: str, folder: Path, metric: str, planned: dict[str, Any]) -> Row:
+    state = status.state_in_sweep(folder, planned)
     if state == status.MISSING:
-        state = planned or ("done" if (folder / paths.DATASET_FILE).is_file() else "unfinished")
+        state = planned.get("state") or (
+            "done" if (folder / paths.DATASET_FILE).is_file() else "unfinished"
+        )
     seconds = (status.read(folder) or {}).get("wall_seconds")
     is_dataset = folder.parent.name == "datasets"
     row = Row(

@@ -45,6 +45,23 @@ def state_of(folder: Path | str) -> str:
     return status["state"]
 
 
+def state_in_sweep(folder: Path | str, planned: dict[str, Any]) -> str:
+    """Return how a run stands for the sweep that lists it.
+
+    A result that is done, but of an earlier plan that the sweep never came to renew, is "missing".
+
+    Args:
+        folder: The run's folder.
+        planned: Its entry in `sweep.json`, or nothing.
+    """
+    state = state_of(folder)
+    ended = planned.get("state", DONE) == DONE
+    if state == DONE and not ended:
+        same = planned.get("fingerprint") == (read(folder) or {}).get("fingerprint")
+        return DONE if same else MISSING
+    return state
+
+
 def is_finished(folder: Path | str, fingerprint: str | None = None) -> bool:
     """Tell whether a run is done, whole, and of the given fingerprint if there is one."""
     status = read(folder)

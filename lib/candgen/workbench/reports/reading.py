@@ -198,7 +198,7 @@ def read_run(sweep: Path, place: str, planned: dict[str, Any]) -> Run:
             found[name] = _read(path) if path.is_file() else {}
         except DataError as error:
             trouble.append(str(error))
-    state = status.state_of(folder)
+    state = status.state_in_sweep(folder, planned)
     if state == status.DONE:
         trouble += _gaps(folder, found["metrics"])
     return Run(
