@@ -78,6 +78,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -7,6 +7,8 @@ stays text: HTML is cleaned, and the page forbids scripts and requests to whoeve
 from __future__ import annotations
 
 import re
+import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +18,19 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent / "templates"
 _HIDDEN = {"setup", "hide-input", "remove-input"}
 _MARKERS = "papermill-error-cell-tag"  # papermill's own cells about an error; ours say it better
-_TAGS = (
-    "a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 "
-    "hr i img kbd li mark ol p pre s small span strong style sub summary sup table tbody td tfoot "
-    "th thead tr ul"
-).split()
+_TAGS = [
+    "a", "abbr", "b", "blockquote", "br", "caption", "code", "col", "colgroup", "dd", "del",
+    "details", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img",
+    "kbd", "li", "mark", "ol", "p", "pre", "s", "small", "span", "strong", "style", "sub",
+    "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+]  # fmt: skip
 _ATTRIBUTES = {
     "*": ["class", "id", "style", "title", "align", "colspan", "rowspan", "scope"],
     "a": ["href"],
     "img": ["src", "alt", "width", "height"],
     "details": ["open"],
 }
+_rendering = threading.Lock()  # an exporter is slow to make, and serves one page at a time
 _MOST_TEXT = 20_000  # characters of one output; the notebook keeps the rest
 
 
@@ -51,10 +55,12 @@ def render(notebook: NotebookNode, name: str, error: dict[str, Any] | None = Non
         for output in cell.get("outputs", []):
             _shorten(output)
     resources = {"page_title": _title(shown, name), "page_error": error}
-    html, _ = _exporter().from_notebook_node(shown, resources)
+    with _rendering:
+        html, _ = _exporter().from_notebook_node(shown, resources)
     return html
 
 
+@cache
 def _exporter() -> Any:
     from nbconvert import HTMLExporter
     from nbconvert.preprocessors.sanitize import SanitizeHTML
