@@ -149,7 +149,7 @@ def parameters(report: Report) -> Fragment:
              _dataset(run), *(_parameter(run.parameters.get(name)) for name in names)]
             for run in runs
         ],
-        tones=["" if run.state == "done" else "bad" for run in runs],
+        tones=["" if run.state == status.DONE else "bad" for run in runs],
     )  # fmt: skip
     every = list(dict.fromkeys(name for run in runs for name in run.parameters))
     every = [name for name in every if name != "run_folder"]
@@ -170,7 +170,8 @@ def _page(run: Run) -> str:
 
 def _generator(run: Run) -> Cell:
     own = [row["generator"] for row in run.metrics.get("generators", []) if not row.get("baseline")]
-    return Cell(", ".join(own)) if own else Cell(state_in_words(run), tone="muted")
+    done = run.state == status.DONE and own
+    return Cell(", ".join(own)) if done else Cell(state_in_words(run), tone="muted")
 
 
 def _dataset(run: Run) -> Cell:
