@@ -6,6 +6,7 @@ factorization never loads what only a neural network needs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +24,15 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
 }
 _MODULES = {name: module for module, name in _HOMES.values()}
 
-__all__ = ["Generator", "VectorGenerator", "by_name", "from_settings", "names", *_MODULES]
+__all__ = [
+    "Generator",
+    "VectorGenerator",
+    "by_name",
+    "from_parameters",
+    "from_settings",
+    "names",
+    *_MODULES,
+]
 
 
 def names() -> list[str]:
@@ -56,6 +65,12 @@ def from_settings(name: str, settings: dict[str, Any]) -> Generator:
             hint = did_you_mean(setting, known)
             raise SettingError(f"{name} has no setting {setting!r}.{hint}")
     return found(**settings)
+
+
+def from_parameters(name: str, parameters: Mapping[str, Any]) -> Generator:
+    """Make a generator from those of a page's parameters that are settings of it."""
+    settings = by_name(name).setting_names()
+    return from_settings(name, {key: parameters[key] for key in settings if key in parameters})
 
 
 def __getattr__(name: str) -> Any:
