@@ -165,6 +165,15 @@ def test_a_signal_stops_kernels_and_says_so(sweep, outputs, number, code):
     assert "run a-quick: unchanged, skipped" in completes(sweep, outputs)
 
 
+def test_a_run_that_takes_too_long_is_stopped_by_itself(sweep, outputs, write_sweep):
+    write_sweep(SWEEP.replace("generator: sleeping", "generator: sleeping, minutes: 0.1"))
+    process = sweep()
+    said = process.communicate(timeout=SECONDS)[1]
+    assert process.returncode == 1
+    assert states(outputs) == {"a-quick": "done", "b-slow": "timed out", "c-quick": "done"}
+    assert "ran longer than 0.1 minutes" in said
+
+
 def test_a_second_sweep_on_the_same_folder_is_refused_and_disturbs_nothing(sweep, outputs):
     first = sweep()
     until_slow_sleeps(outputs)

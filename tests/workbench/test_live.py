@@ -8,7 +8,7 @@ import pytest
 
 from candgen.workbench import live
 from candgen.workbench.plan import Stage
-from candgen.workbench.records import Record, failures, span, time_left
+from candgen.workbench.records import LEFT, Record, failures, span, time_left
 
 
 class Terminal(io.StringIO):
@@ -124,6 +124,13 @@ def test_failures_end_with_a_table_that_says_why_and_where_to_look(make):
     assert Path(said[2].split()[-1]) == wrong.stage.folder / "page.html"
     assert "ran longer than 5 minutes" in said[3]
     assert failures([fine]) == []
+
+
+def test_what_a_stopped_sweep_never_came_to_is_only_counted(make):
+    killed = make("now", state="killed", why="Stopped: the run was stopped from outside")
+    waiting = [make(f"r{n}", state="not run", why=LEFT) for n in range(40)]
+    said = failures([killed, *waiting])
+    assert len(said) == 3 and said[-1].startswith("Stopped") and "40" in said[-1]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ _AROUND = (
     "workbench/single.py", "workbench/stages.py", "workbench/status.py", "workbench/sweepfile.py",
     "workbench/sweeps.py", "workbench/templates", "workbench/watch.py",
 )  # fmt: skip
+# Of these, what the report is made with.
+_REPORTING = ("workbench/reports", "workbench/status.py", "workbench/templates")
 _MEANING = {
     "page": "the notebook", "parameters": "the parameters", "library": "the library",
     "python": "Python or a package", "dataset": "the dataset", "inputs": "the input files",
@@ -39,7 +41,8 @@ class Fingerprints:
     def __init__(self) -> None:
         library = Path(candgen.__file__).parent
         self._library = library_digest(library, leave_out=_AROUND)
-        self._whole_library = library_digest(library)
+        beside = [name for name in _AROUND if name not in _REPORTING]
+        self._reporting = library_digest(library, leave_out=beside)
         surroundings = environment.describe()
         self._python = _digest([surroundings["python"], surroundings["packages"]])
         self._inputs: dict[Path, str] = {}
@@ -73,7 +76,7 @@ class Fingerprints:
             {
                 "page": page_digest(page),
                 "report": _digest(asked),
-                "library": self._whole_library,
+                "library": self._reporting,
                 "python": self._python,
                 "dataset": _digest(data),
                 "runs": _digest(left),

@@ -9,6 +9,7 @@ from typing import Any
 
 from candgen.workbench.plan import Stage
 
+LEFT = "the sweep was stopped before its turn"
 _FINISHED = ("done", "failed", "timed out", "killed", "not run")
 
 
@@ -98,15 +99,18 @@ def span(seconds: float) -> str:
 
 def failures(records: Sequence[Record]) -> list[str]:
     """List what failed and why, as lines of a plain table."""
-    failed = [record for record in records if record.failed]
-    if not failed:
-        return []
-    width = max(len(record.stage.title) for record in failed)
-    states = max(len(record.state) for record in failed)
-    lines = [f"{len(failed)} of {len(records)} stages did not finish:"]
+    left = [record for record in records if record.why == LEFT]
+    failed = [record for record in records if record.failed and record.why != LEFT]
+    width = max((len(record.stage.title) for record in failed), default=0)
+    states = max((len(record.state) for record in failed), default=0)
+    lines = [f"{len(failed)} of {len(records)} stages did not finish:"] if failed else []
     for record in failed:
         lines.append(f"  {record.stage.title:{width}}  {record.state:{states}}  {record.why}")
         page = record.stage.folder / "page.html"
         if record.state in ("failed", "timed out") and page.is_file():
             lines.append(f"  {'':{width}}  {'':{states}}  see {page}")
+    if left:
+        lines.append(
+            f"Stopped; the same command goes on with the {len(left)} that had no turn yet."
+        )
     return lines

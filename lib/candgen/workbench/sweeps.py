@@ -22,7 +22,7 @@ from candgen.workbench.fingerprints import Fingerprints, why_not_done
 from candgen.workbench.live import View, view_of
 from candgen.workbench.parameters import read_page
 from candgen.workbench.plan import Plan, Stage
-from candgen.workbench.records import Record, as_json
+from candgen.workbench.records import LEFT, Record, as_json
 from candgen.workbench.stages import PATIENCE, Asked, Kernel, execute_stage, last_seconds, signals
 
 FORMAT = 1
@@ -208,14 +208,13 @@ class _Sweep:
 
     def _stop(self) -> None:
         """Stop the kernels; nothing that has not begun begins."""
-        for future, record in self.queue.items():
-            if future.cancel():
-                record.why = "the sweep was stopped before its turn"
+        for future in self.queue:
+            future.cancel()
         execution.stop_all()
         wait([future for future in self.queue if not future.cancelled()])
         for record in self.records:
             if not record.finished:
-                self._end(record, "not run", record.why or "the sweep was stopped before its turn")
+                self._end(record, "not run", LEFT)
 
     def _leave_word(self, record: Record) -> None:
         """Replace the status in a run's folder, so that old results there pass for nothing."""
