@@ -44,6 +44,12 @@ def test_novelty_is_the_mean_self_information_of_what_is_shown():
     assert beyond.novelty(np.array([[0, -1], [2, 1], [-1, -1]]), popularity, 8) == 2
 
 
+def test_novelty_counts_the_users_that_were_trained_on(small):
+    # Three of the four users have training events, one of them has item 2.
+    found = beyond.beyond_accuracy(np.array([[2]]), np.array([0]), small, [1])
+    assert found["novelty@1"] == pytest.approx(np.log2(3))
+
+
 def test_popularity_bias_compares_with_what_people_choose_themselves():
     popularity = np.array([1, 2, 6])
     history = csr_array(np.array([[1, 1, 0], [0, 1, 0]]))  # averages 1.5 and 2
@@ -107,11 +113,12 @@ def test_head_and_tail_are_thirds_of_the_events_not_of_the_items():
 
 
 def test_results_by_group_are_worked_out_within_the_group(make, events):
-    # Item 0 is the head, 1 the middle, 2 and 3 the tail. Users have 1, 2 and 3 events.
-    train = events((0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 4), (3, 4))
-    test = events((0, 1), (0, 2), (1, 2), (2, 3), (2, 2))
+    # Items 0, 1 and 4 have two or three of the seven events; 2 and 3 have none. User 0 is not
+    # judged; users 1, 2 and 3 have 1, 2 and 3 events.
+    train = events((0, 4), (1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 4))
+    test = events((1, 1), (1, 2), (2, 2), (3, 3), (3, 2))
     data = make(train, test, n_users=4, n_items=5)
-    found = lists([0, 1, 2], [[1, 4], [4, 3], [2, 3]])
+    found = lists([1, 2, 3], [[1, 4, 2], [4, 3, 2], [2, 3, 1]])
     judgement = evaluation.judge_candidates(found, data, [2], "x")
     table = evaluation.by_group([judgement], data, "recall@2")
     by_activity = table[table["by"] == "user activity"].set_index("group")

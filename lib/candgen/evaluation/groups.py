@@ -79,7 +79,6 @@ def popularity_groups(popularity: NDArray[np.integer]) -> NDArray[np.int64]:
     before = np.cumsum(popularity[order]) - popularity[order]
     group = np.empty(len(popularity), dtype=np.int64)
     group[order] = np.minimum(3 * before // max(popularity.sum(), 1), 2)
-    group[popularity == 0] = 2
     return group
 
 
