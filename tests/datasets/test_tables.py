@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen.datasets import tables
+from candgen.datasets import reading, tables
 from candgen.errors import DataError, SettingError
 
 PLAYS = "who,what,stars,when\nann,x,4,100\nbob,y,2,200\nann,y,5,300\n"
@@ -149,6 +149,15 @@ def test_a_missing_id_is_named_by_its_line(refused):
 
 def test_blank_lines_do_not_shift_the_line_that_is_named(refused):
     assert "plays.csv, line 7: stars is 'x'" in refused(PLAYS + "\n\nann,z,x,400\n")
+
+
+@pytest.mark.parametrize("block", [80, 200, 1 << 20])
+@pytest.mark.parametrize("rows_before", [0, 7, 90])
+def test_the_line_that_is_named_does_not_depend_on_blocks(refused, monkeypatch, block, rows_before):
+    monkeypatch.setattr(reading, "BLOCK", block)
+    rows = ["ann,x,4,100", "", *[f"bob,{i},2,{i}" for i in range(rows_before)], "cid,y,oops,5"]
+    message = refused("\n".join(["who,what,stars,when", *rows, "dan,y,oops,5"]))
+    assert f"plays.csv, line {rows_before + 4}: stars is 'oops'" in message
 
 
 def test_a_rating_out_of_the_stated_scale_is_named(refused):

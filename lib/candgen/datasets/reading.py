@@ -12,6 +12,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from candgen.datasets.archives import InputFile
 from candgen.datasets.cells import MISSING, Column, TextFormat, id_kind, spell
 from candgen.errors import DataError, did_you_mean
 
+BLOCK = 1 << 24  # bytes
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -55,26 +57,39 @@ def read_columns(
     _check_header(file, columns, text)
     columns = _decided(file, columns, text)
     try:
-        table = _read_text(file, columns, text, extra)
-        frame = _finish(table, columns, None)
+        with file.open() as stream:
+            frame = _finish(_read_text(stream, columns, text, extra), columns, None)
     except DataError:
         raise
-    except (pa.ArrowException, UnicodeDecodeError, _BadValue) as error:
-        explain(file, columns, text)
+    except _REFUSALS as error:
+        explain(file, columns, text, whole=extra)
         raise DataError(f"{file.label} cannot be read: {error}") from error
     if frame.empty:
         raise _empty(file)
     return frame
 
 
-def explain(file: InputFile, columns: Sequence[Column], text: TextFormat) -> None:
-    """Read line by line and raise for the first offending line; return if there is none.
+def explain(
+    file: InputFile, columns: Sequence[Column], text: TextFormat, *, whole: bool = False
+) -> None:
+    """Raise for the first offending line; return if there is none.
+
+    Blocks of lines that the fast path accepts are passed over, the first other one is read line
+    by line: in 25 million ratings the last one is named in seconds.
+
+    Args:
+        file: What could not be read.
+        columns: What its columns may hold.
+        text: How it is written.
+        whole: Read every line, as a cell may hold a line break.
 
     Raises:
         DataError: Naming file, line, column, what was expected and what arrived.
     """
     rows = read_rows(file, text)
-    header = list(text.header) if text.header else next(rows)[1]
+    header = text.header or tuple(next(rows)[1])
+    if not whole and not _wide(text.encoding):
+        rows = _rows_of_refused_blocks(file, columns, replace(text, header=header), text.header)
     places = [(column, header.index(column.there)) for column in columns]
     for line, cells in rows:
         if len(cells) != len(header):
@@ -95,16 +110,39 @@ def read_rows(file: InputFile, text: TextFormat) -> Iterator[tuple[int, list[str
         DataError: If a line is not in the stated encoding.
     """
     with file.open() as stream:
-        lines = decoded_lines(file, stream, text.encoding)
-        if len(text.delimiter) > 1 or not text.quotes:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield number, line.rstrip("\r\n").split(text.delimiter)
-            return
-        reader = csv.reader(lines, delimiter=text.delimiter)
-        for cells in reader:
-            if cells:
-                yield reader.line_num, cells
+        yield from _rows(file, stream, text, 0)
+
+
+def _rows(
+    file: InputFile, stream: BinaryIO, text: TextFormat, before: int
+) -> Iterator[tuple[int, list[str]]]:
+    lines = decoded_lines(file, stream, text.encoding, before)
+    if len(text.delimiter) > 1 or not text.quotes:
+        for number, line in enumerate(lines, before + 1):
+            if line.strip():
+                yield number, line.rstrip("\r\n").split(text.delimiter)
+        return
+    reader = csv.reader(lines, delimiter=text.delimiter)
+    for cells in reader:
+        if cells:
+            yield before + reader.line_num, cells
+
+
+def _rows_of_refused_blocks(
+    file: InputFile, columns: Sequence[Column], text: TextFormat, headless: tuple | None
+) -> Iterator[tuple[int, list[str]]]:
+    with file.open() as stream:
+        before = 0
+        if headless is None:
+            while not stream.readline().strip():
+                before += 1
+            before += 1
+        while block := stream.read(BLOCK) + stream.readline():
+            try:
+                _finish(_read_text(io.BytesIO(block), columns, text, False), columns, None)
+            except _REFUSALS:
+                yield from _rows(file, io.BytesIO(block), text, before)
+            before += block.count(b"\n")
 
 
 def head(file: InputFile, encoding: str = "utf-8") -> list[str]:
@@ -124,8 +162,11 @@ class _BadValue(Exception):
     """A value that its column may not hold; `explain` finds where."""
 
 
+_REFUSALS = (pa.ArrowException, UnicodeDecodeError, _BadValue)
+
+
 def _read_text(
-    file: InputFile, columns: Sequence[Column], text: TextFormat, extra: bool
+    stream: BinaryIO, columns: Sequence[Column], text: TextFormat, extra: bool
 ) -> pa.Table:
     names = list(text.header) if text.header else None
     types = {c.there: t for c in columns if (t := _arrow_type(c)) is not None}
@@ -145,11 +186,8 @@ def _read_text(
         quote_char='"' if text.quotes else False,
         newlines_in_values=extra,
     )
-    read = pa.csv.ReadOptions(column_names=names, encoding=text.encoding, block_size=1 << 24)
-    with file.open() as stream:
-        table = pa.csv.read_csv(
-            stream, read_options=read, parse_options=parse, convert_options=convert
-        )
+    read = pa.csv.ReadOptions(column_names=names, encoding=text.encoding, block_size=BLOCK)
+    table = pa.csv.read_csv(stream, read_options=read, parse_options=parse, convert_options=convert)
     if text.delimiter == "::":
         return table.drop_columns(gaps)
     return table
@@ -320,11 +358,18 @@ def _other_delimiter(line: str, text: TextFormat) -> str:
     return f" It looks separated by {spell(others[0])}: set the delimiter." if others else ""
 
 
-def decoded_lines(file: InputFile, stream, encoding: str) -> Iterator[str]:
-    if encoding.lower().replace("_", "-") in ("utf-16", "utf-32"):
+def decoded_lines(
+    file: InputFile, stream: BinaryIO, encoding: str, before: int = 0
+) -> Iterator[str]:
+    """Yield the lines of a stream that begins after `before` lines of the file.
+
+    Raises:
+        DataError: Naming the first line that is not in the stated encoding.
+    """
+    if _wide(encoding):
         yield from io.TextIOWrapper(stream, encoding, newline="")
         return
-    for number, raw in enumerate(stream, 1):
+    for number, raw in enumerate(stream, before + 1):
         try:
             line = raw.decode(encoding)
         except UnicodeDecodeError as error:
@@ -333,6 +378,11 @@ def decoded_lines(file: InputFile, stream, encoding: str) -> Iterator[str]:
                 "Save the file as UTF-8, or set its encoding, such as latin-1."
             ) from error
         yield line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _wide(encoding: str) -> bool:
+    """Whether a line break takes more than one byte."""
+    return encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32"))
 
 
 def _empty(file: InputFile) -> DataError:
