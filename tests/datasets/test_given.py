@@ -84,8 +84,13 @@ def test_a_rating_that_is_no_number_is_named(read):
 
 @pytest.mark.parametrize("layout", ["adjacency", "pairs", "triples"])
 def test_an_empty_part_is_named(read, layout):
-    with pytest.raises(DataError, match=r"train\.txt is empty"):
+    with pytest.raises(DataError, match=r"train\.txt: expected lines .* the file is empty"):
         read("\n", layout=layout)
+
+
+def test_a_wrong_delimiter_shows_what_was_taken_for_a_user(read):
+    with pytest.raises(DataError, match=r"found '1,10,20': check the delimiter"):
+        read("1,10,20\n2,10\n")
 
 
 def test_bad_encoding_is_named_by_its_line(tmp_path):

@@ -212,6 +212,12 @@ def test_neither_path_nor_variant_lists_the_variants():
         movielens.read()
 
 
+def test_a_variant_that_the_files_contradict_is_refused(films):
+    with pytest.raises(SettingError, match=r"variant is '100k', but .* holds ratings\.csv"):
+        movielens.read(path=str(films), variant="100k")
+    assert movielens.read(path=str(films), variant="32m").title == "MovieLens 32m"
+
+
 def test_a_misspelt_variant_gets_a_suggestion():
     with pytest.raises(SettingError, match="Did you mean 'latest-small'"):
         movielens.read(variant="latest_small")

@@ -109,7 +109,8 @@ def _read_adjacency(file: InputFile, layout: str, delimiter: str, encoding: str)
         counts.append(len(cells) - 1)
         lines.append(line)
     if not items:
-        raise DataError(f"{file.label} is empty: expected lines `user item item ...`.")
+        found = f"found {users[0][:40]!r}: check the delimiter" if users else "the file is empty"
+        raise DataError(f"{file.label}: expected lines `user item item ...`, {found}.")
     return pd.DataFrame(
         {
             USER: pd.Series(users, dtype="str").repeat(counts).to_numpy(),
@@ -132,7 +133,7 @@ def _read_rows(file: InputFile, layout: str, delimiter: str, encoding: str) -> p
         rows.append(cells)
         lines.append(line)
     if not rows:
-        raise DataError(f"{file.label} is empty: expected lines of {width} cells.")
+        raise DataError(f"{file.label}: expected lines of {width} cells, the file is empty.")
     frame = pd.DataFrame(rows, columns=[USER, ITEM, RATING][:width], dtype="str")
     if RATING in frame:
         frame[RATING] = _ratings(frame[RATING], lines, file)

@@ -121,6 +121,11 @@ def read(*, path: str = "", variant: str = "") -> Source:
         )
     bundle = open_bundle(path or download(variant))
     family = _family(bundle)
+    if variant and family != (variant if variant in _LAYOUTS else "csv"):
+        raise SettingError(
+            f"variant is {variant!r}, but {bundle.path} holds {_LAYOUTS[family].ratings} as in "
+            f"{family if family != 'csv' else '20m and later'}. With a path, leave variant empty."
+        )
     layout = _LAYOUTS[family]
     ratings = bundle.require(layout.ratings, "the ratings")
     used = [ratings]
