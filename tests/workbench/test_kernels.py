@@ -150,6 +150,15 @@ def test_without_its_server_kernels_start_the_ordinary_way_and_say_so_once(
     client.shutdown()
 
 
+def test_a_server_that_does_not_answer_is_given_up(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(client, "_complained", False)
+    client.shared().process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(client, "_PATIENCE", 1)
+    assert run("fine", tmp_path)["state"] == "done"
+    assert "did not answer in 1 s" in capsys.readouterr().err
+    client.shutdown()
+
+
 def test_a_running_kernel_dies_with_its_server(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, "sleeps", tmp_path)

@@ -24,6 +24,7 @@ LIGHT = (
     "candgen.splits", "candgen.preparation", "candgen.models", "candgen.retrieval",
     "candgen.evaluation", "candgen.plots", "candgen.workbench",
 )  # fmt: skip
+_PATIENCE = 300  # seconds for an answer; importing everything takes a tenth of that
 _INLINE = "module://matplotlib_inline.backend_inline"
 
 
@@ -68,7 +69,7 @@ class ForkedKernel:
 class KernelServer:
     """One server process with its connection; safe to use from several threads."""
 
-    def __init__(self, modules: Sequence[str] = LIGHT) -> None:
+    def __init__(self, modules: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -152,7 +153,11 @@ class KernelServer:
             except OSError as error:
                 del self._answers[number]
                 raise ServerError(f"the kernel server cannot be reached: {error}") from None
-        return answer.result()
+        try:
+            return answer.result(_PATIENCE)
+        except TimeoutError:
+            self.process.kill()
+            raise ServerError(f"the kernel server did not answer in {_PATIENCE} s") from None
 
     def _read(self) -> None:
         with contextlib.suppress(OSError), self._connection, self._connection.makefile() as lines:
@@ -197,7 +202,7 @@ def shared() -> KernelServer:
     with _starting:
         if _shared is None:
             try:
-                _shared = KernelServer()
+                _shared = KernelServer(LIGHT)
             except OSError as error:
                 raise ServerError(f"the kernel server does not start: {error}") from None
             atexit.register(shutdown)
