@@ -9,7 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
 
-_AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+_AROUND = (
+    (1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1),
+    (1, 2), (-1, 2), (1, -2), (-1, -2),
+)  # fmt: skip
 
 
 def at_line_ends(
@@ -48,7 +51,7 @@ def at_points(
             text = ax.annotate(
                 name, (x, y), xytext=(9 * across, 9 * up), textcoords="offset points", color=colour,
                 ha={1: "left", -1: "right", 0: "center"}[across],
-                va={1: "bottom", -1: "top", 0: "center"}[up],
+                va="bottom" if up > 0 else "top" if up < 0 else "center",
             )  # fmt: skip
             box = text.get_window_extent(renderer)
             outside = not (inside.contains(*box.min) and inside.contains(*box.max))

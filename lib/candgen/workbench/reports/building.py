@@ -54,7 +54,8 @@ def make_report(
     leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
     report = leaderboard.with_name(REPORT)
     report.unlink(missing_ok=True)  # nothing old may pass for new
-    asked = {"sweep": str(folder), "run_folder": str(folder / FOLDER), **parameters}
+    named = _from_root(folder)
+    asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
     ended = execution.execute(
         paths.project_root() / NOTEBOOK,
         asked,
@@ -71,6 +72,12 @@ def make_report(
         )
     publish(folder / FOLDER / "notebook.ipynb", report)
     return report
+
+
+def _from_root(folder: Path) -> str:
+    """Name a folder from the project's root, so that a report to send holds no whole path."""
+    root = paths.project_root().resolve()
+    return (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
 
 
 def publish(notebook: Path, report: Path) -> None:
