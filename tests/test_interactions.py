@@ -41,7 +41,7 @@ def test_unknown_ids_have_no_number():
 def test_repeated_events_are_refused_with_both_rows():
     with pytest.raises(DataError) as caught:
         settle_duplicates(EVENTS, where="plays.csv")
-    assert "plays.csv: user 1 and item 7 occur together in rows 1 and 4 (1 repeated" in str(
+    assert "plays.csv: user 1 and item 7 occur together in rows 1 and 4, counted" in str(
         caught.value
     )
     assert "Set duplicates to first, last or keep" in str(caught.value)

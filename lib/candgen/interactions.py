@@ -125,8 +125,9 @@ def _refuse(events: pd.DataFrame, pairs: NDArray[np.int64], where: str) -> None:
     first = int((pairs == pairs[second]).argmax())
     raise DataError(
         f"{where}: user {events[USER].iloc[second]} and item {events[ITEM].iloc[second]} occur "
-        f"together in rows {first + 1} and {second + 1} ({int(repeated.sum()):,} repeated events "
-        "in all). Set duplicates to first, last or keep, or mend the file."
+        f"together in rows {first + 1} and {second + 1}, counted without a header "
+        f"({int(repeated.sum()):,} repeated events in all). Set duplicates to first, last or "
+        "keep, or mend the file."
     )
 
 

@@ -121,6 +121,11 @@ def test_dates_read_as_numbers_are_refused_with_the_setting_that_helps(refused):
     assert "set timestamp_unit=iso" in message
 
 
+def test_milliseconds_taken_for_seconds_are_refused(refused):
+    message = refused("who,what,stars,when\na,b,1,1714566600999\n")
+    assert "line 2: when is 1714566600999, after the year 3000 in s; set timestamp_unit" in message
+
+
 def test_a_date_that_is_none_is_named(refused):
     message = refused("who,what,stars,when\na,b,1,2024-05-01\na,c,1,soon\n", timestamp_unit="iso")
     assert "line 3: when is 'soon', expected a date" in message

@@ -13,6 +13,8 @@ Kind = Literal["id", "integer id", "text id", "rating", "time", "text"]
 MISSING = ("", "NaN", "nan", "NULL", "null", "NA", "N/A")
 TIME_UNITS = ("s", "ms", "us", "ns", "iso")
 LARGEST = 2**63 - 1
+PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+LATEST = 32_503_680_000  # the year 3000; whatever is later was written in another unit
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -62,7 +64,10 @@ class Column:
             except ValueError:
                 return f"is {text!r}, expected a date such as 2024-05-01 or 2024-05-01T12:30:00"
             return None
-        if integer(text) is None:
+        value = integer(text)
+        if value is not None and value // PER_SECOND[self.unit] >= LATEST:
+            return f"is {text}, after the year 3000 in {self.unit}; set timestamp_unit, such as ms"
+        if value is None:
             hint = "; set timestamp_unit=iso for dates" if "-" in text[1:] else ""
             return f"is {text!r}, expected whole {_UNIT_NAMES[self.unit]} since 1970{hint}"
         return None

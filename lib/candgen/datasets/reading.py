@@ -22,11 +22,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from candgen.datasets.archives import InputFile
-from candgen.datasets.cells import MISSING, Column, TextFormat, id_kind, spell
+from candgen.datasets.cells import LATEST, MISSING, PER_SECOND, Column, TextFormat, id_kind, spell
 from candgen.errors import DataError, did_you_mean
 
 BLOCK = 1 << 24  # bytes
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def read_columns(
@@ -284,7 +283,10 @@ def _seconds(values: pa.ChunkedArray, column: Column, file: InputFile | None) ->
     if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
         return _to_numpy(values.cast(pa.timestamp("s"), safe=False), pa.int64(), column, file)
     numbers = _to_numpy(values, pa.int64(), column, file)
-    return numbers if column.unit in ("s", "iso") else numbers // _PER_SECOND[column.unit]
+    if column.unit not in ("s", "iso"):
+        numbers = numbers // PER_SECOND[column.unit]
+    _refuse(column, file, numbers >= LATEST, "is {} s, after the year 3000", numbers)
+    return numbers
 
 
 def _to_numpy(
