@@ -23,7 +23,10 @@ pytestmark = pytest.mark.skipif(not client.supported(), reason="forking is not s
 def light_server():
     """Preload as little as the tests need."""
     before = client.LIGHT
-    client.LIGHT = ("ipykernel.kernelapp", "ipykernel.ipkernel", "numpy", "numba", "absent.module")
+    client.LIGHT = (
+        "ipykernel.kernelapp", "ipykernel.ipkernel", "numpy", "numba", "matplotlib.pyplot",
+        "absent.module",
+    )  # fmt: skip
     client.shutdown()
     yield
     client.shutdown()

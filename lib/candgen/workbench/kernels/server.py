@@ -181,12 +181,10 @@ def _leave(kernel: Any) -> None:
     """End a kernel as Python would, but for taking the kernel's own threads apart.
 
     There ipykernel 7 waits now and then for a thread that waits for it, and would have to be
-    killed after seconds. What a page left open is closed, hence written, by dropping its names.
+    killed after seconds. What a page left open is closed, hence written, among the exit functions.
     """
     with contextlib.suppress(Exception):
         threading._shutdown()
-        kernel.shell.user_ns.clear()
-        gc.collect()
         atexit.unregister(kernel.close)
         atexit._run_exitfuncs()
     os._exit(0)
