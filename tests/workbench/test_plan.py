@@ -135,7 +135,8 @@ def test_a_dataset_prepared_earlier_is_found_by_name(project, plan):
     [
         ("runz: {}\n", r"line 5, runz: unknown key 'runz'. Did you mean 'runs'"),
         ("runs: {}\n", r"line 5, runs: a sweep needs at least one run"),
-        ("runs:\n  a: {dims: 3}\n", r"line 6, runs.a.dims: .*no parameter 'dims'.*mean 'dim'"),
+        ("runs:\n  a: {dims: 3}\n", r"line 6, runs.a.dims: neither a parameter.*mean 'dim'"),
+        ("runs:\n  a: {girds: {dim: [1]}}\n", r"line 6, runs.a.girds: .*Did you mean 'grid'"),
         ("runs:\n  a: {dim: 2.5}\n", r"line 6, runs.a.dim: .*expected int, got 2.5"),
         ("runs:\n  a:\n    grid: {dim: [2, x]}\n", r"line 7, runs.a.grid.dim: .*got 'x'"),
         ("runs:\n  a: {grid: {dim: 3}}\n", r"expected a list of values, got 3"),

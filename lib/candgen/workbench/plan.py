@@ -223,6 +223,10 @@ class _Reader:
         entry = self.source.section(keys)
         page = self._page(name)
         own = {key: value for key, value in entry.items() if key not in _OF_A_RUN}
+        for key in own.keys() - page.parameters.keys():
+            message = f"neither a parameter of {page.path.name} nor one of {', '.join(_OF_A_RUN)}."
+            hint = did_you_mean(key, [*page.parameters, *_OF_A_RUN])
+            raise self.source.error((*keys, key), message + hint)
         written = self.source.section(("defaults",))
         defaults = {key: value for key, value in written.items() if key in page.parameters}
         for key, value in defaults.items():
