@@ -55,6 +55,21 @@ def test_only_parameters_with_several_values_differ(sweep_folder):
     assert sweep.differing_parameters() == ["dim", "seed"]
 
 
+def test_a_setting_that_a_run_s_generator_does_not_take_is_not_its_parameter(
+    sweep_builder, tmp_path
+):
+    world = sweep_builder.build_dataset(tmp_path / "datasets/world", n_users=20, n_items=40)
+    for name, dim in (("wals", 16), ("ease", 64), ("svd", 8)):
+        sweep_builder.write_run(tmp_path / name, world, name.upper(), 1.0, params={"dim": dim})
+    metrics = tmp_path / "ease/metrics.json"
+    metrics.write_text(metrics.read_text().replace('"dim": 64', '"l2": 80'))
+    sweep_builder.write_sweep(tmp_path, {"wals": {}, "ease": {}, "svd": {}})
+    sweep = read_sweep(tmp_path)
+    assert [sweep.parameter(run, "dim") for run in sweep.runs] == [16, None, 8]
+    assert [sweep.parameter(run, "k") for run in sweep.runs] == [50, 50, 50]
+    assert sweep.differing_parameters() == ["dim"]
+
+
 def test_a_missing_sweep_is_named_with_what_to_try(tmp_path):
     with pytest.raises(DataError, match=r"No sweep at .*nowhere.*candgen runs"):
         read_sweep(tmp_path / "nowhere")

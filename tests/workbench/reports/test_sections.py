@@ -185,6 +185,10 @@ def test_repeated_seeds_show_mean_interval_and_spread(report):
     assert " to " in row
 
 
+def test_few_judged_users_are_named_among_the_limits(report):
+    assert "Only 60 users could be judged on films" in closing.limits(report).html
+
+
 def test_a_table_escapes_every_part_of_a_cell():
     evil = '"><img src=x onerror=alert(1)>'
     cell = Cell(evil, evil, note=evil, link=evil, tone="muted")

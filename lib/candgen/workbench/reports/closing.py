@@ -13,6 +13,7 @@ from candgen.workbench.reports.rendering import Fragment, note, render
 from candgen.workbench.reports.report import Report
 
 LAST_LINES = 12
+FEW_USERS = 200
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # as terminals understand them
 IN_WORDS = {
     status.MISSING: "not started",
@@ -135,6 +136,13 @@ def limits(report: Report) -> Fragment:
         "Intervals speak of these users only: another catalogue, another season or another split "
         "is another experiment.",
     ]
+    for ground in grounds:
+        n_users = len(ground.contenders[0].per_user)
+        if n_users < FEW_USERS:
+            said.append(
+                f"Only {n_users} users could be judged on {ground.name}: intervals are wide, and "
+                '"undecided" means too few users, not that runs are equal.'
+            )
     if not any(len(c.entries) > 1 for ground in grounds for c in ground.contenders):
         said.append(
             "Every run has one seed, so how far luck in training moves a number is not shown."

@@ -30,7 +30,7 @@ def leaderboard(sweep: Sweep) -> pd.DataFrame:
     parameters = sweep.differing_parameters()
     metrics = dict.fromkeys(name for entry in entries for name in entry.numbers if "@" in name)
     columns = [*_FIRST, *parameters, *metrics, *COSTS, "wall_seconds", "baseline"]
-    rows = [_row(entry, parameters, list(metrics)) for entry in entries]
+    rows = [_row(sweep, entry, parameters, list(metrics)) for entry in entries]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # whole numbers stay whole
 
 
@@ -46,7 +46,7 @@ def write_leaderboard(sweep_folder: Path | str) -> Path:
     return path
 
 
-def _row(entry: Entry, parameters: list[str], metrics: list[str]) -> dict[str, Any]:
+def _row(sweep: Sweep, entry: Entry, parameters: list[str], metrics: list[str]) -> dict[str, Any]:
     run = entry.run
     described = run.metrics["dataset"]
     row: dict[str, Any] = {
@@ -56,7 +56,7 @@ def _row(entry: Entry, parameters: list[str], metrics: list[str]) -> dict[str, A
         "baseline": entry.baseline,
     }
     if not entry.baseline:  # the run's parameters shaped its own generator alone
-        row |= {name: _plain(run.parameters.get(name)) for name in parameters}
+        row |= {name: _plain(sweep.parameter(run, name)) for name in parameters}
     row |= {name: entry.numbers.get(name) for name in (*metrics, *COSTS)}
     return row | {"wall_seconds": None if entry.baseline else run.status.get("wall_seconds")}
 

@@ -146,7 +146,7 @@ def parameters(report: Report) -> Fragment:
         ["run", *(["page"] if notebooks else []), "generator", "dataset", *names],
         [
             [_run_cell(run), *([Cell(_page(run))] if notebooks else []), _generator(run),
-             _dataset(run), *(_parameter(run.parameters.get(name)) for name in names)]
+             _dataset(run), *(_parameter(report.sweep.parameter(run, name)) for name in names)]
             for run in runs
         ],
         tones=["" if run.state == status.DONE else "bad" for run in runs],

@@ -56,6 +56,12 @@ class Run:
         return self.status.get("error") or {}
 
     @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The settings of what the run itself made, baselines aside."""
+        own = [row for row in self.metrics.get("generators", []) if not row.get("baseline")]
+        return {name: value for row in own for name, value in (row.get("settings") or {}).items()}
+
+    @cached_property
     def per_user(self) -> pd.DataFrame:
         """Metrics of every judged user: `generator`, `user`, then one column a metric."""
         return pd.read_parquet(self.folder / "per_user.parquet")
@@ -145,6 +151,19 @@ class Sweep:
             for row in run.metrics.get("generators", []):
                 yield Entry(run, row)
 
+    @cached_property
+    def _settings(self) -> set[str]:
+        return {name for run in self.done for name in run.settings} - {"seed"}
+
+    def parameter(self, run: Run, name: str) -> Any:
+        """Return what a run was given.
+
+        None if its page has no such parameter, or if it is a setting of other generators that
+        this run's generator does not take: the number of dimensions of popularity says nothing.
+        """
+        unused = run.settings and name in self._settings and name not in run.settings
+        return None if unused else run.parameters.get(name)
+
     def differing_parameters(self) -> list[str]:
         """Name the parameters that have more than one value, in the order runs list them.
 
@@ -152,8 +171,9 @@ class Sweep:
         """
         seen: dict[str, set[str]] = {}
         for run in self.runs:
-            for name, value in run.parameters.items():
-                seen.setdefault(name, set()).add(repr(value))
+            for name in run.parameters:
+                value = self.parameter(run, name)
+                seen.setdefault(name, set()).update([] if value is None else [repr(value)])
         hidden = {"run_folder", "dataset", "generator", "run"}
         return [name for name, values in seen.items() if len(values) > 1 and name not in hidden]
 
