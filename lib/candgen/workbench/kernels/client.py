@@ -18,7 +18,9 @@ from typing import Any
 
 # Wanted by nearly every page; a module that is not installed, or not there yet, is passed over.
 LIGHT = (
-    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "debugpy",
+    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger", "sqlite3",
+    "tornado.platform.asyncio", "IPython.core.completerlib", "IPython.core.pylabtools",
+    "IPython.extensions.storemagic", "matplotlib.backends.backend_agg",
     "numpy", "scipy.sparse", "pandas", "pyarrow.parquet", "numba", "sklearn",
     "matplotlib.pyplot", "seaborn", "candgen.columns", "candgen.datasets", "candgen.interactions",
     "candgen.splits", "candgen.preparation", "candgen.models", "candgen.retrieval",
