@@ -91,7 +91,7 @@ def test_a_notebook_that_fails_leaves_its_output_and_the_end_of_the_error(tmp_pa
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; of no use" in page
     cells = nbformat.read(tmp_path / "notebook.ipynb", as_version=4).cells
-    assert [cell.source for cell in cells][-1] == "print('never')"
+    assert [cell.source for cell in cells][-1] == 'print("never")'
     assert not status.is_finished(tmp_path)
 
 
