@@ -35,7 +35,7 @@ def seconds(call, *arguments, **settings) -> float:
 
 
 def run() -> list[dict]:
-    """Measure in turns and keep the fastest of each, so that neither suffers a busy moment alone."""
+    """Measure in turns and keep the fastest of each, so that no busy moment hits one alone."""
     seen = train_matrix()
     rng = np.random.default_rng(0)
     queries, items = (rng.standard_normal((n, DIM), dtype=np.float32) for n in seen.shape)

@@ -41,7 +41,7 @@ def theirs(seen, users, items) -> tuple[list[float], np.ndarray, np.ndarray]:
     model.user_factors, model.item_factors = users.copy(), items.copy()
     with threadpool_limits(1, user_api="blas"):  # as its authors advise
         model.fit(
-            csr_matrix(seen), show_progress=False, callback=lambda _, spent: ticks.append(spent)
+            csr_matrix(seen), show_progress=False, callback=lambda _, spent, __: ticks.append(spent)
         )
     return ticks, model.user_factors, model.item_factors
 
