@@ -94,3 +94,13 @@ def test_a_cost_of_zero_still_has_a_place_on_a_logarithmic_axis(ax):
 def test_a_linear_cost_begins_at_zero(ax):
     comparison.trade_off(MARKS, [100.0, 900.0], x_label="MiB", y_label="recall@20", ax=ax)
     assert ax.get_xlim()[0] == 0
+
+
+def test_names_of_dots_close_together_do_not_cover_each_other(ax):
+    marks = [comparison.Mark(name, 0.4) for name in "ABCD"]
+    across = [1.0, 1.05, 1.1, 1.15]
+    comparison.trade_off(marks, across, x_label="seconds", y_label="recall@20", ax=ax)
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == 4
+    assert all(box.count_overlaps(boxes) == 1 for box in boxes)

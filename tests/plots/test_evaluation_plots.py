@@ -91,24 +91,6 @@ def test_paired_differences_show_the_margin_and_the_verdicts(judged):
     assert "better" in written and "worse" in written and "300 users" in written
 
 
-def test_cost_is_logarithmic_and_what_was_not_measured_is_counted(rows):
-    ax = plots.accuracy_vs_cost(rows, label="seconds to fit")
-    assert ax.get_xscale() == "log"
-    assert len(ax.collections[-1].get_offsets()) == 3
-    assert "1 without a measured cost" in drawn(ax)
-
-
-def test_names_at_points_do_not_cover_each_other(rows):
-    together = [
-        dict(rows[0], generator=name, fit_seconds=1 + n / 20) for n, name in enumerate("ABCD")
-    ]
-    ax = plots.accuracy_vs_cost(together)
-    ax.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in ax.texts]
-    assert len(boxes) == 4
-    assert all(box.count_overlaps(boxes) == 1 for box in boxes)
-
-
 def test_group_bars_begin_at_zero_and_carry_their_values():
     table = pd.DataFrame(
         [
@@ -136,16 +118,8 @@ def test_several_objectives_are_named_where_they_end():
     assert "dim 8" in drawn(ax) and len({line.get_color() for line in ax.lines}) == 2
 
 
-@pytest.mark.parametrize(
-    ("values", "shown"), [([[1.0, 0.25], [0.25, 1.0]], "0.25"), ([[1234, 5], [5, 7]], "1,234")]
-)
-def test_a_heatmap_writes_its_numbers(values, shown):
-    table = pd.DataFrame(values, index=["a", "b"], columns=["a", "b"])
-    assert shown in drawn(plots.overlap_heatmap(table, label="shared"))
-
-
 def test_every_picture_draws_on_the_axes_it_is_given(rows, judged):
-    for draw in (plots.recall_by_k, plots.leaderboard, plots.accuracy_vs_cost):
+    for draw in (plots.recall_by_k, plots.leaderboard):
         own = plt.subplots()[1]
         assert draw(rows, ax=own) is own
 

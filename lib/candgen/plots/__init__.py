@@ -2,11 +2,9 @@
 
 from candgen.plots.data import activity, events_over_time, long_tail, rating_shares
 from candgen.plots.evaluation import (
-    accuracy_vs_cost,
     group_bars,
     leaderboard,
     objective,
-    overlap_heatmap,
     paired_differences,
     per_user_spread,
     recall_by_k,
@@ -18,7 +16,6 @@ __all__ = [
     "BASELINE",
     "MODEL",
     "PALETTE",
-    "accuracy_vs_cost",
     "activity",
     "colours",
     "events_over_time",
@@ -27,7 +24,6 @@ __all__ = [
     "leaderboard",
     "long_tail",
     "objective",
-    "overlap_heatmap",
     "paired_differences",
     "per_user_spread",
     "rating_shares",

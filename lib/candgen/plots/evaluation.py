@@ -16,13 +16,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from candgen.plots import labels
+from candgen.plots.comparison import Mark, differences, intervals
 from candgen.plots.style import (
     ACCENT,
     BASELINE,
     BASELINES,
     INK,
     MODEL,
-    PALE,
     axes,
     colours,
     line_of,
@@ -124,26 +124,17 @@ def leaderboard(
         ]
     )
     colour = colours(table.index, baselines)
-    for place, (name, row) in enumerate(ordered.iterrows()):
-        ax.plot(
-            [row[f"{metric}_low"], row[f"{metric}_high"]], [place, place],
-            color=colour[name], linestyle=line_of(name, baselines), linewidth=2,
-        )  # fmt: skip
-        ax.plot(row[metric], place, "o", color=colour[name], ms=8)
+    marks = [
+        Mark(name, row[metric], row[f"{metric}_low"], row[f"{metric}_high"], colour[name])
+        for name, row in ordered.iterrows()
+    ]
+    reference = ordered.index[0] if is_baseline.any() else None
+    intervals(marks, label=f"{metric}, mean and 95 % interval", ax=ax, reference=reference)
+    for place, mark in enumerate(marks):
         ax.annotate(
-            f"{row[metric]:.3f}", (row[f"{metric}_high"], place), xytext=(7, 0),
-            textcoords="offset points", va="center", color=colour[name], fontsize="small",
+            f"{mark.value:.3f}", (mark.high, place), xytext=(7, 0), textcoords="offset points",
+            va="center", color=mark.colour, fontsize="small",
         )  # fmt: skip
-    for name in ordered.index[: is_baseline.sum()]:
-        ax.axvline(
-            ordered.at[name, metric],
-            color=BASELINE,
-            linewidth=1,
-            linestyle=line_of(name, baselines),
-        )
-    _name_rows(ax, list(ordered.index))
-    ax.set(xlabel=f"{metric}, mean and 95 % interval", xlim=(0, None))
-    ax.margins(x=0.12)
     ax.set_title(_how_many(table))
     return ax
 
@@ -158,58 +149,18 @@ def paired_differences(table: pd.DataFrame, *, margin: float, ax: Axes | None = 
     """
     ax = axes(ax)
     baseline, metric = table["baseline"].iloc[0], table["metric"].iloc[0]
-    ax.axvspan(-margin, margin, color=PALE, zorder=0)
-    ax.axvline(0, color=BASELINE, linestyle="--", linewidth=1.5)
-    for place, row in enumerate(table.itertuples()):
-        colour = _VERDICTS.get(row.verdict, INK)
-        ax.plot([row.low, row.high], [place, place], color=colour, linewidth=2)
-        ax.plot(row.difference, place, "o", color=colour, ms=8)
+    marks = [
+        Mark(r.generator, r.difference, r.low, r.high, _VERDICTS.get(r.verdict, INK))
+        for r in table.itertuples()
+    ]
+    label = f"{metric} less that of {baseline}, paired by user; grey band: no difference"
+    differences(marks, label=label, margin=margin, ax=ax)
+    for place, (mark, verdict) in enumerate(zip(marks, table["verdict"], strict=True)):
         ax.annotate(
-            row.verdict, (1.01, place), xycoords=("axes fraction", "data"), va="center",
-            color=colour, fontsize="small", annotation_clip=False,
+            verdict, (1.01, place), xycoords=("axes fraction", "data"), va="center",
+            color=mark.colour, fontsize="small", annotation_clip=False,
         )  # fmt: skip
-    _name_rows(ax, list(table["generator"]))
-    ax.margins(x=0.08)
-    ax.set_xlabel(f"{metric} less that of {baseline}, paired by user; grey band: no difference")
     ax.set_title(f"{table['users'].iloc[0]:,} users")
-    return ax
-
-
-def accuracy_vs_cost(
-    rows: Rows,
-    metric: str = "recall@20",
-    *,
-    cost: str = "fit_seconds",
-    label: str | None = None,
-    baselines: Collection[str] = BASELINES,
-    ax: Axes | None = None,
-) -> Axes:
-    """Show a metric against what it costs, on a logarithmic axis, each point named.
-
-    Args:
-        rows: One row a generator; those without a cost are left out, and the title says so.
-        metric: The metric with its cut-off.
-        cost: A column above 0: `fit_seconds`, `rank_seconds`, `peak_memory_mib`, ...
-        label: What to call the cost, with its unit; the column's name when omitted.
-        baselines: Drawn grey.
-        ax: Axes to draw on. A new figure when omitted.
-    """
-    ax, table = axes(ax), _table(rows)
-    colour = colours(table.index, baselines)
-    priced = table[table[cost].astype(float) > 0]
-    costs = priced[cost].astype(float)
-    names = list(priced.index)
-    ax.vlines(
-        costs, priced[f"{metric}_low"], priced[f"{metric}_high"], colors=[colour[n] for n in names]
-    )
-    ax.scatter(costs, priced[metric], c=[colour[n] for n in names], s=60, zorder=3)
-    ax.set_xscale("log")
-    ax.margins(x=0.2, y=0.15)
-    ax.set(xlabel=label or cost.replace("_", " "), ylabel=metric)
-    ax.set_ylim(bottom=0)
-    missing = len(table) - len(priced)
-    ax.set_title(_how_many(table) + (f"; {missing} without a measured cost" if missing else ""))
-    labels.at_points(ax, costs, priced[metric], names, [colour[n] for n in names])
     return ax
 
 
@@ -283,31 +234,6 @@ def objective(
     return ax
 
 
-def overlap_heatmap(table: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
-    """Show a square table of what generators share, with the numbers written in.
-
-    Args:
-        table: From `evaluation.overlap` or `evaluation.shared_hits`.
-        label: What the numbers are, such as "Jaccard index of the first 100 candidates".
-        ax: Axes to draw on. A new figure when omitted.
-    """
-    ax = axes(ax)
-    values = table.to_numpy(dtype=float)
-    whole = np.issubdtype(table.dtypes.iloc[0], np.integer)
-    image = ax.imshow(values, cmap="Blues", vmin=0, vmax=None if whole else 1)
-    ax.grid(visible=False)
-    dark = values > (values.max() if whole else 1) * 0.55
-    for row, column in np.ndindex(values.shape):
-        text = f"{values[row, column]:,.0f}" if whole else f"{values[row, column]:.2f}"
-        ax.text(column, row, text, ha="center", va="center", fontsize="x-small",
-                color="white" if dark[row, column] else INK)  # fmt: skip
-    ax.set_xticks(range(len(table)), table.columns, rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(len(table)), table.index)
-    ax.figure.colorbar(image, ax=ax, shrink=0.8)
-    ax.set_title(label)
-    return ax
-
-
 def _table(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("generator")
 
@@ -324,10 +250,3 @@ def _at_cutoffs(row: pd.Series, metric: str, cutoffs: list[int], end: str) -> li
 def _how_many(table: pd.DataFrame) -> str:
     users = sorted({int(n) for n in table["judged_users"]})
     return f"{' or '.join(f'{n:,}' for n in users)} users with held-out items"
-
-
-def _name_rows(ax: Axes, names: list[str]) -> None:
-    """Write names down the left side, the first on top."""
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.grid(visible=False, axis="y")
