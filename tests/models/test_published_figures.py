@@ -1,0 +1,44 @@
+"""Figures published on Gowalla, reached through preparation, generator, ranking and judge."""
+
+import pytest
+
+from candgen import evaluation, preparation
+from candgen.models import WALS, ItemKNN, Popularity
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(scope="module")
+def gowalla(real_data, tmp_path_factory):
+    folder = real_data / "gowalla"
+    return preparation.prepare(
+        tmp_path_factory.mktemp("gowalla"),
+        source="given",
+        name="gowalla",
+        train_path=str(folder / "train.txt"),
+        test_path=str(folder / "test.txt"),
+        validation_fraction=0.0,
+    )
+
+
+def figures(generator, dataset) -> tuple[float, float]:
+    judged = evaluation.judge(generator.fit(dataset), dataset, k=20, cutoffs=[20])
+    return judged.mean("recall@20"), judged.mean("ndcg@20")
+
+
+def test_popularity_reaches_the_published_figures_to_the_last_digit(gowalla):
+    recall, ndcg = figures(Popularity(), gowalla)
+    assert (round(recall, 4), round(ndcg, 4)) == (0.0416, 0.0317)
+
+
+def test_item_neighbours_reach_the_published_figures(gowalla):
+    recall, ndcg = figures(ItemKNN(neighbours=100), gowalla)
+    # Published .1570 and .1214; which of several equal neighbours is the hundredth is not.
+    assert recall == pytest.approx(0.1570, abs=0.0003)
+    assert ndcg == pytest.approx(0.1214, abs=0.0002)
+
+
+def test_factorization_in_64_dimensions_exceeds_150_and_125_thousandths(gowalla):
+    model = WALS(dim=64, epochs=6, unobserved_weight=0.01, regularization=0.003, seed=1)
+    recall, ndcg = figures(model, gowalla)
+    assert recall >= 0.150 and ndcg >= 0.125
