@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from candgen.errors import DataError
@@ -59,14 +61,16 @@ def test_a_setting_that_a_run_s_generator_does_not_take_is_not_its_parameter(
     sweep_builder, tmp_path
 ):
     world = sweep_builder.build_dataset(tmp_path / "datasets/world", n_users=20, n_items=40)
-    for name, dim in (("wals", 16), ("ease", 64), ("svd", 8)):
+    for name, dim in (("wals", 16), ("ease", 64), ("top", 64), ("svd", 8)):
         sweep_builder.write_run(tmp_path / name, world, name.upper(), 1.0, params={"dim": dim})
-    metrics = tmp_path / "ease/metrics.json"
-    metrics.write_text(metrics.read_text().replace('"dim": 64', '"l2": 80'))
-    sweep_builder.write_sweep(tmp_path, {"wals": {}, "ease": {}, "svd": {}})
+    for name, settings in (("ease", '{"l2": 80}'), ("top", "{}")):
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        metrics["generators"][0]["settings"] = json.loads(settings)
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
+    sweep_builder.write_sweep(tmp_path, {"wals": {}, "ease": {}, "top": {}, "svd": {}})
     sweep = read_sweep(tmp_path)
-    assert [sweep.parameter(run, "dim") for run in sweep.runs] == [16, None, 8]
-    assert [sweep.parameter(run, "k") for run in sweep.runs] == [50, 50, 50]
+    assert [sweep.parameter(run, "dim") for run in sweep.runs] == [16, None, None, 8]
+    assert [sweep.parameter(run, "k") for run in sweep.runs] == [50, 50, 50, 50]
     assert sweep.differing_parameters() == ["dim"]
 
 

@@ -58,8 +58,17 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The settings of what the run itself made, baselines aside."""
-        own = [row for row in self.metrics.get("generators", []) if not row.get("baseline")]
-        return {name: value for row in own for name, value in (row.get("settings") or {}).items()}
+        return {name: value for row in self._own for name, value in row["settings"].items()}
+
+    @cached_property
+    def tells_settings(self) -> bool:
+        """Whether the settings are known; a generator may have none, as popularity has."""
+        return bool(self._own)
+
+    @cached_property
+    def _own(self) -> list[dict[str, Any]]:
+        rows = [row for row in self.metrics.get("generators", []) if not row.get("baseline")]
+        return [row for row in rows if isinstance(row.get("settings"), dict)]
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
@@ -161,7 +170,7 @@ class Sweep:
         None if its page has no such parameter, or if it is a setting of other generators that
         this run's generator does not take: the number of dimensions of popularity says nothing.
         """
-        unused = run.settings and name in self._settings and name not in run.settings
+        unused = run.tells_settings and name in self._settings and name not in run.settings
         return None if unused else run.parameters.get(name)
 
     def differing_parameters(self) -> list[str]:
