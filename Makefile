@@ -15,6 +15,8 @@ help: ## List the targets
 
 setup: $(VENV)/.ready ## Make the virtual environment from requirements.lock
 
+STRIP := $(BIN)/nbstripout --extra-keys "metadata.papermill metadata.language_info cell.metadata.papermill"
+
 # The stamp appears last: an interrupted set-up is taken up again.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@python=""; \
@@ -39,6 +41,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$$python -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@if [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ]; then \
+	  git config filter.nbstripout.clean '$(STRIP)'; git config filter.nbstripout.smudge cat; fi
 	@touch $@
 
 report: setup ## Run the quick sweep and write outputs/quick/report.html
@@ -52,7 +56,7 @@ test: setup ## Run all tests, notebooks and real data included
 	$(BIN)/python -m pytest
 
 lab: setup ## Open JupyterLab on the notebooks
-	$(BIN)/jupyter lab $(LAB) notebooks/00_tour.ipynb
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/00_tour.ipynb $(LAB)
 
 lint: setup ## Check style over library, tests and notebooks
 	$(BIN)/ruff check lib tests notebooks
