@@ -15,7 +15,7 @@ help: ## List the targets
 
 setup: $(VENV)/.ready ## Make the virtual environment from requirements.lock
 
-STRIP := $(BIN)/nbstripout --extra-keys "metadata.papermill metadata.language_info cell.metadata.papermill"
+STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill metadata.language_info cell.metadata.papermill"
 
 # The stamp appears last: an interrupted set-up is taken up again.
 $(VENV)/.ready: requirements.lock pyproject.toml
