@@ -84,7 +84,7 @@ def count_meanings(impressions: pd.DataFrame, *, n_users: int, n_items: int) -> 
     ones = int(known[LABEL].sum())
     pairs = [ones, len(known) - ones, n_users * n_items - len(known)]
     table = {LABEL: _SIGNS, "pairs": pairs, "share": np.array(pairs) / (n_users * n_items)}
-    return pd.DataFrame(table, index=pd.Index(MEANINGS, name="meaning"))
+    return pd.DataFrame(table, index=list(MEANINGS))
 
 
 def sample_meanings(

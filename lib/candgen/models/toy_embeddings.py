@@ -57,23 +57,22 @@ def explained(
                 "in order": ((ahead > 0) + 0.5 * (ahead == 0)).mean(),
             }
         )
-    return pd.DataFrame(rows, index=pd.Index(names, name="user"))
+    return pd.DataFrame(rows, index=names)
 
 
-def best_numbers(axis: NDArray[np.float64], watched: NDArray[np.bool_]) -> NDArray[np.float64]:
+def best_numbers(axis: NDArray[np.float64], labels: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give every user the number in [-1, 1] with the widest gap along one axis.
 
-    The gap grows in proportion to the number, so the best is always an end of the scale, and no
-    other number puts more pairs in order.
+    The gap grows in proportion to the number, so the best is always an end of the scale.
 
     Args:
         axis: One number a film, shape `(n_films,)`.
-        watched: Shape `(n_users, n_films)`.
+        labels: 1 (watched), 0 (the rest) or NaN (left out), shape `(n_users, n_films)`.
 
     Returns:
         -1 or 1 a user (1 where both are as good).
     """
-    gaps = np.array([axis[yes].mean() - axis[~yes].mean() for yes in watched])
+    gaps = np.array([axis[row == 1].mean() - axis[row == 0].mean() for row in labels])
     return np.where(gaps < 0, -1.0, 1.0)
 
 
@@ -177,12 +176,18 @@ def cosines(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return unit @ unit.T
 
 
-def agreement(labels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the films shown to both on which two users did the same, shape `(n, n)`."""
+class Agreement(NamedTuple):
+    """How often two users did the same, each of shape `(n_users, n_users)`."""
+
+    same: NDArray[np.int64]  # films that both watched or both left
+    both: NDArray[np.int64]  # films that both were shown
+
+
+def agreement(labels: NDArray[np.float64]) -> Agreement:
+    """Count the films shown to both of two users, and those with which they did the same."""
     shown = ~np.isnan(labels)
-    both = shown[:, None] & shown  # (n, n, n_films)
-    same = both & (labels[:, None] == labels)
-    return same.sum(axis=2) / np.maximum(both.sum(axis=2), 1)
+    same = labels[:, None] == labels  # (n_users, n_users, n_films); NaN equals nothing
+    return Agreement(same.sum(axis=2), (shown[:, None] & shown).sum(axis=2))
 
 
 def _weighted(

@@ -40,7 +40,7 @@ def along_axis(
     ax.hlines(rows, 0, values, color=colour, linewidth=2)
     ax.plot(values, rows, "o", color=colour)
     ax.axvline(0, color=INK, linewidth=1)
-    ax.set_yticks(rows, [written_plainly(name) for name in names])
+    ax.set_yticks(rows, [plain(name) for name in names])
     ax.set_xticks([-1, -0.5, 0, 0.5, 1], [f"-1\n{ends[0]}", "-0.5", "0", "0.5", f"1\n{ends[1]}"])
     ax.set(xlim=(-1.12, 1.12), ylim=(len(names) - 0.4, -0.6))
     ax.grid(False, axis="y")
@@ -64,7 +64,7 @@ def signs(
         films: Names of the columns.
         scores: Same shape; written into the cells and shown as colours, orange below 0 and blue
             above, full at -1 and 1.
-        zeros: Tell 0 and not yet shown apart; otherwise both stay blank.
+        zeros: Tell 0 and not yet shown ("?") apart; otherwise both stay blank.
         ax: Axes to draw on. A new figure when omitted.
     """
     ax = axes(ax)
@@ -73,14 +73,13 @@ def signs(
     for row, column in np.ndindex(matrix.shape):
         value = matrix[row, column]
         sign = _SIGNS.get(value, "?") if zeros or value == 1 else ""
+        sign = "" if value == 0 and scores is not None else sign  # a digit too many
         ink = "white" if abs(shade[row, column]) > 0.7 else INK
         text = sign if scores is None else f"{scores[row, column]:.1f} {sign}".strip()
         weight = "bold" if value == 1 else "normal"
         ax.text(column, row, text, ha="center", va="center", color=ink, weight=weight)
-    ax.set_xticks(
-        range(len(films)), [written_plainly(film) for film in films], rotation=35, ha="right"
-    )
-    ax.set_yticks(range(len(users)), [written_plainly(user) for user in users])
+    ax.set_xticks(range(len(films)), [plain(film) for film in films], rotation=35, ha="right")
+    ax.set_yticks(range(len(users)), [plain(user) for user in users])
     ax.set_xticks(np.arange(len(films) + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(users) + 1) - 0.5, minor=True)
     ax.grid(False)
@@ -125,12 +124,37 @@ def space(
         )  # fmt: skip
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.grid(False)
-    points = np.vstack([users, films]) if name_films else users
-    names = [*user_names, *film_names] if name_films else list(user_names)
-    inks = [*colours, *[INK] * len(films)] if name_films else colours
-    ax.figure.draw_without_rendering()  # places are final only now
-    written.at_points(ax, points[:, 0], points[:, 1], [written_plainly(n) for n in names], inks)
+    _name_arrows(ax, users, user_names, colours, together=0.12 * reach)
+    if name_films:
+        ax.figure.draw_without_rendering()  # places are final only now
+        arrows = [tuple(share * tip) for tip in users for share in np.linspace(0, 1.12, 30)]
+        titles = [plain(name) for name in film_names]
+        written.at_points(ax, films[:, 0], films[:, 1], titles, [INK] * len(films), avoid=arrows)
     return ax
+
+
+def _name_arrows(
+    ax: Axes,
+    tips: NDArray[np.float64],
+    names: Sequence[str],
+    colours: Sequence[str],
+    together: float,
+) -> None:
+    """Write names beyond the tips; those whose tips lie `together` share one place."""
+    left = list(range(len(tips)))
+    while left:
+        first = left[0]
+        near = [i for i in left if np.linalg.norm(tips[i] - tips[first]) <= together]
+        left = [i for i in left if i not in near]
+        middle = tips[near].mean(axis=0)
+        across, up = middle / max(np.linalg.norm(middle), 1e-12)
+        ax.annotate(
+            plain(", ".join(names[i] for i in near)), middle,
+            xytext=(8 * across, 8 * up), textcoords="offset points",
+            color=colours[first] if len({colours[i] for i in near}) == 1 else INK,
+            ha="center" if abs(across) < 0.4 else "left" if across > 0 else "right",
+            va="center" if abs(up) < 0.4 else "bottom" if up > 0 else "top",
+        )  # fmt: skip
 
 
 def learning(
@@ -220,6 +244,6 @@ def relevance_by_meaning(
     return ax
 
 
-def written_plainly(text: str) -> str:
+def plain(text: str) -> str:
     """Keep a dollar sign from beginning a formula."""
     return str(text).replace("$", r"\$")
