@@ -181,9 +181,7 @@ def _compiled_epoch(batch_size: int, learning_rate: float, n_layers: int) -> Cal
         steps += 1.0
         rate = learning_rate * tf.sqrt(1 - _BETA_2**steps) / (1 - _BETA_1**steps)
         first = tuple(m + (g - m) * (1 - _BETA_1) for m, g in zip(first, slopes, strict=True))
-        second = tuple(
-            v + (g * g - v) * (1 - _BETA_2) for v, g in zip(second, slopes, strict=True)
-        )
+        second = tuple(v + (g * g - v) * (1 - _BETA_2) for v, g in zip(second, slopes, strict=True))
         weights = tuple(
             w - rate * m / (tf.sqrt(v) + _EPSILON)
             for w, m, v in zip(weights, first, second, strict=True)
