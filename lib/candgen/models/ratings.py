@@ -51,6 +51,11 @@ class Fitted(NamedTuple):
         """Predict one user's ratings of all films, means not yet added, shape `(n_films,)`."""
         return self.vectors.x @ self.vectors.w[user] + self.vectors.b[user]
 
+    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the seconds spent until each step was done, all taken as equal, and the costs."""
+        done = np.arange(1, len(self.costs))
+        return self.seconds * done / len(done), self.costs[1:]
+
 
 def normalized(rated: RatedFilms) -> tuple[RatedFilms, NDArray[np.float64]]:
     """Take each film's mean off its ratings.
@@ -79,8 +84,7 @@ def random_start(rated: RatedFilms, dim: int, *, rng: np.random.Generator) -> Ve
 
 def tensorflow_start(rated: RatedFilms, dim: int, *, seed: int = 1234) -> Vectors:
     """Draw the start as TensorFlow does after `tf.random.set_seed(seed)`, in the same order."""
-    import tensorflow as tf
-
+    tf = _tensorflow()
     dim = whole_number("dim", dim, at_least=1)
     tf.random.set_seed(seed)
     shapes = ((rated.n_users, dim), (rated.n_films, dim), (1, rated.n_users))
@@ -109,8 +113,7 @@ def fit_dense(
         SettingError: If a setting is out of range.
     """
     _check(steps, regularization, learning_rate)
-    import tensorflow as tf
-
+    tf = _tensorflow()
     x, w, b = (tf.Variable(part) for part in start)
     y, r = map(tf.constant, rated.dense())
     adam = tf.keras.optimizers.Adam(learning_rate)
@@ -189,20 +192,22 @@ def fit_als(
     """
     whole_number("sweeps", sweeps, at_least=1)
     number("regularization", regularization, above=0)
+    import numba
+
+    from candgen.models.ratings_kernels import ridge_rows
+
     x, w, b = (np.array(part, dtype=np.float64) for part in start)
+    n_threads = numba.get_num_threads()
     by_user = np.argsort(rated.user, kind="stable")
-    of_film = np.split(np.arange(len(rated.film)), _starts(rated.film, rated.n_films)[1:-1])
-    of_user = np.split(by_user, _starts(rated.user, rated.n_users)[1:-1])
+    film_starts = _starts(rated.film, rated.n_films)
+    user_starts = _starts(rated.user, rated.n_users)
+    of_user = user_starts, rated.film[by_user], rated.rating[by_user]
     costs = [cost(rated, Vectors(x, w, b), regularization)]
     began = time.perf_counter()
     for _ in range(sweeps):
-        for user, entries in enumerate(of_user):
-            w[user], b[user] = solve_user(
-                x[rated.film[entries]], rated.rating[entries], regularization
-            )
-        for film, entries in enumerate(of_film):
-            users = rated.user[entries]
-            x[film] = _ridge(w[users], rated.rating[entries] - b[users], regularization)
+        ridge_rows(*of_user, x, True, regularization, n_threads, w, b)
+        left = rated.rating - b[rated.user]
+        ridge_rows(film_starts, rated.user, left, w, False, regularization, n_threads, x, b)
         costs.append(cost(rated, Vectors(x, w, b), regularization))
     return Fitted(Vectors(x, w, b), np.array(costs), time.perf_counter() - began)
 
@@ -217,19 +222,23 @@ def solve_user(
         ratings: Means taken off, shape `(n,)`.
         regularization: Lambda, above 0.
     """
-    if not len(ratings):
-        return np.zeros(film_vectors.shape[1]), 0.0
-    middle, level = film_vectors.mean(axis=0), ratings.mean()  # the free bias takes these up
-    vector = _ridge(film_vectors - middle, ratings - level, regularization)
-    return vector, float(level - middle @ vector)
+    from candgen.models.ratings_kernels import ridge_rows
+
+    vector, bias = np.zeros((1, film_vectors.shape[1])), np.zeros(1)
+    starts, columns = np.array([0, len(ratings)]), np.arange(len(ratings), dtype=np.int32)
+    values = np.asarray(ratings, dtype=np.float64)
+    fixed = np.ascontiguousarray(film_vectors, dtype=np.float64)
+    ridge_rows(starts, columns, values, fixed, True, float(regularization), 1, vector, bias)
+    return vector[0], float(bias[0])
 
 
-def _ridge(vectors, values, penalty) -> NDArray[np.float64]:
-    """Minimize |vectors s - values|^2 + penalty |s|^2, in the smaller of its two forms."""
-    n, dim = vectors.shape
-    if n < dim:
-        return vectors.T @ np.linalg.solve(vectors @ vectors.T + penalty * np.eye(n), values)
-    return np.linalg.solve(vectors.T @ vectors + penalty * np.eye(dim), vectors.T @ values)
+def _tensorflow():
+    import os
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it would tell of the graphics card missing
+    import tensorflow
+
+    return tensorflow
 
 
 def _starts(rows: NDArray[np.int32], n_rows: int) -> NDArray[np.int64]:

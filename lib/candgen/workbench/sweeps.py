@@ -28,7 +28,6 @@ from candgen.workbench.stages import PATIENCE, Asked, Kernel, execute_stage, las
 FORMAT = 1
 SWEEP = "sweep.json"
 LOCK = ".lock"
-REPORT_PAGE = "notebooks/90_compare_runs.ipynb"
 
 _THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -244,7 +243,7 @@ class _Sweep:
         from candgen.workbench import reports
 
         folder = self.plan.folder
-        page = read_page(folder.parents[1] / REPORT_PAGE)
+        page = read_page(folder.parents[1] / self.plan.report["notebook"])
         now = self.prints.of_report(self.plan, page, self._described()["runs"])
         made = folder / "report.html"
         whole = made.is_file() and (folder / "leaderboard.csv").is_file()

@@ -1,4 +1,4 @@
-"""From a sweep's folder to `report.html`: execute the comparison page, then publish it."""
+"""From a sweep's folder to `report.html`: execute the report's page, then publish it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from candgen import files
 from candgen.errors import DataError
 from candgen.workbench import paths, status
 from candgen.workbench.reports.archive import REPORT
+from candgen.workbench.reports.figures import write_figures
 from candgen.workbench.reports.leaderboard import write_leaderboard
+from candgen.workbench.reports.reading import read_sweep
 from candgen.workbench.reports.rendering import TEMPLATES
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ def make_report(
     fingerprint: str | None = None,
     **parameters: Any,
 ) -> Path:
-    """Make a sweep's report and its `leaderboard.csv`; an earlier report is replaced.
+    """Make a sweep's report and its tables; an earlier report is replaced.
 
+    The page is the one that the sweep's YAML names, `notebooks/90_compare_runs.ipynb` otherwise.
+    The tables are `leaderboard.csv` and, where runs recorded figures of a source, `figures.csv`.
     Runs that failed, were killed or never started are part of the report. What the page itself
     needs lies in `<sweep>/report/`.
 
@@ -39,25 +43,27 @@ def make_report(
         sweep_folder: The sweep's folder.
         kernel: How to start the page's kernel.
         fingerprint: What the caller knows this report by; kept in `report/status.json`.
-        **parameters: Of the comparison page: `title`, `metric`, `baseline`, `margin`,
-            `example_users`. What is left out comes from the sweep's YAML.
+        **parameters: Of the report's page, such as `title`; the comparison page also takes
+            `metric`, `baseline`, `margin` and `example_users`. What is left out comes from the
+            sweep's YAML.
 
     Returns:
         The path of `report.html`.
 
     Raises:
-        DataError: If there is no such folder, or the comparison page failed.
+        DataError: If there is no such folder, or the report's page failed.
     """
     from candgen.workbench import execution
 
     folder = Path(sweep_folder).resolve()
     leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
+    write_figures(folder)
     report = leaderboard.with_name(REPORT)
     report.unlink(missing_ok=True)  # nothing old may pass for new
     named = _from_root(folder)
     asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
     ended = execution.execute(
-        paths.project_root() / NOTEBOOK,
+        paths.project_root() / _page(folder),
         asked,
         folder / FOLDER,
         kernel=kernel,
@@ -72,6 +78,10 @@ def make_report(
         )
     publish(folder / FOLDER / "notebook.ipynb", report)
     return report
+
+
+def _page(folder: Path) -> str:
+    return str(read_sweep(folder).options.get("notebook") or NOTEBOOK)
 
 
 def _from_root(folder: Path) -> str:
