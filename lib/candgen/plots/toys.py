@@ -124,7 +124,7 @@ def space(
         )  # fmt: skip
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.grid(False)
-    _name_arrows(ax, users, user_names, colours, together=0.12 * reach)
+    _name_arrows(ax, users, user_names, colours, together=0.13 * reach)
     if name_films:
         ax.figure.draw_without_rendering()  # places are final only now
         arrows = [tuple(share * tip) for tip in users for share in np.linspace(0, 1.12, 30)]
@@ -140,8 +140,11 @@ def _name_arrows(
     colours: Sequence[str],
     together: float,
 ) -> None:
-    """Write names beyond the tips; those whose tips lie `together` share one place."""
-    left = list(range(len(tips)))
+    """Write names beyond the tips; those whose tips lie `together` share one place.
+
+    Arrows shorter than that have no direction worth a name.
+    """
+    left = [i for i in range(len(tips)) if np.linalg.norm(tips[i]) > together]
     while left:
         first = left[0]
         near = [i for i in left if np.linalg.norm(tips[i] - tips[first]) <= together]
@@ -179,7 +182,7 @@ def learning(
     figure, grid = plt.subplots(
         rows, columns, figsize=(3.3 * columns, 3.5 * rows), sharex=True, sharey=True, squeeze=False
     )
-    reach = 1.3 * max(np.abs(np.vstack([users, films])).max() for _, users, films in steps)
+    reach = 1.6 * max(np.abs(np.vstack([users, films])).max() for _, users, films in steps)
     for ax, (title, users, films) in zip(grid.flat, steps, strict=False):
         space(films, users, [], user_names, colours=colours, reach=reach, name_films=False, ax=ax)
         ax.set_title(title, fontsize="small")
