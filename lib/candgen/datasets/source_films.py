@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TITLE, USER, YEAR
 from candgen.datasets import movielens
+from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
 
 SOURCE_GENRES = (
@@ -103,6 +104,32 @@ def source_films(path: str) -> FilmRows:
     )
 
 
+def dataset_films(dataset: Dataset, *, n_users: int = 200) -> FilmRows:
+    """Make such rows from the training part of any dataset with ratings, genres and years.
+
+    Args:
+        dataset: Where the ratings and films are. What is held out stays out.
+        n_users: Users kept, in the order of their ids.
+
+    Raises:
+        DataError: If the dataset has no ratings, titles, genres or years.
+    """
+    train, items = dataset.train, dataset.items
+    for what, table, wanted in (
+        ("events", train, RATING),
+        *(("items", items, column) for column in (TITLE, GENRES, YEAR)),
+    ):
+        if wanted not in table:
+            raise DataError(
+                f"The {what} of dataset {dataset.name!r} have no column {wanted!r}, which the "
+                f"rating network reads; they have {', '.join(table)}."
+            )
+    users = np.sort(train[USER].unique())[:n_users]
+    few = train.loc[train[USER].isin(users) & train[RATING].notna(), [USER, ITEM, RATING]]
+    events = few.assign(**{ITEM: items[ITEM_ID].to_numpy()[few[ITEM]]})
+    return film_rows(events, items, min_ratings=SOURCE_MIN_RATINGS)
+
+
 def film_rows(
     ratings: pd.DataFrame,
     films: pd.DataFrame,
@@ -128,17 +155,19 @@ def film_rows(
     listed = films[GENRES].map(list)
     genres = tuple(genres) or tuple(sorted({genre for names in listed for genre in names}))
     count = films[ITEM_ID].map(ratings.groupby(ITEM).size()).fillna(0)
-    fits = listed.map(lambda names: 0 < len(names) and set(names) <= set(genres))
+    fits = listed.map(lambda names: len(names) > 0 and set(names) <= set(genres))
     fits &= films[YEAR].notna() & (count >= min_ratings)
     if after is not None:
         fits &= films[YEAR].fillna(after) > after
     kept = films.loc[fits.to_numpy(bool), [ITEM_ID, TITLE, GENRES, YEAR]].reset_index(drop=True)
     taken = ratings[ratings[ITEM].isin(kept[ITEM_ID])].reset_index(drop=True)
     if not len(taken):
+        often = int((count >= min_ratings).sum())
         raise DataError(
-            f"No rated film is left: of {len(films):,} films, {int((count >= min_ratings).sum()):,} "
-            f"have {min_ratings} ratings or more. Lower min_ratings or `after`."
+            f"No rated film is left: of {len(films):,} films, {often:,} have {min_ratings} ratings "
+            "or more. Lower min_ratings or `after`."
         )
+    taken = taken.astype({RATING: float})
     kept = kept.join(taken.groupby(ITEM)[RATING].agg(count="size", average="mean"), on=ITEM_ID)
     return _rows(taken, kept, genres)
 

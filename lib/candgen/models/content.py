@@ -228,7 +228,7 @@ class UserProfile(_ByItemFeatures):
             hint = did_you_mean(self.answers, dataset.users)
             raise SettingError(f"The table of users has no column {self.answers!r}.{hint}")
         answered = np.zeros(dataset.n_users, dtype=bool)
-        known = self._values()
+        known = self.values()
         for user, liked in enumerate(dataset.users[self.answers]):
             said = [] if liked is None or not np.ndim(liked) else [v for v in liked if v in known]
             if said:
@@ -237,7 +237,7 @@ class UserProfile(_ByItemFeatures):
         return answered
 
     def _stated(self, stars: Mapping[str, float]) -> NDArray[np.float64]:
-        known = self._values()
+        known = self.values()
         times = np.ones(len(self.encoder_.names_))
         for value, given in stars.items():
             if value not in known:
@@ -248,8 +248,12 @@ class UserProfile(_ByItemFeatures):
             times[known[value]] = 2.0 ** (given - _MIDDLE)
         return times
 
-    def _values(self) -> dict[str, int]:
-        """Value of the feature `about` -> its column."""
+    def values(self) -> dict[str, int]:
+        """Return what a questionnaire can ask for: each value of `about` -> its column.
+
+        Raises:
+            SettingError: If `about` names no feature of the items.
+        """
         if self.about not in self.encoder_.blocks_:
             hint = did_you_mean(self.about, self.encoder_.blocks_)
             raise SettingError(f"about names no feature of the items: {self.about!r}.{hint}")

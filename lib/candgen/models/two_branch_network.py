@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,7 +99,7 @@ def new_network(
     for inputs in (n_user_inputs, n_item_inputs):
         sizes = (inputs, *hidden, dim)
         weights = []
-        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for fan_in, fan_out in pairwise(sizes):
             limit = np.sqrt(6 / (fan_in + fan_out))
             drawn = rng.uniform(-limit, limit, (fan_in, fan_out))
             weights.append(drawn.astype(np.float32))
