@@ -14,6 +14,7 @@ from candgen.plots.evaluation import (
 from candgen.plots.factorization import convergence, reconstructions
 from candgen.plots.feedback import feedback_matrix
 from candgen.plots.ratings import cost_curves, original_and_predicted
+from candgen.plots.preferences import preferences
 from candgen.plots.style import BASELINE, MODEL, PALETTE, colours, use_style
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "overlap_heatmap",
     "paired_differences",
     "per_user_spread",
+    "preferences",
     "rating_shares",
     "recall_by_k",
     "reconstructions",
