@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +13,9 @@ from candgen import files
 from candgen.errors import DataError
 from candgen.workbench import paths, status
 from candgen.workbench.reports.archive import REPORT
+from candgen.workbench.reports.figures import FILE as FIGURES
 from candgen.workbench.reports.figures import write_figures
+from candgen.workbench.reports.leaderboard import FILE as LEADERBOARD
 from candgen.workbench.reports.leaderboard import write_leaderboard
 from candgen.workbench.reports.reading import read_sweep
 from candgen.workbench.reports.rendering import TEMPLATES
@@ -62,8 +65,9 @@ def make_report(
     report.unlink(missing_ok=True)  # nothing old may pass for new
     named = _from_root(folder)
     asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
+    page = _page(folder)
     ended = execution.execute(
-        paths.project_root() / _page(folder),
+        paths.project_root() / page,
         asked,
         folder / FOLDER,
         kernel=kernel,
@@ -76,7 +80,7 @@ def make_report(
             f"The report of {folder.name} {ended['state']} in cell {error.get('cell')}: "
             f"{error.get('name')}: {error.get('message')}. See {folder / FOLDER / 'page.html'}."
         )
-    publish(folder / FOLDER / "notebook.ipynb", report)
+    publish(folder / FOLDER / "notebook.ipynb", report, made_from=page)
     return report
 
 
@@ -90,16 +94,25 @@ def _from_root(folder: Path) -> str:
     return (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
 
 
-def publish(notebook: Path, report: Path) -> None:
-    """Turn the executed comparison page into one HTML file that fetches nothing."""
+def publish(notebook: Path, report: Path, *, made_from: str = NOTEBOOK) -> None:
+    """Turn the executed page of a report into one HTML file that fetches nothing."""
     import nbformat
 
     page = nbformat.read(notebook, as_version=4)
-    files.write_text(report, render_page(page))
+    tables = [name for name in (FIGURES, LEADERBOARD) if report.with_name(name).is_file()]
+    files.write_text(report, render_page(page, made_from=made_from, tables=tables))
 
 
-def render_page(page: NotebookNode) -> str:
-    """Render an executed comparison page with the report's own template."""
+def render_page(
+    page: NotebookNode, *, made_from: str = NOTEBOOK, tables: Sequence[str] = (LEADERBOARD,)
+) -> str:
+    """Render the executed page of a report with the report's own template.
+
+    Args:
+        page: The executed notebook.
+        made_from: The notebook's path, to name at the end.
+        tables: Files beside the report, to link at the end.
+    """
     from nbconvert.exporters import HTMLExporter
 
     exporter = HTMLExporter(
@@ -118,6 +131,8 @@ def render_page(page: NotebookNode) -> str:
             # The browser runs this script and no other, whatever a title may contain.
             "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             "version": candgen.__version__,
+            "made_from": Path(made_from).name,
+            "tables": tables,
         }
     }
     html, _ = exporter.from_notebook_node(page, resources=resources)

@@ -122,9 +122,8 @@ def opening(report: Report) -> Fragment:
         failed=len(sweep.not_done),
         remarks=remarks,
     )
-    return Fragment(html, f"opening of {report.title!r}", title=report.title) + note(
-        _agreement(found), tone="" if found else "bad"
-    )
+    agreement = note(_agreement(found), tone="" if found else "bad")
+    return Fragment(html + agreement.html, f"opening of {report.title!r}", title=report.title)
 
 
 def _agreement(found: Sequence[Figure]) -> str:
