@@ -13,8 +13,10 @@ Start and optimizer are those of Keras: Glorot uniform weights, zero biases, Ada
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -87,7 +89,7 @@ class Trained(NamedTuple):
 
     network: Network
     losses: list[float]  # mean over the batches of each epoch, while weights move, as Keras has it
-    seconds: list[float]  # of each epoch; the first one compiles
+    seconds: list[float]  # of each epoch; the first one may compile
 
 
 def new_network(
@@ -133,8 +135,7 @@ def train_network(
         learning_rate: Of Adam.
         seed: Of the start and of the order.
     """
-    import tensorflow as tf
-
+    tf = _tensorflow()
     start = new_network(users.shape[1], items.shape[1], hidden, dim, seed)
     rng = np.random.default_rng((seed, 1))
     epoch = _compiled_epoch(batch_size, learning_rate, len(hidden) + 1)
@@ -159,9 +160,10 @@ def train_network(
     return Trained(_as_network([held.numpy() for held in state[0]]), losses, seconds)
 
 
+@lru_cache(maxsize=4)  # compiled once for each shape of the rows, however often it is asked for
 def _compiled_epoch(batch_size: int, learning_rate: float, n_layers: int) -> Callable[..., Any]:
     """Make a function that runs an epoch in one XLA call and returns the new state and the loss."""
-    import tensorflow as tf
+    tf = _tensorflow()
 
     def branch(x: Any, held: Any) -> Any:
         for layer in range(n_layers):
@@ -201,15 +203,25 @@ def _compiled_epoch(batch_size: int, learning_rate: float, n_layers: int) -> Cal
             state, loss = step(users, items, [held[i] for held in batches], state)
             return i + 1, state, total + loss
 
-        loop = (tf.constant(0), state, tf.constant(0.0))
-        _, state, total = tf.while_loop(lambda i, *_: i < n_steps, body, loop)
-        total *= batch_size
+        total = tf.constant(0.0)
+        if n_steps:
+            loop = (tf.constant(0), state, total)
+            _, state, total = tf.while_loop(lambda i, *_: i < n_steps, body, loop)
+            total *= batch_size
         if whole < n_rows:
             state, loss = step(users, items, [c[whole:] for c in columns], state)
             total += loss * (n_rows - whole)
         return state, total / n_rows
 
     return epoch
+
+
+def _tensorflow() -> Any:
+    """Import TensorFlow without what it has to tell of the machine."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow
+
+    return tensorflow
 
 
 def _as_network(held: list[NDArray[np.float32]]) -> Network:
