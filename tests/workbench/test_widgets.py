@@ -47,7 +47,7 @@ def test_an_unattended_page_shows_the_picture_of_the_first_values_and_no_slider(
 def test_moving_a_slider_draws_the_new_values(drawn, shown):
     widgets.sliders(drawn[0], {"Ada": 0.1, "Bo": -0.5}, live=True)
     (box,) = shown
-    ada, bo = box.children[0].children
+    ada, bo, _picture = box.children
     assert (ada.description, ada.value, bo.min, bo.max) == ("Ada", 0.1, -1, 1)
     ada.value = 0.8
     assert drawn[-1] == {"Ada": 0.8, "Bo": -0.5}

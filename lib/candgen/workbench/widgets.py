@@ -77,4 +77,4 @@ def _show(
         plt.show()
 
     picture = ipywidgets.interactive_output(redraw, made)
-    display(ipywidgets.HBox([ipywidgets.VBox(list(made.values())), picture]))
+    display(ipywidgets.VBox([*made.values(), picture]))
