@@ -35,7 +35,7 @@ from candgen.seeds import derive_seed
 
 LABELS = ("events", "impressions")
 _EXTRA = 3  # columns after the vector: users (1, b_u, level), items (b_i, 1, 1)
-_MOST_PAIRS = 20_000_000  # pairs up to which the second sum is exact; above, over every n-th user
+_MOST_PAIRS = 2_000_000  # pairs up to which the second sum is exact; above, over every n-th user
 _NEWTON_STEPS = 12
 
 
@@ -237,7 +237,7 @@ def labelled_pairs(
 def logistic_objective(by_user: Observed, users: Side, items: Side, w0: float) -> float:
     """Return the objective over all pairs of known users and known items.
 
-    Beyond twenty million pairs the second sum is estimated from every n-th user.
+    Beyond two million pairs the second sum is estimated from every n-th user.
     """
     rows = np.repeat(np.arange(len(users.vectors)), by_user.counts())
     total = 0.0

@@ -44,7 +44,7 @@ class WALS(VectorGenerator):
     def __init__(
         self,
         *,
-        dim: int = 64,
+        dim: int = 32,
         epochs: int = 12,
         unobserved_weight: float = 0.1,
         regularization: float = 0.003,
