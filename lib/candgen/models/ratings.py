@@ -21,6 +21,8 @@ Koren, Bell and Volinsky, Matrix factorization techniques for recommender system
 from __future__ import annotations
 
 import math
+import os
+import sys
 import time
 from dataclasses import replace
 from typing import NamedTuple
@@ -233,12 +235,19 @@ def solve_user(
 
 
 def _tensorflow():
-    import os
+    """Import TensorFlow; what it says of machines without a graphics card stays unsaid."""
+    if "tensorflow" not in sys.modules:
+        said = os.dup(2)
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        try:
+            import tensorflow
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it would tell of the graphics card missing
-    import tensorflow
-
-    return tensorflow
+            tensorflow.zeros(1)  # looks for devices
+        finally:
+            os.dup2(said, 2)
+            os.close(said)
+    return sys.modules["tensorflow"]
 
 
 def _starts(rows: NDArray[np.int32], n_rows: int) -> NDArray[np.int64]:

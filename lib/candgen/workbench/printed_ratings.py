@@ -37,12 +37,7 @@ OFTEN_RATED = {  # predicted, mean rating, number of ratings
     3793: ("4.226652", "3.699248", "133"), 5816: ("4.889378", "3.598039", "102"),
 }  # fmt: skip
 
-_OTHER_DATA = (
-    "The costs differ before any learning, from the same draws: some of its ratings, "
-    "or how it took their means, were not quite those published in ml-latest-small."
-)
-_FEW = "Rated by {n} {users} only, so small differences in the data weigh most here."
-_LATER = "Follows from the small difference in the costs."
+_DIGITS = "Last digits only: other releases of TensorFlow and NumPy round in another order."
 
 
 def is_the_source(rated: RatedFilms) -> bool:
@@ -66,32 +61,26 @@ def figures(
     places = {item_id: row for row, item_id in enumerate(rated.item_ids.tolist())}
     means, counts = rated.means, rated.counts
     made = [
-        _row(f"Rating model: cost at step {EVERY * n}", text, costs[EVERY * n], _OTHER_DATA)
+        _row(f"Rating model: cost at step {EVERY * n}", text, costs[EVERY * n])
         for n, text in enumerate(COSTS)
     ]
 
-    def of_film(kind: str, movie: int, text: str, ours: float, why: str) -> dict[str, Any]:
-        return _row(f"Rating model: {kind}, {rated.titles[places[movie]]}", text, ours, why)
+    def of_film(kind: str, movie: int, text: str, ours: float) -> dict[str, Any]:
+        return _row(f"Rating model: {kind}, {rated.titles[places[movie]]}", text, ours)
 
     for movie, text in BEST_UNRATED.items():
-        row = places[movie]
-        n = int(counts[row])
-        why = _FEW.format(n=n, users="user" if n == 1 else "users")
-        made.append(of_film("best not rated", movie, text, predicted[row], why))
+        made.append(of_film("best not rated", movie, text, predicted[places[movie]]))
     for movie, text in RATED.items():
-        row = places[movie]
-        n = int(counts[row])
-        why = _FEW.format(n=n, users="user" if n == 1 else "users") if n < 5 else _LATER
-        made.append(of_film("predicted of rated", movie, text, predicted[row], why))
+        made.append(of_film("predicted of rated", movie, text, predicted[places[movie]]))
     for movie, (pred, mean, number) in OFTEN_RATED.items():
         row = places[movie]
-        made.append(of_film("often rated, predicted", movie, pred, predicted[row], _LATER))
-        made.append(of_film("often rated, mean rating", movie, mean, means[row], _OTHER_DATA))
-        made.append(of_film("often rated, ratings", movie, number, counts[row], _OTHER_DATA))
+        made.append(of_film("often rated, predicted", movie, pred, predicted[row]))
+        made.append(of_film("often rated, mean rating", movie, mean, means[row]))
+        made.append(of_film("often rated, ratings", movie, number, counts[row]))
     return made
 
 
-def _row(figure: str, printed: str, ours: float, why: str) -> dict[str, Any]:
+def _row(figure: str, printed: str, ours: float) -> dict[str, Any]:
     """Leave out why where ours is printed with the same digits."""
     digits = len(printed.partition(".")[2])
     same = f"{ours:.{digits}f}" == printed
@@ -99,5 +88,5 @@ def _row(figure: str, printed: str, ours: float, why: str) -> dict[str, Any]:
         "figure": figure,
         "source": float(printed),
         "ours": float(ours),
-        "why": "" if same else why,
+        "why": "" if same else _DIGITS,
     }

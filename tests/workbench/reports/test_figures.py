@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_stays(sweep, text):
 def test_the_opening_counts_what_agrees(sweep):
     html = figures.opening(open_report(sweep)).html
     assert "5 printed figures made again: 2 agree to the digits printed" in html
-    assert "1 more lie within 1%, 2 differ by more" in html
+    assert "1 more lie within 1% of the source&#39;s value, 2 differ by more" in html
 
 
 def test_the_furthest_come_first_and_what_agrees_is_left_out(sweep):

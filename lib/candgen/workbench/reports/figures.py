@@ -133,7 +133,8 @@ def _agreement(found: Sequence[Figure]) -> str:
     close = sum(bool(one.why) and one.distance <= CLOSE for one in found)
     return (
         f"{len(found):,} printed figures made again: {alike:,} agree to the digits printed, "
-        f"{close:,} more lie within {CLOSE:.0%}, {len(found) - alike - close:,} differ by more."
+        f"{close:,} more lie within {CLOSE:.0%} of the source's value, "
+        f"{len(found) - alike - close:,} differ by more."
     )
 
 
@@ -165,6 +166,7 @@ def _table(caption: str, found: Sequence[Figure]) -> Table:
         ["figure", "source", "ours", "difference", "relative", "why"],
         [_cells(one) for one in found],
         hints=["", "as printed", "", "ours less the source's", "of the source's size", ""],
+        wordy=True,
     )
 
 
