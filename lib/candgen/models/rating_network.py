@@ -126,7 +126,7 @@ class RatingNetwork:
         found = pd.Series(self.predict(profile)[0]).groupby(self.data.places["film"]).max()
         best = found.sort_values(ascending=False, kind="stable").head(k)
         table = films.loc[best.index, [TITLE, GENRES, "average"]].reset_index(drop=True)
-        table[GENRES] = ["|".join(genres) for genres in table[GENRES]]
+        table[GENRES] = [", ".join(genres) for genres in table[GENRES]]
         table.insert(0, "predicted", best.to_numpy())
         return table
 

@@ -13,7 +13,6 @@ Start and optimizer are those of Keras: Glorot uniform weights, zero biases, Ada
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,6 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from candgen.models import quiet
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 _SHORTEST = 1e-12  # squared; a vector of zeros stays one
@@ -135,7 +136,7 @@ def train_network(
         learning_rate: Of Adam.
         seed: Of the start and of the order.
     """
-    tf = _tensorflow()
+    tf = quiet.tensorflow()
     start = new_network(users.shape[1], items.shape[1], hidden, dim, seed)
     rng = np.random.default_rng((seed, 1))
     epoch = _compiled_epoch(batch_size, learning_rate, len(hidden) + 1)
@@ -163,7 +164,7 @@ def train_network(
 @lru_cache(maxsize=4)  # compiled once for each shape of the rows, however often it is asked for
 def _compiled_epoch(batch_size: int, learning_rate: float, n_layers: int) -> Callable[..., Any]:
     """Make a function that runs an epoch in one XLA call and returns the new state and the loss."""
-    tf = _tensorflow()
+    tf = quiet.tensorflow()
 
     def branch(x: Any, held: Any) -> Any:
         for layer in range(n_layers):
@@ -214,14 +215,6 @@ def _compiled_epoch(batch_size: int, learning_rate: float, n_layers: int) -> Cal
         return state, total / n_rows
 
     return epoch
-
-
-def _tensorflow() -> Any:
-    """Import TensorFlow without what it has to tell of the machine."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow
-
-    return tensorflow
 
 
 def _as_network(held: list[NDArray[np.float32]]) -> Network:
