@@ -76,6 +76,15 @@ def test_an_item_without_any_feature_is_never_offered(four_films):
         assert 4 not in found
 
 
+def test_vocabularies_come_from_items_of_training_alone(four_films, tmp_path):
+    tables = {name: four_films.table(name).copy() for name in four_films.info["tables"]}
+    tables["items"].at[3, "genres"] = ["Opera"]  # nobody has item 3 in training
+    data = write_dataset(tmp_path / "opera", tables, {"name": "opera"})
+    model = ItemContent().fit(data)
+    assert "genres: Opera" not in model.encoder_.names_
+    assert not model.known_items_[3]
+
+
 def test_a_heavier_feature_decides_which_items_are_alike(taste_world):
     by_genre, by_year = (
         ItemContent(
