@@ -21,8 +21,6 @@ Koren, Bell and Volinsky, Matrix factorization techniques for recommender system
 from __future__ import annotations
 
 import math
-import os
-import sys
 import time
 from dataclasses import replace
 from typing import NamedTuple
@@ -31,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.datasets.rated_films import RatedFilms
+from candgen.models import quiet
 from candgen.models.checks import number, whole_number
 
 
@@ -86,7 +85,7 @@ def random_start(rated: RatedFilms, dim: int, *, rng: np.random.Generator) -> Ve
 
 def tensorflow_start(rated: RatedFilms, dim: int, *, seed: int = 1234) -> Vectors:
     """Draw the start as TensorFlow does after `tf.random.set_seed(seed)`, in the same order."""
-    tf = _tensorflow()
+    tf = quiet.tensorflow()
     dim = whole_number("dim", dim, at_least=1)
     tf.random.set_seed(seed)
     shapes = ((rated.n_users, dim), (rated.n_films, dim), (1, rated.n_users))
@@ -115,7 +114,7 @@ def fit_dense(
         SettingError: If a setting is out of range.
     """
     _check(steps, regularization, learning_rate)
-    tf = _tensorflow()
+    tf = quiet.tensorflow()
     x, w, b = (tf.Variable(part) for part in start)
     y, r = map(tf.constant, rated.dense())
     adam = tf.keras.optimizers.Adam(learning_rate)
@@ -232,22 +231,6 @@ def solve_user(
     fixed = np.ascontiguousarray(film_vectors, dtype=np.float64)
     ridge_rows(starts, columns, values, fixed, True, float(regularization), 1, vector, bias)
     return vector[0], float(bias[0])
-
-
-def _tensorflow():
-    """Import TensorFlow; what it says of machines without a graphics card stays unsaid."""
-    if "tensorflow" not in sys.modules:
-        said = os.dup(2)
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        try:
-            import tensorflow
-
-            tensorflow.zeros(1)  # looks for devices
-        finally:
-            os.dup2(said, 2)
-            os.close(said)
-    return sys.modules["tensorflow"]
 
 
 def _starts(rows: NDArray[np.int32], n_rows: int) -> NDArray[np.int64]:

@@ -53,6 +53,19 @@ class Figure:
         return (self.ours - self.source) / abs(self.source)
 
     @property
+    def digits(self) -> int:
+        """Decimals to show: as many as the source printed; none for counts."""
+        if self.source.is_integer() and self.ours.is_integer():
+            return 0
+        printed = len(f"{self.source:.9g}".partition(".")[2])
+        return max(printed, 2) if abs(self.source) < 100 else printed
+
+    @property
+    def alike(self) -> bool:
+        """Whether both print the same."""
+        return f"{self.source:.{self.digits}f}" == f"{self.ours:.{self.digits}f}"
+
+    @property
     def distance(self) -> float:
         return float("inf") if self.relative is None else abs(self.relative)
 
@@ -129,8 +142,8 @@ def opening(report: Report) -> Fragment:
 def _agreement(found: Sequence[Figure]) -> str:
     if not found:
         return "No finished run recorded a figure."
-    alike = sum(not one.why for one in found)
-    close = sum(bool(one.why) and one.distance <= CLOSE for one in found)
+    alike = sum(one.alike for one in found)
+    close = sum(not one.alike and one.distance <= CLOSE for one in found)
     return (
         f"{len(found):,} printed figures made again: {alike:,} agree to the digits printed, "
         f"{close:,} more lie within {CLOSE:.0%} of the source's value, "
@@ -140,7 +153,7 @@ def _agreement(found: Sequence[Figure]) -> str:
 
 def furthest(report: Report) -> Fragment:
     """The figures that differ most, as a share of the source's value."""
-    found = [one for one in read_figures(report.sweep)[0] if one.why]
+    found = [one for one in read_figures(report.sweep)[0] if not one.alike]
     if not found:
         return note("No figure differs in the digits printed.", tone="good")
     chosen = sorted(found, key=lambda one: -one.distance)[:_FURTHEST]
@@ -171,7 +184,7 @@ def _table(caption: str, found: Sequence[Figure]) -> Table:
 
 
 def _cells(one: Figure) -> list[Cell]:
-    digits = _digits(one)
+    digits = one.digits
     relative = one.relative
     share = value(None)
     if relative is not None:
@@ -192,11 +205,3 @@ def _cells(one: Figure) -> list[Cell]:
         share,
         Cell(one.why, tone="" if one.why else "muted"),
     ]
-
-
-def _digits(one: Figure) -> int:
-    """Decimals to show: as many as the source printed; none for counts."""
-    if float(one.source).is_integer() and float(one.ours).is_integer():
-        return 0
-    printed = len(f"{one.source:.9g}".partition(".")[2])
-    return max(printed, 2) if abs(one.source) < 100 else printed
