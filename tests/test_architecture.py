@@ -7,7 +7,7 @@ import pytest
 ORDER = [
     ("columns", "errors", "files", "seeds"),
     ("datasets",),
-    ("interactions",),
+    ("interactions", "feedback"),
     ("splits",),
     ("preparation",),
     ("features",),

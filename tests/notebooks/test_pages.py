@@ -72,8 +72,10 @@ def test_a_page_records_what_it_found(path):
     text = "\n".join(cell.source for cell in code(path))
     assert "open_run(" in text
     a_dataset_is_its_own_record = path.stem.startswith("10")
-    reads_only = path.stem.startswith("90")
-    assert re.search(r"\brun\.record\(", text) or a_dataset_is_its_own_record or reads_only
+    reads_only = path.stem.startswith("9")
+    assert (
+        re.search(r"\brun\.record(_figures)?\(", text) or a_dataset_is_its_own_record or reads_only
+    )
 
 
 @each_page

@@ -91,3 +91,15 @@ def write_sweep(project):
         return path
 
     return write
+
+
+@pytest.fixture
+def write_notebook(project):
+    """Write notebooks/NAME.ipynb with a parameters cell."""
+
+    def write(name: str, parameters: str, *body: str) -> Path:
+        path = project / "notebooks" / f"{name}.ipynb"
+        path.write_text(json.dumps(notebook(parameters, *body)))
+        return path
+
+    return write

@@ -160,6 +160,12 @@ def test_a_dataset_prepared_earlier_is_found_by_name(project, plan):
         ("runs:\n  a: {}\nreport: {metric: recall}\n", r"such as recall@20, got 'recall'"),
         ("runs:\n  a: {}\nreport: {margin: -1}\n", r"0 or more"),
         ("runs:\n  a: {}\nreport: {titel: x}\n", r"Did you mean 'title'"),
+        ("runs:\n  a: {}\nreport: {notebook: 3}\n", r"report.notebook: expected the path of"),
+        ("runs:\n  a: {}\nreport: {notebook: notebooks/91.ipynb}\n", r"report.notebook: No note"),
+        (
+            "runs:\n  a: {}\nreport: {notebook: notebooks/20_toy.ipynb}\n",
+            r"no page of a report: it lacks the parameters \['sweep'\]",
+        ),
         ("runs: [a\n", r"line \d: not valid YAML"),
         ("runs:\n  a: !!python/object/apply:os.system [ls]\n", r"not valid YAML"),
     ],
@@ -210,6 +216,24 @@ def test_reading_a_plan_writes_nothing(project, plan):
 def test_an_unknown_dataset_parameter_is_refused(plan):
     with pytest.raises(SettingError, match=r"datasets.world.n_user: .*Did you mean 'n_users'"):
         plan(HEAD.replace("n_users", "n_user") + "runs:\n  a: {}\n")
+
+
+def test_a_report_has_its_own_page_or_the_comparison(project, plan, write_notebook):
+    write_notebook("91_figures", 'sweep: str = ""\nrun_folder: str = ""\n')
+    text = HEAD + "runs:\n  a: {}\n"
+    assert plan(text).report["notebook"] == "notebooks/90_compare_runs.ipynb"
+    found = plan(text + "report: {notebook: notebooks/91_figures.ipynb}\n")
+    assert found.report["notebook"] == "notebooks/91_figures.ipynb"
+
+
+def test_a_folder_of_films_is_a_path(project, plan, write_notebook, monkeypatch):
+    write_notebook("41_films", 'films: str = ""\nrun_folder: str = ""\n')
+    (project.parent / "ml").mkdir()
+    monkeypatch.chdir(project.parent)
+    text = HEAD + "runs:\n  a: {notebook: notebooks/41_films.ipynb}\n"
+    assert plan(text, "films=ml").runs[0].parameters["films"] == str(project.parent / "ml")
+    with pytest.raises(SettingError, match="no file or folder 'mll'"):
+        plan(text, "films=mll")
 
 
 def test_a_dataset_cannot_be_renamed(plan):

@@ -166,6 +166,45 @@ def test_vectors_are_kept_for_the_users_that_have_a_history(run, data):
     assert kept["similarity"] == "dot"
 
 
+def _figure(figure="cost after 0 steps", source=2.0, ours=2.5, why="other data"):
+    return {"figure": figure, "source": source, "ours": ours, "why": why}
+
+
+def test_figures_stand_beside_those_of_the_source(run):
+    run.record_figures([_figure(source=3, ours=np.float32(2.5))])
+    run.record_figures([_figure("films", 694, np.int64(694), "")])
+    assert json.loads((run.folder / "figures.json").read_text()) == [
+        {"figure": "cost after 0 steps", "source": 3.0, "ours": 2.5, "why": "other data"},
+        {"figure": "films", "source": 694.0, "ours": 694.0, "why": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"figure": "films", "ours": 1.0}, "the keys figure, source, ours, why, got figure, ours"),
+        (_figure() | {"page": 3}, "why, page"),
+        (_figure(ours=float("nan")), "'cost after 0 steps': ours must be a finite number, got nan"),
+        (_figure(source="2"), "source must be a finite number, got '2'"),
+        (_figure(source=True), "source must be a finite number, got True"),
+        (_figure(why=None), "why must be text, got None"),
+        (_figure(" "), "needs a name"),
+        (_figure("films"), r"\['films'\] came several times"),
+    ],
+)
+def test_a_figure_that_cannot_be_read_back_is_refused(run, row, message):
+    run.record_figures([_figure("films")])
+    with pytest.raises(SettingError, match=message):
+        run.record_figures([row])
+    assert len(json.loads((run.folder / "figures.json").read_text())) == 1
+
+
+def test_opening_a_run_again_forgets_its_figures(run):
+    run.record_figures([_figure()])
+    workbench.open_run("page", run.parameters | _page("run_folder: str = 'outputs/s/r'"))
+    assert not (run.folder / "figures.json").exists()
+
+
 def test_a_page_with_two_datasets_must_say_which_was_judged(run, data):
     run.datasets += [data, SimpleNamespace(**{**vars(data), "digest": "e"})]
     with pytest.raises(SettingError, match="opened 2 datasets"):

@@ -21,6 +21,12 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "EASE": ("ease", "EASE"),
     "TruncatedSVD": ("svd", "TruncatedSVD"),
     "WALS": ("wals", "WALS"),
+    "PredictedRating": ("rating_candidates", "PredictedRating"),
+    "ItemContent": ("content", "ItemContent"),
+    "UserProfile": ("content", "UserProfile"),
+    "TwoBranch": ("two_branch", "TwoBranch"),
+    "MF-SGD": ("sgd", "SGDFactorization"),
+    "MF-logistic": ("logistic", "LogisticFactorization"),
 }
 _MODULES = {name: module for module, name in _HOMES.values()}
 

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
-from candgen.errors import DataError, SettingError
+from candgen.errors import SettingError
 from candgen.models.base import VectorGenerator
 from candgen.models.checks import number, one_of, whole_number
+from candgen.models.pair_weights import pair_weights
 from candgen.models.wals_solver import Observed, Penalty, Solver, objective, solve_rows
 from candgen.seeds import derive_seed
 
@@ -50,6 +50,7 @@ class WALS(VectorGenerator):
         regularization: float = 0.003,
         frequency_power: float = 1.0,
         weight_by: str = "",
+        weight_power: float = 0.0,
         solver: Solver = "cg",
         cg_steps: int = 3,
         seed: int = 0,
@@ -65,6 +66,7 @@ class WALS(VectorGenerator):
             frequency_power: Multiplies the penalty of a row by (observed pairs + w0 * all
                 pairs) to this power. 0 treats all rows alike.
             weight_by: Column of the events that weights observed pairs, summed over repeats.
+            weight_power: Observed pairs weigh (n_u n_i)^-weight_power besides; 0: all alike.
             solver: "cg" takes a few steps a sweep; "cholesky" solves each row exactly.
             cg_steps: Steps of conjugate gradients a row and sweep.
             seed: Of the random start, which has standard deviation 0.1 / sqrt(dim).
@@ -80,6 +82,7 @@ class WALS(VectorGenerator):
         if not isinstance(weight_by, str):
             raise SettingError(f"weight_by must be a column's name or empty, got {weight_by!r}.")
         self.weight_by = weight_by
+        self.weight_power = number("weight_power", weight_power)
         self.solver = one_of("solver", solver, SOLVERS)
         self.cg_steps = whole_number("cg_steps", cg_steps, at_least=1)
         self.seed = whole_number("seed", seed)
@@ -157,18 +160,4 @@ class WALS(VectorGenerator):
         return Penalty(self.unobserved_weight, self.regularization, self.frequency_power)
 
     def _weights(self, dataset: Dataset, events: pd.DataFrame) -> csr_array:
-        if not self.weight_by:
-            return dataset.matrix(events)
-        if self.weight_by not in events:
-            raise SettingError(
-                f"weight_by names no column of the training events: {self.weight_by!r}. "
-                f"Columns: {', '.join(events)}."
-            )
-        found = events[self.weight_by].to_numpy(dtype=np.float32)
-        if not (np.isfinite(found).all() and (found > 0).all()):
-            raise DataError(
-                f"Weights of observed pairs must be finite and above 0; column "
-                f"{self.weight_by!r} ranges from {found.min():g} to {found.max():g}."
-            )
-        pairs = (events[USER].to_numpy(), events[ITEM].to_numpy())
-        return csr_array((found, pairs), shape=(dataset.n_users, dataset.n_items))
+        return pair_weights(dataset, events, self.weight_by, self.weight_power)

@@ -9,7 +9,10 @@ from candgen.plots.evaluation import (
     per_user_spread,
     recall_by_k,
 )
+from candgen.plots.factorization import convergence, reconstructions
 from candgen.plots.feedback import feedback_matrix
+from candgen.plots.preferences import preferences
+from candgen.plots.ratings import cost_curves, original_and_predicted
 from candgen.plots.style import BASELINE, MODEL, PALETTE, colours, use_style
 
 __all__ = [
@@ -18,15 +21,20 @@ __all__ = [
     "PALETTE",
     "activity",
     "colours",
+    "convergence",
+    "cost_curves",
     "events_over_time",
     "feedback_matrix",
     "group_bars",
     "leaderboard",
     "long_tail",
     "objective",
+    "original_and_predicted",
     "paired_differences",
     "per_user_spread",
+    "preferences",
     "rating_shares",
     "recall_by_k",
+    "reconstructions",
     "use_style",
 ]

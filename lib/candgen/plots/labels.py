@@ -38,10 +38,14 @@ def at_points(
     ys: Sequence[float],
     names: Sequence[str],
     colours: Sequence[str],
+    avoid: Sequence[tuple[float, float]] = (),
 ) -> None:
-    """Write each name next to its point, on the first side where nothing is covered yet."""
+    """Write each name next to its point, on the first side where nothing is covered yet.
+
+    Points to `avoid` have no name, and are left uncovered like the others.
+    """
     renderer = ax.figure.canvas.get_renderer()
-    points = ax.transData.transform(np.column_stack([xs, ys]))
+    points = ax.transData.transform(np.vstack([np.column_stack([xs, ys]), *avoid]))
     inside = ax.get_window_extent(renderer)
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
     for place, (x, y, name, colour) in enumerate(zip(xs, ys, names, colours, strict=True)):

@@ -27,7 +27,7 @@ _TYPES = {
 }  # fmt: skip
 # YAML reads 1e-3 and 1E5 as text, for want of a dot or a sign.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
-_PATHS = re.compile(r"(.+_)?(path|file|folder)")
+_PATHS = re.compile(r"(.+_)?(path|file|folder)|films")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Parameter:
 
     @property
     def is_path(self) -> bool:
-        """Whether the value names a file or folder to read: `path`, `ratings_file`, ..."""
+        """Whether the value names a file or folder to read: `path`, `films`, `ratings_file`, ..."""
         return bool(_PATHS.fullmatch(self.name)) and self.name != "run_folder"
 
     def check(self, value: Any) -> Any:

@@ -20,7 +20,13 @@ from candgen.workbench.sweepfile import CallerText, SweepFile, parse_set
 
 PREPARATION = "notebooks/10_prepare_data.ipynb"
 DEFAULT_MINUTES = 30.0
-DEFAULT_REPORT = {"title": None, "metric": "recall@20", "baseline": "popularity", "margin": 0.005}
+DEFAULT_REPORT = {
+    "notebook": "notebooks/90_compare_runs.ipynb",
+    "title": None,
+    "metric": "recall@20",
+    "baseline": "popularity",
+    "margin": 0.005,
+}
 
 _TOP = (
     "question", "notebook", "settings", "datasets", "defaults", "seeds", "runs", "report",
@@ -323,7 +329,20 @@ class _Reader:
                 f"expected a metric with its cut-off, such as recall@20, got {report['metric']!r}."
             )
             raise self.source.error(("report", "metric"), message)
+        if "notebook" in self.source.section(("report",)):
+            self._check_report_page(report["notebook"])
         return _plain(report)
+
+    def _check_report_page(self, notebook: Any) -> None:
+        """A report's page reads a sweep and is told where to write."""
+        at = ("report", "notebook")
+        if not isinstance(notebook, str):
+            raise self.source.error(at, f"expected the path of a notebook, got {notebook!r}.")
+        page = self._read_page(notebook, at)
+        if missing := [name for name in ("sweep", "run_folder") if name not in page.parameters]:
+            raise self.source.error(
+                at, f"{page.path.name} is no page of a report: it lacks the parameters {missing}."
+            )
 
     def _check_unique(self, section: str, stages: list[Stage]) -> None:
         seen: set[str] = set()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 import re
 import string
 import sys
@@ -34,9 +35,13 @@ FORMAT = 1
 METRICS = "metrics.json"
 PARAMETERS = "params.json"
 ENVIRONMENT = "environment.json"
+FIGURES = "figures.json"
 DEFAULT_DATASET = "world"
 
-_RESULTS = (METRICS, "per_user.parquet", "candidates*.parquet", "vectors.npz", "figures/*.png")
+_RESULTS = (
+    METRICS, FIGURES, "per_user.parquet", "candidates*.parquet", "vectors.npz", "figures/*.png"
+)  # fmt: skip
+_FIGURE_KEYS = {"figure": str, "source": numbers.Real, "ours": numbers.Real, "why": str}
 _current: Run | None = None  # the run of this kernel's page
 
 
@@ -102,6 +107,7 @@ class Run:
         self.folder = folder
         self.parameters = parameters
         self.datasets: list[Dataset] = []  # in the order the page opened them
+        self._figures: list[dict[str, Any]] = []
 
     def figure(self, drawing: Any, name: str) -> None:
         """Save a figure as `figures/<name>.png`; the notebook shows it once, by itself.
@@ -129,6 +135,24 @@ class Run:
         from IPython.display import Markdown, display
 
         display(Markdown(_Sentence().format(sentence, **{**self.parameters, **values})))
+
+    def record_figures(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Set what the page found beside what its source printed, in `figures.json`.
+
+        Args:
+            rows: One dict a figure: `figure` (its name, once a page), `source` and `ours` (finite
+                numbers), `why` (why they differ, "" if they do not). Later calls add rows.
+
+        Raises:
+            SettingError: If a key is missing or unknown, a value of the wrong type or a figure
+                given twice.
+        """
+        kept = [*self._figures, *(_checked_figure(row) for row in rows)]
+        names = [row["figure"] for row in kept]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise SettingError(f"Each figure is recorded once, but {repeated} came several times.")
+        files.write_json(self.folder / FIGURES, kept)
+        self._figures = kept
 
     def record(
         self,
@@ -316,6 +340,24 @@ def _check_results(judgements: Sequence[Judgement], baselines: Sequence[Judgemen
                         f"{found.generator}: {column} must lie in 0 .. 1, "
                         f"got {values.min()} .. {values.max()}. The judging is at fault."
                     )
+
+
+def _checked_figure(row: dict[str, Any]) -> dict[str, Any]:
+    if set(row) != set(_FIGURE_KEYS):
+        raise SettingError(
+            f"A figure has the keys {', '.join(_FIGURE_KEYS)}, got {', '.join(map(str, row))}."
+        )
+    for key, kind in _FIGURE_KEYS.items():
+        value = row[key].item() if hasattr(row[key], "item") else row[key]  # NumPy's numbers
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or (kind is numbers.Real and not math.isfinite(value)):
+            expected = "text" if kind is str else "a finite number"
+            raise SettingError(
+                f"Figure {row['figure']!r}: {key} must be {expected}, got {row[key]!r}."
+            )
+    if not row["figure"].strip():
+        raise SettingError("A figure needs a name, got an empty one.")
+    return {key: row[key] if kind is str else float(row[key]) for key, kind in _FIGURE_KEYS.items()}
 
 
 def _forget_results(folder: Path) -> None:

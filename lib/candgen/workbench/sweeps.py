@@ -17,7 +17,7 @@ from typing import Any
 
 from candgen import files
 from candgen.errors import SettingError
-from candgen.workbench import environment, execution, locks, status
+from candgen.workbench import environment, execution, locks, runs, status
 from candgen.workbench.fingerprints import Fingerprints, why_not_done
 from candgen.workbench.live import View, view_of
 from candgen.workbench.parameters import read_page
@@ -28,7 +28,6 @@ from candgen.workbench.stages import PATIENCE, Asked, Kernel, execute_stage, las
 FORMAT = 1
 SWEEP = "sweep.json"
 LOCK = ".lock"
-REPORT_PAGE = "notebooks/90_compare_runs.ipynb"
 
 _THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -244,10 +243,13 @@ class _Sweep:
         from candgen.workbench import reports
 
         folder = self.plan.folder
-        page = read_page(folder.parents[1] / REPORT_PAGE)
+        page = read_page(folder.parents[1] / self.plan.report["notebook"])
         now = self.prints.of_report(self.plan, page, self._described()["runs"])
         made = folder / "report.html"
-        whole = made.is_file() and (folder / "leaderboard.csv").is_file()
+        tables = ["leaderboard.csv"]
+        if any((record.stage.folder / runs.FIGURES).is_file() for record in self.records):
+            tables.append("figures.csv")
+        whole = made.is_file() and all((folder / name).is_file() for name in tables)
         if whole and status.is_finished(folder / "report", now) and not self.fresh:
             self.view.say("report: unchanged, skipped")
             return made

@@ -1,4 +1,4 @@
-"""One archive to send: the report, its leaderboard and the pages it links to."""
+"""One archive to send: the report, its tables and the pages it links to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from candgen import files
 from candgen.errors import DataError
+from candgen.workbench.reports.figures import FILE as FIGURES
 from candgen.workbench.reports.leaderboard import FILE
 from candgen.workbench.reports.reading import read_sweep
 
@@ -15,7 +16,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same pages give the same bytes
 
 
 def zip_report(sweep_folder: Path | str) -> Path:
-    """Put report, leaderboard and pages into `<sweep>/<sweep>-report.zip`, where links still work.
+    """Put report, tables and pages into `<sweep>/<sweep>-report.zip`, where links still work.
 
     Raises:
         DataError: If there is no such sweep, or its report was not made yet.
@@ -26,7 +27,7 @@ def zip_report(sweep_folder: Path | str) -> Path:
             f"{sweep.folder} has no {REPORT} yet. Make it with `candgen report {sweep.folder}`."
         )
     links = [stage.link for stage in (*sweep.preparations, *sweep.runs)]
-    names = sorted({REPORT, FILE, *(link for link in links if link is not None)})
+    names = sorted({REPORT, FILE, FIGURES, *(link for link in links if link is not None)})
     name = sweep.folder.resolve().name
     path = sweep.folder / f"{name}-report.zip"
     with (

@@ -1,9 +1,10 @@
-"""From a sweep's folder to `report.html`: execute the comparison page, then publish it."""
+"""From a sweep's folder to `report.html`: execute the report's page, then publish it."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +13,11 @@ from candgen import files
 from candgen.errors import DataError
 from candgen.workbench import paths, status
 from candgen.workbench.reports.archive import REPORT
+from candgen.workbench.reports.figures import FILE as FIGURES
+from candgen.workbench.reports.figures import write_figures
+from candgen.workbench.reports.leaderboard import FILE as LEADERBOARD
 from candgen.workbench.reports.leaderboard import write_leaderboard
+from candgen.workbench.reports.reading import read_sweep
 from candgen.workbench.reports.rendering import TEMPLATES
 
 if TYPE_CHECKING:
@@ -30,8 +35,10 @@ def make_report(
     fingerprint: str | None = None,
     **parameters: Any,
 ) -> Path:
-    """Make a sweep's report and its `leaderboard.csv`; an earlier report is replaced.
+    """Make a sweep's report and its tables; an earlier report is replaced.
 
+    The page is the one that the sweep's YAML names, `notebooks/90_compare_runs.ipynb` otherwise.
+    The tables are `leaderboard.csv` and, where runs recorded figures of a source, `figures.csv`.
     Runs that failed, were killed or never started are part of the report. What the page itself
     needs lies in `<sweep>/report/`.
 
@@ -39,25 +46,28 @@ def make_report(
         sweep_folder: The sweep's folder.
         kernel: How to start the page's kernel.
         fingerprint: What the caller knows this report by; kept in `report/status.json`.
-        **parameters: Of the comparison page: `title`, `metric`, `baseline`, `margin`,
-            `example_users`. What is left out comes from the sweep's YAML.
+        **parameters: Of the report's page, such as `title`; the comparison page also takes
+            `metric`, `baseline`, `margin` and `example_users`. What is left out comes from the
+            sweep's YAML.
 
     Returns:
         The path of `report.html`.
 
     Raises:
-        DataError: If there is no such folder, or the comparison page failed.
+        DataError: If there is no such folder, or the report's page failed.
     """
     from candgen.workbench import execution
 
     folder = Path(sweep_folder).resolve()
     leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
+    write_figures(folder)
     report = leaderboard.with_name(REPORT)
     report.unlink(missing_ok=True)  # nothing old may pass for new
     named = _from_root(folder)
     asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
+    page = _page(folder)
     ended = execution.execute(
-        paths.project_root() / NOTEBOOK,
+        paths.project_root() / page,
         asked,
         folder / FOLDER,
         kernel=kernel,
@@ -70,8 +80,12 @@ def make_report(
             f"The report of {folder.name} {ended['state']} in cell {error.get('cell')}: "
             f"{error.get('name')}: {error.get('message')}. See {folder / FOLDER / 'page.html'}."
         )
-    publish(folder / FOLDER / "notebook.ipynb", report)
+    publish(folder / FOLDER / "notebook.ipynb", report, made_from=page)
     return report
+
+
+def _page(folder: Path) -> str:
+    return str(read_sweep(folder).options.get("notebook") or NOTEBOOK)
 
 
 def _from_root(folder: Path) -> str:
@@ -80,16 +94,25 @@ def _from_root(folder: Path) -> str:
     return (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
 
 
-def publish(notebook: Path, report: Path) -> None:
-    """Turn the executed comparison page into one HTML file that fetches nothing."""
+def publish(notebook: Path, report: Path, *, made_from: str = NOTEBOOK) -> None:
+    """Turn the executed page of a report into one HTML file that fetches nothing."""
     import nbformat
 
     page = nbformat.read(notebook, as_version=4)
-    files.write_text(report, render_page(page))
+    tables = [name for name in (FIGURES, LEADERBOARD) if report.with_name(name).is_file()]
+    files.write_text(report, render_page(page, made_from=made_from, tables=tables))
 
 
-def render_page(page: NotebookNode) -> str:
-    """Render an executed comparison page with the report's own template."""
+def render_page(
+    page: NotebookNode, *, made_from: str = NOTEBOOK, tables: Sequence[str] = (LEADERBOARD,)
+) -> str:
+    """Render the executed page of a report with the report's own template.
+
+    Args:
+        page: The executed notebook.
+        made_from: The notebook's path, to name at the end.
+        tables: Files beside the report, to link at the end.
+    """
     from nbconvert.exporters import HTMLExporter
 
     exporter = HTMLExporter(
@@ -108,6 +131,8 @@ def render_page(page: NotebookNode) -> str:
             # The browser runs this script and no other, whatever a title may contain.
             "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             "version": candgen.__version__,
+            "made_from": Path(made_from).name,
+            "tables": tables,
         }
     }
     html, _ = exporter.from_notebook_node(page, resources=resources)

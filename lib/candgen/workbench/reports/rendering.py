@@ -80,6 +80,8 @@ class Table:
     hints: Sequence[str] = ()
     """One a column: what it means, shown on hovering."""
     sortable: bool = True
+    wordy: bool = False
+    """Whether names and last cells are sentences, which must wrap."""
 
     def fragment(self) -> Fragment:
         tones = self.tones or [""] * len(self.rows)

@@ -1,0 +1,295 @@
+"""Columns of any table as numbers: declared by name and kind, never written into a model.
+
+| kind | column holds | becomes |
+|---|---|---|
+| numeric | numbers | one standardized column; or, with `bins`, overlapping bins |
+| categorical | one value a row | one column a value |
+| multi | a list of values a row | one column a value |
+| text | words | TF-IDF of the words (scikit-learn), rows of length 1 |
+
+Everything that is learned (means, bins, vocabularies, word weights) is learned from the rows that
+`fit` is given, so pass the rows of training. What those rows did not show has one answer:
+
+- a missing number stands at the mean; if training had missing ones, a further column marks it;
+- a value or word that training did not have, and a missing one, sets no column at all.
+
+The result is sparse, one block of columns a feature, so that towers can turn a block into an
+embedding with one product.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csr_array
+
+from candgen.columns import ITEM, ITEM_ID, TITLE, USER, USER_ID
+from candgen.errors import DataError, SettingError, did_you_mean
+
+Kind = Literal["numeric", "categorical", "multi", "text"]
+KINDS: tuple[str, ...] = get_args(Kind)
+_NOT_FEATURES = (USER, USER_ID, ITEM, ITEM_ID, TITLE)
+_MOST_CATEGORIES = 100  # text with more distinct values is not taken for a category unasked
+_OPTIONS = ("kind", "weight", "bins", "most", "at_least")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of a table, and how to read it.
+
+    Raises:
+        SettingError: If a field is out of range or means nothing for the kind.
+    """
+
+    column: str
+    kind: Kind
+    weight: float = 1.0
+    """Multiplies the columns of this feature."""
+    bins: int = 0
+    """numeric: quantiles between which the value is shared out, at least 2; 0 standardizes."""
+    most: int = 1000
+    """categorical, multi, text: values or words kept, the most frequent first."""
+    at_least: int = 1
+    """categorical, multi, text: rows that must have a value or word for it to be kept."""
+
+    def __post_init__(self) -> None:
+        where = f"feature {self.column!r}"
+        if self.kind not in KINDS:
+            hint = did_you_mean(str(self.kind), KINDS)
+            raise SettingError(f"{where}: kind is {self.kind!r}.{hint}")
+        if not _is_number(self.weight) or not 0 < self.weight < np.inf:
+            raise SettingError(f"{where}: weight must be above 0, got {self.weight!r}.")
+        for name, lowest in (("bins", 0), ("most", 1), ("at_least", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+                raise SettingError(
+                    f"{where}: {name} must be a whole number, {lowest} or greater, got {value!r}."
+                )
+        if self.bins == 1 or (self.bins and self.kind != "numeric"):
+            raise SettingError(
+                f"{where}: bins must be 2 or greater, and only a numeric feature has any; "
+                f"got bins={self.bins} for kind {self.kind!r}."
+            )
+
+
+def declared(features: Mapping[str, Any], table: pd.DataFrame, what: str) -> list[Feature]:
+    """Read a declaration such as `{"genres": "multi", "title": {"kind": "text", "most": 300}}`.
+
+    Args:
+        features: Column -> kind, or column -> options. When empty, `suggested` decides.
+        table: Where the columns are.
+        what: The table's name, for messages.
+
+    Raises:
+        SettingError: If a column, kind or option does not exist.
+    """
+    if not features:
+        return suggested(table)
+    made = []
+    for column, described in features.items():
+        if column not in table:
+            raise SettingError(
+                f"The table of {what} has no column {column!r}.{did_you_mean(column, table)}"
+            )
+        options = described if isinstance(described, Mapping) else {"kind": described}
+        for name in options:
+            if name not in _OPTIONS:
+                hint = did_you_mean(str(name), _OPTIONS)
+                raise SettingError(f"feature {column!r} has no option {name!r}.{hint}")
+        if "kind" not in options:
+            raise SettingError(f"feature {column!r} needs a kind: {', '.join(KINDS)}.")
+        made.append(Feature(column, **options))
+    return made
+
+
+def suggested(table: pd.DataFrame) -> list[Feature]:
+    """Declare the columns of a table by what they hold.
+
+    Ids and titles are left out, and so is text with too many different values for a category:
+    say `text` yourself where words matter.
+    """
+    made = []
+    for column in table.columns:
+        values = table[column].dropna()
+        if column in _NOT_FEATURES or not len(values):
+            continue
+        if isinstance(values.iloc[0], (list, tuple, np.ndarray)):
+            made.append(Feature(column, "multi"))
+        elif pd.api.types.is_bool_dtype(values.dtype):
+            made.append(Feature(column, "categorical"))
+        elif pd.api.types.is_numeric_dtype(values.dtype):
+            made.append(Feature(column, "numeric"))
+        elif values.nunique() <= _MOST_CATEGORIES:
+            made.append(Feature(column, "categorical"))
+    return made
+
+
+class Encoder:
+    """Turns rows of a table into numbers, as learned from the rows given to `fit`.
+
+    Attributes:
+        names_: One name a column of the result, such as "genres: Comedy".
+        blocks_: Column of the table -> its slice of the result.
+    """
+
+    def __init__(self, features: list[Feature]) -> None:
+        self.features = list(features)
+
+    def fit(self, table: pd.DataFrame) -> Self:
+        """Learn means, bins and vocabularies from these rows and no others.
+
+        Raises:
+            DataError: If a numeric column holds what is not a number, or infinity.
+        """
+        self._columns = [_LEARNERS[feature.kind](feature, table) for feature in self.features]
+        self.names_: list[str] = []
+        self.blocks_: dict[str, slice] = {}
+        for feature, column in zip(self.features, self._columns, strict=True):
+            start = len(self.names_)
+            names = column.names
+            self.names_ += [f"{feature.column}: {n}" if n else feature.column for n in names]
+            self.blocks_[feature.column] = slice(start, len(self.names_))
+        return self
+
+    def encode(self, table: pd.DataFrame) -> csr_array:
+        """Return one row a row of the table, shape `(n, len(names_))`, float32.
+
+        Raises:
+            DataError: If the table lacks a column, or holds what is not a number in a numeric one.
+        """
+        blocks = []
+        for feature, column in zip(self.features, self._columns, strict=True):
+            if feature.column not in table:
+                raise DataError(
+                    f"The features need the column {feature.column!r}; the table has {list(table)}."
+                )
+            blocks.append(column.encode(table[feature.column]) * np.float32(feature.weight))
+        if not blocks:
+            return csr_array((len(table), 0), dtype=np.float32)
+        return csr_array(sparse.hstack(blocks, format="csr"), dtype=np.float32)
+
+
+# --- one class a kind: learned by the constructor, applied by `encode`
+
+
+class _Numeric:
+    def __init__(self, feature: Feature, table: pd.DataFrame) -> None:
+        self.column = feature.column
+        values = self._numbers(table[feature.column])
+        known = values[~np.isnan(values)]
+        self.mean = float(known.mean()) if len(known) else 0.0
+        spread = float(known.std()) if len(known) else 0.0
+        self.spread = spread if spread > 1e-12 * max(1.0, abs(self.mean)) else np.inf
+        self.marks_missing = bool(np.isnan(values).any())
+        self.knots = None
+        if feature.bins and len(known):
+            self.knots = np.unique(np.quantile(known, np.linspace(0, 1, feature.bins)))
+        binned = [""] if self.knots is None else [f"{knot:g}" for knot in self.knots]
+        self.names = binned + ["missing"] * self.marks_missing
+
+    def encode(self, column: pd.Series) -> csr_array:
+        values = self._numbers(column)
+        missing = np.isnan(values)
+        if self.knots is None:
+            made = ((values - self.mean) / self.spread)[:, None]
+        else:
+            made = np.stack([np.interp(values, self.knots, row) for row in self._hats()], axis=1)
+        made[missing] = 0
+        if self.marks_missing:
+            made = np.hstack([made, missing[:, None]])
+        return csr_array(made.astype(np.float32))
+
+    def _hats(self) -> NDArray[np.float64]:
+        return np.eye(len(self.knots))
+
+    def _numbers(self, column: pd.Series) -> NDArray[np.float64]:
+        try:
+            values = pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"Column {self.column!r} is declared numeric, but {error}. Declare it categorical, "
+                "multi or text."
+            ) from None
+        if np.isinf(values).any():
+            row = int(np.isinf(values).argmax())
+            raise DataError(
+                f"Column {self.column!r}, row {row}: expected a finite number, got inf."
+            )
+        return values
+
+
+class _Values:
+    """A column a value, for one value a row or for lists of them."""
+
+    def __init__(self, feature: Feature, table: pd.DataFrame) -> None:
+        self.multi = feature.kind == "multi"
+        self.column = feature.column
+        counts = Counter(v for held in self._lists(table[feature.column]) for v in set(held))
+        often = [v for v, count in counts.items() if count >= feature.at_least]
+        kept = sorted(often, key=lambda v: (-counts[v], str(v)))[: feature.most]
+        self.values = sorted(kept, key=str)
+        self.places = {value: place for place, value in enumerate(self.values)}
+        self.names = [str(value) for value in self.values]
+
+    def encode(self, column: pd.Series) -> csr_array:
+        rows = [
+            sorted({self.places[v] for v in held if v in self.places})
+            for held in self._lists(column)
+        ]
+        indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+        indices = np.array([place for row in rows for place in row], dtype=np.int64)
+        ones = np.ones(len(indices), dtype=np.float32)
+        return csr_array((ones, indices, indptr), shape=(len(rows), len(self.values)))
+
+    def _lists(self, column: pd.Series) -> list[Any]:
+        if not self.multi:
+            missing = column.isna().to_numpy(bool)
+            return [() if m else (v,) for v, m in zip(column, missing, strict=True)]
+        found = []
+        for row, held in enumerate(column):
+            if held is None or (not np.ndim(held) and pd.isna(held)):
+                found.append(())
+            elif isinstance(held, (list, tuple, np.ndarray)):
+                found.append(held)
+            else:
+                raise DataError(
+                    f"Column {self.column!r}, row {row}: declared multi, expected a list of "
+                    f"values, got {held!r}. Declare it categorical or text."
+                )
+        return found
+
+
+class _Text:
+    def __init__(self, feature: Feature, table: pd.DataFrame) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self.words = TfidfVectorizer(
+            max_features=feature.most, min_df=feature.at_least, dtype=np.float32
+        )
+        try:
+            self.words.fit(self._texts(table[feature.column]))
+            self.names = self.words.get_feature_names_out().tolist()
+        except ValueError:  # no text, or no word that occurs often enough
+            self.names = []
+
+    def encode(self, column: pd.Series) -> csr_array:
+        if not self.names:
+            return csr_array((len(column), 0), dtype=np.float32)
+        return csr_array(self.words.transform(self._texts(column)))
+
+    def _texts(self, column: pd.Series) -> list[str]:
+        return ["" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]
+
+
+_LEARNERS = {"numeric": _Numeric, "categorical": _Values, "multi": _Values, "text": _Text}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

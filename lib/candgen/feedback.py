@@ -1,0 +1,154 @@
+"""What a binary label means: engaged after shown, not engaged after shown, not yet shown.
+
+The third is no label at all. A table of impressions holds the first two; a pair of user and item
+that it lacks is unknown, and to call it 0 is a decision, not a fact.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from candgen.columns import ENGAGED, ITEM, USER
+from candgen.errors import DataError
+
+if TYPE_CHECKING:
+    from candgen.datasets import Dataset
+
+LABEL = "label"  # 1 or 0
+MEANINGS = ("engaged after shown", "not engaged after shown", "not yet shown")
+_SIGNS = ("1", "0", "?")
+_MOST_CELLS = 100_000_000
+
+
+def labels(impressions: pd.DataFrame) -> pd.DataFrame:
+    """Give each pair that was shown its label: 1 if the user ever engaged, else 0.
+
+    Args:
+        impressions: Columns `user`, `item` and `engaged`; a pair may be shown many times.
+
+    Returns:
+        One row a pair, `user`, `item`, `label` (int8), sorted by user and item. Pairs without a
+        row are unknown.
+
+    Raises:
+        DataError: If a column is missing, or `engaged` holds anything but true and false.
+    """
+    missing = [column for column in (USER, ITEM, ENGAGED) if column not in impressions]
+    if missing:
+        raise DataError(
+            f"The impressions lack the columns {missing}; they have {list(impressions)}."
+        )
+    if impressions[ENGAGED].dtype != bool:
+        raise DataError(
+            f"{ENGAGED!r} must be true or false in every impression, "
+            f"got values of type {impressions[ENGAGED].dtype}."
+        )
+    ever = impressions.groupby([USER, ITEM], sort=True)[ENGAGED].any()
+    return ever.astype(np.int8).rename(LABEL).reset_index()
+
+
+def label_matrix(impressions: pd.DataFrame, *, n_users: int, n_items: int) -> NDArray[np.float64]:
+    """Set out the three meanings as a table: 1, 0, and NaN for what was not yet shown.
+
+    Returns:
+        Shape `(n_users, n_items)`.
+
+    Raises:
+        DataError: If the table would be too large to hold, or an id does not fit into it.
+    """
+    if n_users * n_items > _MOST_CELLS:
+        raise DataError(
+            f"A table of {n_users:,} users by {n_items:,} items is too large to write out "
+            f"(more than {_MOST_CELLS:,} cells). Use `labels`, which keeps what was shown."
+        )
+    known = labels(impressions)
+    _check_ids(known, n_users, n_items)
+    matrix = np.full((n_users, n_items), np.nan)
+    matrix[known[USER], known[ITEM]] = known[LABEL]
+    return matrix
+
+
+def count_meanings(impressions: pd.DataFrame, *, n_users: int, n_items: int) -> pd.DataFrame:
+    """Count the pairs of each meaning.
+
+    Returns:
+        Three rows, indexed by meaning: `label` ("1", "0", "?"), `pairs`, and `share` of all
+        `n_users * n_items` pairs.
+    """
+    known = labels(impressions)
+    _check_ids(known, n_users, n_items)
+    ones = int(known[LABEL].sum())
+    pairs = [ones, len(known) - ones, n_users * n_items - len(known)]
+    table = {LABEL: _SIGNS, "pairs": pairs, "share": np.array(pairs) / (n_users * n_items)}
+    return pd.DataFrame(table, index=list(MEANINGS))
+
+
+def sample_meanings(
+    impressions: pd.DataFrame,
+    n_pairs: int,
+    *,
+    n_users: int,
+    n_items: int,
+    rng: np.random.Generator,
+) -> dict[str, pd.DataFrame]:
+    """Draw pairs of each meaning at random, with replacement.
+
+    Args:
+        impressions: As in `labels`.
+        n_pairs: How many of each meaning; none where no pair has that meaning.
+        n_users: Users there are.
+        n_items: Items there are.
+        rng: Where the draws come from.
+
+    Returns:
+        Columns `user` and `item`, by meaning.
+    """
+    known = labels(impressions)
+    _check_ids(known, n_users, n_items)
+    cells = known[USER].to_numpy(np.int64) * n_items + known[ITEM].to_numpy(np.int64)  # ascend
+    label = known[LABEL].to_numpy()
+    drawn = [_draw(cells[label == value], n_pairs, rng) for value in (1, 0)]
+    drawn.append(_draw_others(cells, n_users * n_items, n_pairs, rng))
+    return {
+        meaning: pd.DataFrame({USER: picked // n_items, ITEM: picked % n_items})
+        for meaning, picked in zip(MEANINGS, drawn, strict=True)
+    }
+
+
+def impressions_of(data: Dataset) -> pd.DataFrame:
+    """What a dataset knows to have been shown, up to the end of train.
+
+    Without a table `impressions` it is the training events, each of them engaged: such a log
+    has no label 0, for what was shown and left was never written down.
+    """
+    if data.has("impressions"):
+        return data.table("impressions")
+    return data.train[[USER, ITEM]].assign(**{ENGAGED: True})
+
+
+def _draw(cells: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    return cells[rng.integers(len(cells), size=n)] if len(cells) else cells
+
+
+def _draw_others(
+    cells: NDArray[np.int64], n_cells: int, n: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw from the numbers below `n_cells` that are not among `cells`, which ascend."""
+    places = (
+        rng.integers(n_cells - len(cells), size=n) if n_cells > len(cells) else np.zeros(0, int)
+    )
+    skipped = np.searchsorted(cells - np.arange(len(cells)), places, side="right")
+    return places + skipped  # the place-th number that is left, counting past those taken
+
+
+def _check_ids(known: pd.DataFrame, n_users: int, n_items: int) -> None:
+    for column, bound in ((USER, n_users), (ITEM, n_items)):
+        if len(known) and not (known[column].min() >= 0 and known[column].max() < bound):
+            raise DataError(
+                f"The impressions hold {column} ids from {known[column].min()} to "
+                f"{known[column].max()}, expected 0 .. {bound - 1}."
+            )

@@ -1,0 +1,31 @@
+"""TensorFlow, without what it has to tell about the machine while it loads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from typing import Any
+
+
+@cache
+def tensorflow() -> Any:
+    """Import TensorFlow, let it look for devices, and return it.
+
+    Some of its messages (no graphics card, which instructions the processor has) come before any
+    setting is read, straight to the error stream of the process; so that stream is put aside
+    while it loads. Exceptions pass as always.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # a warm kernel has imported it, and looks only now
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+    return tf

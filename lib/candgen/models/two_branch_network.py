@@ -1,0 +1,226 @@
+"""Two small networks that meet in a dot product, trained by one compiled call an epoch.
+
+Each branch is dense-ReLU, dense-ReLU, dense; its output is scaled to length 1, and the prediction
+is the product of both, so it lies in [-1, 1]. Trained by mean squared error with Adam.
+
+Keras hands every batch to the runtime by itself, which for layers this small costs far more than
+the arithmetic. Here the loop over batches is part of the compiled program: rows stay in two tables,
+a batch is a slice of (user row, item row, target), and one call runs a whole epoch.
+
+Start and optimizer are those of Keras: Glorot uniform weights, zero biases, Adam with beta .9 and
+.999 and epsilon 1e-7.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candgen.models import quiet
+
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
+_SHORTEST = 1e-12  # squared; a vector of zeros stays one
+_ROWS_AT_ONCE = 8192
+
+
+class Pairs(NamedTuple):
+    """Training rows: which user row meets which item row, and what their product should be."""
+
+    users: NDArray[np.integer]  # (n,)
+    items: NDArray[np.integer]  # (n,)
+    targets: NDArray[np.floating]  # (n,)
+
+
+class Branch(NamedTuple):
+    """One network as its weights and biases, in order."""
+
+    weights: tuple[NDArray[np.float32], ...]  # each (inputs, outputs)
+    biases: tuple[NDArray[np.float32], ...]
+
+    def vectors(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return one vector of length 1 a row, shape `(n, dim)`."""
+        blocks = [
+            self._block(inputs[start : start + _ROWS_AT_ONCE])
+            for start in range(0, len(inputs), _ROWS_AT_ONCE)
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)
+
+    def _block(self, inputs: NDArray[np.floating]) -> NDArray[np.float32]:
+        x = np.asarray(inputs, dtype=np.float32)
+        for place, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = x @ w + b
+            if place < len(self.weights) - 1:
+                np.maximum(x, 0, out=x)
+        return x / np.sqrt(np.maximum((x * x).sum(axis=1, keepdims=True), _SHORTEST))
+
+    @property
+    def dim(self) -> int:
+        return self.weights[-1].shape[1]
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(held.size for held in (*self.weights, *self.biases))
+
+
+class Network(NamedTuple):
+    """Both branches."""
+
+    user: Branch
+    item: Branch
+
+    @property
+    def n_parameters(self) -> int:
+        return self.user.n_parameters + self.item.n_parameters
+
+    def loss(self, users: NDArray, items: NDArray, pairs: Pairs) -> float:
+        """Return the mean squared error over pairs of rows of the two input tables."""
+        u, v = self.user.vectors(users), self.item.vectors(items)
+        product = np.einsum("nd,nd->n", u[pairs.users], v[pairs.items])
+        return float(np.square(product - pairs.targets).mean(dtype=np.float64))
+
+
+class Trained(NamedTuple):
+    """A network, and how it came about."""
+
+    network: Network
+    losses: list[float]  # mean over the batches of each epoch, while weights move, as Keras has it
+    seconds: list[float]  # of each epoch; the first one may compile
+
+
+def new_network(
+    n_user_inputs: int, n_item_inputs: int, hidden: tuple[int, ...], dim: int, seed: int
+) -> Network:
+    """Draw a network as Keras starts one: Glorot uniform weights, zero biases."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for inputs in (n_user_inputs, n_item_inputs):
+        sizes = (inputs, *hidden, dim)
+        weights = []
+        for fan_in, fan_out in pairwise(sizes):
+            limit = np.sqrt(6 / (fan_in + fan_out))
+            drawn = rng.uniform(-limit, limit, (fan_in, fan_out))
+            weights.append(drawn.astype(np.float32))
+        biases = tuple(np.zeros(size, dtype=np.float32) for size in sizes[1:])
+        made.append(Branch(tuple(weights), biases))
+    return Network(*made)
+
+
+def train_network(
+    users: NDArray[np.floating],
+    items: NDArray[np.floating],
+    pairs: Pairs | Callable[[np.random.Generator], Pairs],
+    *,
+    hidden: tuple[int, ...] = (256, 128),
+    dim: int = 32,
+    epochs: int = 30,
+    batch_size: int = 32,
+    learning_rate: float = 0.01,
+    seed: int = 0,
+) -> Trained:
+    """Train both branches on pairs of rows; the rows are shuffled anew each epoch.
+
+    Args:
+        users: What the user branch sees, shape `(n_user_rows, inputs)`, standardized.
+        items: What the item branch sees, shape `(n_item_rows, inputs)`, standardized.
+        pairs: The training rows, or a function that draws as many for each epoch.
+        hidden: Sizes of the ReLU layers.
+        dim: Length of the vectors.
+        epochs: Passes over the pairs.
+        batch_size: Pairs a step; the last step of an epoch takes what is left.
+        learning_rate: Of Adam.
+        seed: Of the start and of the order.
+    """
+    tf = quiet.tensorflow()
+    start = new_network(users.shape[1], items.shape[1], hidden, dim, seed)
+    rng = np.random.default_rng((seed, 1))
+    epoch = _compiled_epoch(batch_size, learning_rate, len(hidden) + 1)
+    with tf.device("CPU"):  # layers this small lose more by travelling than they gain
+        tables = tuple(tf.constant(np.asarray(t, np.float32)) for t in (users, items))
+        weights = tuple(tf.constant(held) for b in start for held in (*b.weights, *b.biases))
+        zeros = tuple(tf.zeros_like(held) for held in weights)
+        state = (weights, zeros, zeros, tf.constant(0.0))
+        losses, seconds = [], []
+        for _ in range(epochs):
+            began = time.perf_counter()
+            drawn = pairs(rng) if callable(pairs) else pairs
+            order = rng.permutation(len(drawn.targets))
+            shuffled = (
+                tf.constant(drawn.users[order], tf.int32),
+                tf.constant(drawn.items[order], tf.int32),
+                tf.constant(drawn.targets[order], tf.float32),
+            )
+            state, loss = epoch(*tables, *shuffled, state)
+            losses.append(float(loss))
+            seconds.append(time.perf_counter() - began)
+    return Trained(_as_network([held.numpy() for held in state[0]]), losses, seconds)
+
+
+@lru_cache(maxsize=4)  # compiled once for each shape of the rows, however often it is asked for
+def _compiled_epoch(batch_size: int, learning_rate: float, n_layers: int) -> Callable[..., Any]:
+    """Make a function that runs an epoch in one XLA call and returns the new state and the loss."""
+    tf = quiet.tensorflow()
+
+    def branch(x: Any, held: Any) -> Any:
+        for layer in range(n_layers):
+            x = tf.matmul(x, held[layer]) + held[n_layers + layer]
+            if layer < n_layers - 1:
+                x = tf.nn.relu(x)
+        return tf.math.l2_normalize(x, axis=1, epsilon=_SHORTEST)
+
+    def step(users: Any, items: Any, batch: Any, state: Any) -> Any:
+        weights, first, second, steps = state
+        of_user, of_item, targets = batch
+        u, v = tf.gather(users, of_user), tf.gather(items, of_item)  # (batch, inputs)
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            mine, theirs = branch(u, weights[: 2 * n_layers]), branch(v, weights[2 * n_layers :])
+            loss = tf.reduce_mean(tf.square(tf.reduce_sum(mine * theirs, axis=1) - targets))
+        slopes = tape.gradient(loss, weights)
+        steps += 1.0
+        rate = learning_rate * tf.sqrt(1 - _BETA_2**steps) / (1 - _BETA_1**steps)
+        first = tuple(m + (g - m) * (1 - _BETA_1) for m, g in zip(first, slopes, strict=True))
+        second = tuple(v + (g * g - v) * (1 - _BETA_2) for v, g in zip(second, slopes, strict=True))
+        weights = tuple(
+            w - rate * m / (tf.sqrt(v) + _EPSILON)
+            for w, m, v in zip(weights, first, second, strict=True)
+        )
+        return (weights, first, second, steps), loss
+
+    @tf.function(jit_compile=True)
+    def epoch(users: Any, items: Any, of_user: Any, of_item: Any, targets: Any, state: Any) -> Any:
+        n_rows = of_user.shape[0]
+        n_steps = n_rows // batch_size
+        whole = n_steps * batch_size
+        columns = (of_user, of_item, targets)
+        batches = [tf.reshape(c[:whole], (n_steps, batch_size)) for c in columns]
+
+        def body(i: Any, state: Any, total: Any) -> Any:
+            state, loss = step(users, items, [held[i] for held in batches], state)
+            return i + 1, state, total + loss
+
+        total = tf.constant(0.0)
+        if n_steps:
+            loop = (tf.constant(0), state, total)
+            _, state, total = tf.while_loop(lambda i, *_: i < n_steps, body, loop)
+            total *= batch_size
+        if whole < n_rows:
+            state, loss = step(users, items, [c[whole:] for c in columns], state)
+            total += loss * (n_rows - whole)
+        return state, total / n_rows
+
+    return epoch
+
+
+def _as_network(held: list[NDArray[np.float32]]) -> Network:
+    half, quarter = len(held) // 2, len(held) // 4
+    user, item = held[:half], held[half:]
+    return Network(
+        Branch(tuple(user[:quarter]), tuple(user[quarter:])),
+        Branch(tuple(item[:quarter]), tuple(item[quarter:])),
+    )

@@ -1,0 +1,62 @@
+"""Predicted ratings as scores: the contract, and what the predictions are worth as predictions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from contract import VectorContract
+
+from candgen.datasets.dataset import write_dataset
+from candgen.errors import DataError
+from candgen.models import PredictedRating
+
+
+class TestPredictedRating(VectorContract):
+    beats_popularity = False  # the ratings of the taste world are noise
+
+    def make(self, **settings):
+        return PredictedRating(**{"dim": 4, "sweeps": 3, **settings})
+
+
+@pytest.fixture(scope="module")
+def two_camps(tmp_path_factory):
+    """Users love the films of their own camp and loathe the others; all films have equal means."""
+    rng = np.random.default_rng(5)
+    pairs = np.array([(u, i) for u in range(40) for i in range(30) if rng.random() < 0.6])
+    events = pd.DataFrame(pairs, columns=["user", "item"])
+    events["rating"] = np.where(events.user % 2 == events.item % 2, 5.0, 1.0)
+    held_out = rng.random(len(events)) < 0.3
+    tables = {
+        "interactions": events,
+        "train": events[~held_out],
+        "test": events[held_out],
+        "users": pd.DataFrame({"user": range(40), "user_id": range(40)}),
+        "items": pd.DataFrame({"item": range(30), "item_id": range(30)}),
+    }
+    return write_dataset(tmp_path_factory.mktemp("camps"), tables, {"name": "camps"})
+
+
+def test_what_was_held_out_is_predicted_better_than_by_the_mean(two_camps):
+    model = PredictedRating(dim=4, sweeps=10, regularization=0.5).fit(two_camps)
+    errors = model.errors(two_camps.held_out)
+    assert errors.n == len(two_camps.held_out)
+    assert errors.mean > 1.9 and errors.model < 0.6
+    assert model.predicted(np.array([0, 0]), np.array([2, 3])) == pytest.approx([5, 1], abs=0.8)
+
+
+def test_films_of_the_own_camp_come_first(two_camps):
+    model = PredictedRating(dim=4, sweeps=10, regularization=0.5).fit(two_camps)
+    best = np.argsort(-model.score(np.arange(40)), axis=1)[:, :10]
+    assert (best % 2 == np.arange(40)[:, None] % 2).mean() > 0.95
+
+
+def test_a_dataset_without_ratings_is_refused_by_name(tmp_path):
+    events = pd.DataFrame({"user": [0, 0], "item": [0, 1]})
+    tables = {
+        "interactions": events,
+        "train": events[:1],
+        "test": events[1:],
+        "users": pd.DataFrame({"user": [0], "user_id": [0]}),
+        "items": pd.DataFrame({"item": [0, 1], "item_id": [0, 1]}),
+    }
+    with pytest.raises(DataError, match="'clicks' has no ratings to learn from"):
+        PredictedRating().fit(write_dataset(tmp_path, tables, {"name": "clicks"}))
