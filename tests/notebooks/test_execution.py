@@ -35,8 +35,8 @@ def test_run_all_works_from_a_fresh_clone(fresh_project, tmp_path, name):
     assert {f: digests(fresh_project / f) for f in before} == before
     assert {path.name for path in fresh_project.iterdir()} <= {"notebooks", "params", "outputs"}
     page = (tmp_path / "page.html").read_text()
-    if name.startswith("90"):  # nothing was swept yet, so it says how to
-        assert "candgen sweep params/quick.yaml" in page
+    if name.startswith("9"):  # nothing was swept yet, so it says how to
+        assert "candgen sweep params/" in page
     else:
         assert "<img" in page or "<svg" in page
 

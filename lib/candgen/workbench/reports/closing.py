@@ -61,10 +61,14 @@ def recipe(report: Report) -> Fragment:
     ]
     html = render(
         "recipe.html.j2",
-        command=str(plan.get("command") or f"candgen sweep params/{report.sweep.folder.name}.yaml"),
+        command=str(plan.get("command") or f"candgen sweep params/{_asked(report)}.yaml"),
         facts=[(name, values) for name, values in facts if values],
     )
     return Fragment(html, "how to make it again")
+
+
+def _asked(report: Report) -> str:
+    return report.sweep.folder.name if report.sweep.runs else "quick"
 
 
 def _values(runs: list[Run], name: str) -> list[str]:

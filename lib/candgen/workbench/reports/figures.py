@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from candgen import files
-from candgen.workbench.reports.overview import state_in_words
+from candgen.workbench.reports.overview import titled
 from candgen.workbench.reports.reading import Run, Sweep, read_sweep
 from candgen.workbench.reports.rendering import (
     Cell,
@@ -23,7 +23,6 @@ from candgen.workbench.reports.rendering import (
     Table,
     heading,
     note,
-    render,
     value,
 )
 from candgen.workbench.reports.report import Report
@@ -120,28 +119,18 @@ def write_figures(sweep_folder: Path | str) -> Path | None:
 
 def opening(report: Report) -> Fragment:
     """The title, the question, and how many figures agree."""
-    sweep = report.sweep
-    found, remarks = read_figures(sweep)
-    counts: dict[str, int] = {}
-    for run in sweep.runs:
-        counts[state_in_words(run)] = counts.get(state_in_words(run), 0) + 1
-    html = render(
-        "opening.html.j2",
-        title=report.title,
-        question=sweep.question,
-        answers=[],
-        counts=", ".join(f"{n} {state}" for state, n in counts.items()),
-        n_runs=len(sweep.runs),
-        failed=len(sweep.not_done),
-        remarks=remarks,
-    )
+    found, remarks = read_figures(report.sweep)
+    top = titled(report, [], remarks)
     agreement = note(_agreement(found), tone="" if found else "bad")
-    return Fragment(html + agreement.html, f"opening of {report.title!r}", title=report.title)
+    return Fragment(top.html + agreement.html, top.summary, title=report.title)
 
 
 def _agreement(found: Sequence[Figure]) -> str:
     if not found:
-        return "No finished run recorded a figure."
+        return (
+            "No finished run recorded a figure: "
+            "candgen sweep params/source.yaml --set films=ml-latest-small makes them."
+        )
     alike = sum(one.alike for one in found)
     close = sum(not one.alike and one.distance <= CLOSE for one in found)
     return (

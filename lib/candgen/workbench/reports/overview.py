@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -31,10 +33,13 @@ _JUDGED = (
 def opening(report: Report) -> Fragment:
     """The title, the question, and the answer in a sentence for each dataset."""
     answers = [_answer(report, ground) for ground in report.comparisons]
+    return titled(report, answers, report.remarks)
+
+
+def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[str]) -> Fragment:
+    """The top of a report: title, question, answers, how the runs ended, and remarks."""
     sweep = report.sweep
-    counts: dict[str, int] = {}
-    for run in sweep.runs:
-        counts[state_in_words(run)] = counts.get(state_in_words(run), 0) + 1
+    counts = Counter(state_in_words(run) for run in sweep.runs)
     html = render(
         "opening.html.j2",
         title=report.title,
@@ -43,7 +48,7 @@ def opening(report: Report) -> Fragment:
         counts=", ".join(f"{n} {state}" for state, n in counts.items()),
         n_runs=len(sweep.runs),
         failed=len(sweep.not_done),
-        remarks=report.remarks,
+        remarks=remarks,
     )
     return Fragment(html, f"opening of {report.title!r}", title=report.title)
 
