@@ -27,7 +27,11 @@ LIGHT = (
     "candgen.evaluation", "candgen.plots", "candgen.workbench",
 )  # fmt: skip
 _PATIENCE = 300  # seconds for an answer; importing everything takes a tenth of that
-_INLINE = "module://matplotlib_inline.backend_inline"
+# Read once, when matplotlib and TensorFlow load; the latter would fill pages with its remarks.
+_WHILE_LOADING = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
 
 
 class ServerError(RuntimeError):
@@ -81,7 +85,7 @@ class KernelServer:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C in the terminal is for the sweep to handle
-                env={"MPLBACKEND": _INLINE, **os.environ},  # read once, when matplotlib loads
+                env=_WHILE_LOADING | os.environ,
             )
         self._connection = ours
         self._numbers = itertools.count()
