@@ -5,15 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.datasets import Dataset
-from candgen.errors import SettingError
-from candgen.models.base import VectorGenerator
 from candgen.models.checks import number, one_of, whole_number
-from candgen.models.pair_weights import pair_weights
 from candgen.models.sgd_solver import (
     OPTIMIZERS,
     UNOBSERVED,
@@ -22,11 +16,12 @@ from candgen.models.sgd_solver import (
     descend,
     initial_vectors,
 )
-from candgen.models.wals_solver import Observed, Penalty, objective, solve_rows
+from candgen.models.wals_solver import Observed, objective
+from candgen.models.weighted_factorization import WeightedFactorization
 from candgen.seeds import derive_seed
 
 
-class SGDFactorization(VectorGenerator):
+class SGDFactorization(WeightedFactorization):
     """The objective of WALS, reached by small steps on batches of observed pairs.
 
     See `candgen.models.wals_solver` for the objective and `candgen.models.sgd_solver` for the
@@ -76,62 +71,17 @@ class SGDFactorization(VectorGenerator):
         Raises:
             SettingError: If a setting is out of range.
         """
-        self.dim = whole_number("dim", dim, at_least=1)
-        self.epochs = whole_number("epochs", epochs, at_least=1)
-        self.unobserved_weight = number("unobserved_weight", unobserved_weight)
-        self.regularization = number("regularization", regularization)
-        self.frequency_power = number("frequency_power", frequency_power)
-        if not isinstance(weight_by, str):
-            raise SettingError(f"weight_by must be a column's name or empty, got {weight_by!r}.")
-        self.weight_by = weight_by
-        self.weight_power = number("weight_power", weight_power)
+        self._keep_objective(
+            dim, epochs, unobserved_weight, regularization, frequency_power,
+            weight_by, weight_power, seed,
+        )  # fmt: skip
         self.unobserved = one_of("unobserved", unobserved, UNOBSERVED)
         self.negatives = whole_number("negatives", negatives, at_least=1)
         self.optimizer = one_of("optimizer", optimizer, OPTIMIZERS)
         self.learning_rate = number("learning_rate", learning_rate, above=0)
         self.batch_size = whole_number("batch_size", batch_size, at_least=1)
-        self.seed = whole_number("seed", seed)
-
-    def fold_in(self, weights: csr_array, values: csr_array | None = None) -> NDArray[np.float32]:
-        """Solve for vectors of users from what they took, with the item vectors still.
-
-        Args:
-            weights: Weight of each observed pair, shape `(n, n_items)`; ones for plain events.
-            values: Values to fit at the same pairs; ones when omitted.
-
-        Returns:
-            Vectors, shape `(n, dim)`; zeros for a user without events.
-        """
-        vectors = np.zeros((weights.shape[0], self.dim), dtype=np.float32)
-        solve_rows(Observed.of(weights, values), self._items, self._penalty, vectors)
-        return vectors
-
-    def item_vectors(self) -> NDArray[np.float32]:
-        """Return one vector an item, shape `(n_items, dim)`; zeros for items never trained on."""
-        self._known("known_items_")
-        return self._items
-
-    def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._users[users]
-
-    def _fit(self, dataset: Dataset) -> None:
-        weighted_by = (self.weight_by, self.weight_power)
-        self.fit_matrix(pair_weights(dataset, dataset.train, *weighted_by))
-        not_trained = np.flatnonzero(
-            np.diff(self.history_matrix_.indptr) > np.diff(dataset.train_matrix.indptr)
-        )
-        if len(not_trained):
-            known = pd.concat([dataset.train, dataset.table("fold_in")], ignore_index=True)
-            weights = pair_weights(dataset, known, *weighted_by)
-            self._users[not_trained] = self.fold_in(weights[not_trained])
 
     def fit_matrix(self, weights: csr_array, values: csr_array | None = None) -> None:
-        """Learn vectors from a matrix alone; `fit` calls this with the training events.
-
-        Args:
-            weights: Weight of each observed pair, 0 or greater, shape `(n_users, n_items)`.
-            values: Values to fit at the same stored pairs; ones when omitted.
-        """
         n_users, n_items = weights.shape
         by_user, by_item = Observed.of(weights, values), Observed.of(weights.T.tocsr())
         rng = np.random.default_rng(derive_seed(self.seed, "initial vectors"))
@@ -151,10 +101,6 @@ class SGDFactorization(VectorGenerator):
             np.random.default_rng(derive_seed(self.seed, "order of pairs")),
         )
         self._users, self._items = users.vectors, items.vectors
-
-    @property
-    def _penalty(self) -> Penalty:
-        return Penalty(self.unobserved_weight, self.regularization, self.frequency_power)
 
     @property
     def _descent(self) -> Descent:

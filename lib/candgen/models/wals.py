@@ -6,16 +6,12 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.datasets import Dataset
 from candgen.errors import SettingError
-from candgen.models.base import VectorGenerator
-from candgen.models.checks import number, one_of, whole_number
-from candgen.models.pair_weights import pair_weights
-from candgen.models.wals_solver import Observed, Penalty, Solver, objective, solve_rows
+from candgen.models.checks import one_of, whole_number
+from candgen.models.wals_solver import Observed, Solver, objective, solve_rows
+from candgen.models.weighted_factorization import WeightedFactorization
 from candgen.seeds import derive_seed
 
 SOLVERS = ("cg", "cholesky")
@@ -29,7 +25,7 @@ class Epoch(NamedTuple):
     seconds: float  # of the sweep alone
 
 
-class WALS(VectorGenerator):
+class WALS(WeightedFactorization):
     """User and item vectors whose products are near 1 where a pair was observed, else near 0.
 
     See `candgen.models.wals_solver` for the objective. Each epoch solves for the items with the
@@ -74,63 +70,19 @@ class WALS(VectorGenerator):
         Raises:
             SettingError: If a setting is out of range.
         """
-        self.dim = whole_number("dim", dim, at_least=1)
-        self.epochs = whole_number("epochs", epochs, at_least=1)
-        self.unobserved_weight = number("unobserved_weight", unobserved_weight)
-        self.regularization = number("regularization", regularization)
-        self.frequency_power = number("frequency_power", frequency_power)
-        if not isinstance(weight_by, str):
-            raise SettingError(f"weight_by must be a column's name or empty, got {weight_by!r}.")
-        self.weight_by = weight_by
-        self.weight_power = number("weight_power", weight_power)
+        self._keep_objective(
+            dim, epochs, unobserved_weight, regularization, frequency_power,
+            weight_by, weight_power, seed,
+        )  # fmt: skip
         self.solver = one_of("solver", solver, SOLVERS)
         self.cg_steps = whole_number("cg_steps", cg_steps, at_least=1)
-        self.seed = whole_number("seed", seed)
         if unobserved_weight == 0 and regularization == 0:
             raise SettingError(
                 "unobserved_weight and regularization are both 0: nothing would keep the vectors "
                 "of rare users and items finite. Set one of them above 0."
             )
 
-    def fold_in(self, weights: csr_array, values: csr_array | None = None) -> NDArray[np.float32]:
-        """Solve for vectors of users from what they took, with the item vectors still.
-
-        Args:
-            weights: Weight of each observed pair, shape `(n, n_items)`; ones for plain events.
-            values: Values to fit at the same pairs; ones when omitted.
-
-        Returns:
-            Vectors, shape `(n, dim)`; zeros for a user without events.
-        """
-        vectors = np.zeros((weights.shape[0], self.dim), dtype=np.float32)
-        solve_rows(Observed.of(weights, values), self._items, self._penalty, vectors)
-        return vectors
-
-    def item_vectors(self) -> NDArray[np.float32]:
-        """Return one vector an item, shape `(n_items, dim)`; zeros for items never trained on."""
-        self._known("known_items_")
-        return self._items
-
-    def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._users[users]
-
-    def _fit(self, dataset: Dataset) -> None:
-        weights = self._weights(dataset, dataset.train)
-        self.fit_matrix(weights)
-        not_trained = np.flatnonzero(
-            np.diff(self.history_matrix_.indptr) > np.diff(dataset.train_matrix.indptr)
-        )
-        if len(not_trained):
-            known = pd.concat([dataset.train, dataset.table("fold_in")], ignore_index=True)
-            self._users[not_trained] = self.fold_in(self._weights(dataset, known)[not_trained])
-
     def fit_matrix(self, weights: csr_array, values: csr_array | None = None) -> None:
-        """Learn vectors from a matrix alone; `fit` calls this with the training events.
-
-        Args:
-            weights: Weight of each observed pair, 0 or greater, shape `(n_users, n_items)`.
-            values: Values to fit at the same stored pairs; ones when omitted.
-        """
         n_users, n_items = weights.shape
         by_user = Observed.of(weights, values)
         by_item = Observed.of(weights.T.tocsr(), None if values is None else values.T.tocsr())
@@ -154,10 +106,3 @@ class WALS(VectorGenerator):
             reached = objective(by_user, users, items, self._penalty, item_counts)
             self.history_.append(Epoch(epoch, reached, seconds))
         self._users, self._items = users, items
-
-    @property
-    def _penalty(self) -> Penalty:
-        return Penalty(self.unobserved_weight, self.regularization, self.frequency_power)
-
-    def _weights(self, dataset: Dataset, events: pd.DataFrame) -> csr_array:
-        return pair_weights(dataset, events, self.weight_by, self.weight_power)
