@@ -85,7 +85,9 @@ def test_the_printed_rows_and_tables_are_met(real_data):
     rows = source_films(str(real_data / "ml-latest-small"))
     model = RatingNetwork(epochs=2).fit(rows)
     found = {row["figure"].split(", ", 1)[1]: row for row in printed_figures(model)}
-    for name in ("rows", "training rows", "test rows", "parameters", "film 64969: mean rating"):
+    branches = [f"parameters of the {side} branch" for side in ("user", "item")]
+    for name in ("rows", "training rows", "test rows", "parameters", *branches,
+                 "film 64969: mean rating"):  # fmt: skip
         assert found[name]["why"] == ""
         assert found[name]["ours"] == pytest.approx(found[name]["source"], abs=6e-6)
     assert abs(found["training loss, epoch 1"]["ours"] / 0.1254 - 1) < 0.02
@@ -93,5 +95,9 @@ def test_the_printed_rows_and_tables_are_met(real_data):
     assert len(of_36) == 36
     exact = [row for row in of_36 if not row["figure"].endswith("predicted")]
     assert all(abs(row["ours"] - row["source"]) <= 0.005 for row in exact)
-    assert len(found) == 4 + 2 + 20 + 36
+    of_2 = [row for name, row in found.items() if name.startswith("user 2:")]
+    assert all(abs(row["ours"] - row["source"]) <= 0.0501 for row in of_2)
+    counts, losses = 6, 2
+    assert len(found) == counts + losses + len(of_2) + 20 + 36
+    assert len(of_2) == 2 + len(rows.genres)
     assert set(NEW_USER) <= set(rows.genres)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from candgen.columns import ITEM_ID
+from candgen.columns import ITEM_ID, USER_ID
 from candgen.models.rating_network import RatingNetwork
 
 NEW_USER = {"Comedy": 5.0, "Romance": 5.0, "Sci-Fi": 5.0}  # every other genre has 1
@@ -19,7 +19,16 @@ _LOSSES = (
     0.1018, 0.1014, 0.1010, 0.1006, 0.1003, 0.0999, 0.0997, 0.0991, 0.0989, 0.0985,
 )  # fmt: skip
 _TEST_LOSS = 0.1045
-_COUNTS = {"rows": 58187, "training rows": 46549, "test rows": 11638, "parameters": 82240}
+_COUNTS = {
+    "rows": 58187,
+    "training rows": 46549,
+    "test rows": 11638,
+    "parameters": 82240,
+    "parameters of the user branch": 40864,
+    "parameters of the item branch": 41376,
+}
+_SHOWN_USER, _SHOWN_COUNT, _SHOWN_MEAN = 2, 16, 4.1
+_SHOWN_GENRES = (3.9, 5.0, 0.0, 0.0, 4.0, 4.2, 4.0, 4.0, 0.0, 3.0, 4.0, 0.0, 4.2, 3.9)
 _NEW_USER_FILMS = {  # film -> predicted, average
     64969: (4.86762, 3.61765),
     69122: (4.86692, 3.63158),
@@ -53,7 +62,12 @@ def printed_figures(model: RatingNetwork) -> list[dict[str, Any]]:
     Args:
         model: Fitted to the rows of `source_films`. Losses that it did not reach are left out.
     """
-    return [*_of_training(model), *_of_new_user(model), *_of_existing_user(model)]
+    return [
+        *_of_training(model),
+        *_of_shown_user(model),
+        *_of_new_user(model),
+        *_of_existing_user(model),
+    ]
 
 
 def _of_training(model: RatingNetwork) -> list[dict[str, Any]]:
@@ -62,12 +76,28 @@ def _of_training(model: RatingNetwork) -> list[dict[str, Any]]:
         "training rows": len(model.train_rows_),
         "test rows": len(model.test_rows_),
         "parameters": model.network_.n_parameters,
+        "parameters of the user branch": model.network_.user.n_parameters,
+        "parameters of the item branch": model.network_.item.n_parameters,
     }
     rows = [_row(name, source, ours[name], "") for name, source in _COUNTS.items()]
     both = zip(_LOSSES, model.losses_, strict=False)  # as many epochs as both have
     rows += [_row(f"training loss, epoch {e}", s, o, _START) for e, (s, o) in enumerate(both, 1)]
     if len(model.losses_) == len(_LOSSES):
         rows.append(_row("test loss", _TEST_LOSS, model.test_loss_, _START))
+    return rows
+
+
+def _of_shown_user(model: RatingNetwork) -> list[dict[str, Any]]:
+    data, who = model.data, f"user {_SHOWN_USER}"
+    (place,) = np.flatnonzero(data.users[USER_ID] == _SHOWN_USER)
+    known = data.users.iloc[place]
+    means = data.user_inputs()[place]  # by genre, 0 where the user rated none
+    rows = [
+        _row(f"{who}: ratings", _SHOWN_COUNT, known["count"], ""),
+        _row(f"{who}: mean rating", _SHOWN_MEAN, known["average"], ""),
+    ]
+    for genre, printed, mean in zip(data.genres, _SHOWN_GENRES, means, strict=True):
+        rows.append(_row(f"{who}: mean rating of {genre}", printed, mean, ""))
     return rows
 
 
