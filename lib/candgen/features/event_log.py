@@ -1,0 +1,87 @@
+"""Events in the order in which they happened, user by user.
+
+One long array of items and the places where each user begins: every history, window and target of
+a generator that knows of order is a slice of it, so nothing is copied and memory follows the
+number of events alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from candgen.columns import ITEM, TIMESTAMP, USER
+from candgen.datasets import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class EventLog:
+    """All events, sorted by user and within a user by time.
+
+    Events of the same time, and all events of data without times, keep the order of their rows.
+    The history of event `e` of user `u`, at most `n` long and strictly before it, is
+    `items[max(offsets[u], e - n) : e]`.
+    """
+
+    offsets: NDArray[np.int64]
+    """Where each user's events begin, and their number, shape `(n_users + 1,)`."""
+    items: NDArray[np.int32]
+    """The item of each event, shape `(n,)`."""
+    times: NDArray[np.int64] | None
+    """Seconds since 1970 of each event, shape `(n,)`; None where the data has no times."""
+
+    @classmethod
+    def of(cls, events: pd.DataFrame, n_users: int) -> Self:
+        """Sort events.
+
+        Args:
+            events: Dense users and items, and perhaps times; treated as read-only.
+            n_users: Users of the dataset; those without events have an empty stretch.
+        """
+        users = events[USER].to_numpy()
+        times = None
+        if TIMESTAMP in events and events[TIMESTAMP].notna().all():
+            times = events[TIMESTAMP].to_numpy(np.int64)
+            order = np.lexsort((times, users))  # stable: ties keep the order of the rows
+            times = times[order]
+        else:
+            order = np.argsort(users, kind="stable")
+        offsets = np.zeros(n_users + 1, dtype=np.int64)
+        np.cumsum(np.bincount(users, minlength=n_users), out=offsets[1:])
+        return cls(offsets, events[ITEM].to_numpy(np.int32)[order], times)
+
+    @classmethod
+    def of_history(cls, dataset: Dataset) -> Self:
+        """Sort what is known of each user when candidates are asked for: training plus fold-in."""
+        events = dataset.train
+        if dataset.has("fold_in"):
+            parts = [events, dataset.table("fold_in")]
+            columns = [c for c in (USER, ITEM, TIMESTAMP) if all(c in part for part in parts)]
+            events = pd.concat([part[columns] for part in parts], ignore_index=True)
+        return cls.of(events, dataset.n_users)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def n_users(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def has_times(self) -> bool:
+        return self.times is not None
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Events of each user, shape `(n_users,)`."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def users(self) -> NDArray[np.int32]:
+        """The owner of each event, shape `(n,)`."""
+        return np.repeat(np.arange(self.n_users, dtype=np.int32), self.lengths)
