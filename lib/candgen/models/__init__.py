@@ -27,6 +27,7 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "TwoBranch": ("two_branch", "TwoBranch"),
     "MF-SGD": ("sgd", "SGDFactorization"),
     "MF-logistic": ("logistic", "LogisticFactorization"),
+    "MarkovChain": ("markov", "MarkovChain"),
 }
 _MODULES = {name: module for module, name in _HOMES.values()}
 
