@@ -1,6 +1,20 @@
-"""What towers and content read: columns of tables as numbers, and events in their order."""
+"""What towers and content read: tables as numbers, events and searches in their order."""
 
 from candgen.features.event_log import EventLog
+from candgen.features.moments import Bins, SearchLog, Vocabulary, day_of_week, hour_of_day
 from candgen.features.tables import KINDS, Encoder, Feature, Kind, declared, suggested
 
-__all__ = ["KINDS", "Encoder", "EventLog", "Feature", "Kind", "declared", "suggested"]
+__all__ = [
+    "KINDS",
+    "Bins",
+    "Encoder",
+    "EventLog",
+    "Feature",
+    "Kind",
+    "SearchLog",
+    "Vocabulary",
+    "day_of_week",
+    "declared",
+    "hour_of_day",
+    "suggested",
+]
