@@ -5,13 +5,14 @@ import ast
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "seeds"),
+    ("columns", "errors", "files", "seeds", "checks"),
     ("datasets",),
     ("interactions", "feedback"),
     ("splits",),
     ("preparation",),
     ("features",),
-    ("models", "negatives"),
+    ("training", "negatives"),
+    ("models",),
     ("retrieval",),
     ("evaluation",),
     ("plots",),

@@ -26,6 +26,10 @@ class ColdStartError(CandgenError, LookupError):
     """A user or an item is unknown to a generator that learns from interactions alone."""
 
 
+class TrainingError(CandgenError, ArithmeticError):
+    """A training went where it cannot come back from."""
+
+
 class BusyError(CandgenError, RuntimeError):
     """Somebody else is at work in the same folder."""
 

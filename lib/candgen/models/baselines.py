@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from candgen.checks import whole_number
 from candgen.datasets import Dataset
 from candgen.models.base import Generator
-from candgen.models.checks import whole_number
 from candgen.seeds import derive_seed
 
 

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csr_array
 
+from candgen.checks import number
 from candgen.datasets import Dataset
 from candgen.errors import SettingError, did_you_mean
 from candgen.features import Encoder, declared
 from candgen.models.base import VectorGenerator, unit_rows
-from candgen.models.checks import number
 
 _BINS = 8  # of a numeric feature that was not told how many
 _MIDDLE = 3.0  # stars that say "as much as anybody"

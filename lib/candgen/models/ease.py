@@ -15,10 +15,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from candgen.checks import number
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.base import Generator
-from candgen.models.checks import number
 
 
 class EASE(Generator):

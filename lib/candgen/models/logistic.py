@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
+from candgen.checks import number, one_of, whole_number
 from candgen.columns import ENGAGED, TIMESTAMP
 from candgen.datasets import Dataset
 from candgen.errors import DataError
 from candgen.models.base import VectorGenerator
-from candgen.models.checks import number, one_of, whole_number
 from candgen.models.sgd_solver import OPTIMIZERS, Descent, Side, descend, initial_vectors
 from candgen.models.wals_solver import Observed, Penalty
 from candgen.seeds import derive_seed

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
+from candgen.checks import number, one_of, whole_number
 from candgen.datasets import Dataset
 from candgen.models.base import Generator
-from candgen.models.checks import number, one_of, whole_number
 
 AGGREGATES = ("sum", "mean", "centred mean")
 

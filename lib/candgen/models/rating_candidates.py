@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from candgen.checks import number, whole_number
 from candgen.columns import ITEM, RATING, USER
 from candgen.datasets import Dataset, rated_films
 from candgen.models import ratings
 from candgen.models.base import VectorGenerator
-from candgen.models.checks import number, whole_number
 
 
 class Errors(NamedTuple):

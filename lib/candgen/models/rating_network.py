@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from candgen.checks import number, whole_number
 from candgen.columns import GENRES, RATING, TITLE, USER, YEAR
 from candgen.datasets.source_films import FilmRows
 from candgen.errors import DataError
 from candgen.models.base import unit_rows
-from candgen.models.checks import number, whole_number
 from candgen.models.two_branch_network import Pairs, train_network
 from candgen.seeds import derive_seed
 

@@ -28,9 +28,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from candgen.checks import number, whole_number
 from candgen.datasets.rated_films import RatedFilms
-from candgen.models import quiet
-from candgen.models.checks import number, whole_number
+from candgen.training import quiet
 
 
 class Vectors(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import csr_array
 
-from candgen.models.checks import number, one_of, whole_number
+from candgen.checks import number, one_of, whole_number
 from candgen.models.sgd_solver import (
     OPTIMIZERS,
     UNOBSERVED,

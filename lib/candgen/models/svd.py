@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
 
+from candgen.checks import whole_number
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.base import VectorGenerator
-from candgen.models.checks import whole_number
 from candgen.seeds import derive_seed
 
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from candgen.checks import number, whole_number
 from candgen.errors import SettingError
-from candgen.models.checks import number, whole_number
 
 POSTS = (0.0, 1.0, 2.0)
 ENGAGED = (1.0,)

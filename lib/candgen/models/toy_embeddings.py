@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from candgen.checks import number, whole_number
 from candgen.errors import SettingError
-from candgen.models.checks import number, whole_number
 
 
 class Step(NamedTuple):

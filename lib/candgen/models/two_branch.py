@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from candgen.checks import number, one_of, whole_number
 from candgen.columns import ITEM, RATING, USER
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.features import Encoder, declared
 from candgen.models.base import VectorGenerator
-from candgen.models.checks import number, one_of, whole_number
 from candgen.models.content import plain
 from candgen.models.two_branch_network import Pairs, train_network
 from candgen.seeds import derive_seed

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.models import quiet
+from candgen.training import quiet
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 _SHORTEST = 1e-12  # squared; a vector of zeros stays one

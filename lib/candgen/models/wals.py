@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
+from candgen.checks import one_of, whole_number
 from candgen.errors import SettingError
-from candgen.models.checks import one_of, whole_number
 from candgen.models.wals_solver import Observed, Solver, objective, solve_rows
 from candgen.models.weighted_factorization import WeightedFactorization
 from candgen.seeds import derive_seed

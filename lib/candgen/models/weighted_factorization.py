@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from candgen.checks import number, whole_number
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.base import VectorGenerator
-from candgen.models.checks import number, whole_number
 from candgen.models.pair_weights import pair_weights
 from candgen.models.wals_solver import Observed, Penalty, solve_rows
 

@@ -1,0 +1,95 @@
+"""What generators that are trained step by step share: their settings, the loop, its record.
+
+Such a generator names its settings in a frozen dataclass, once, with a line of help each:
+
+    class Settings(TrainingSettings):
+        dim: int = 64
+        '''Length of the vectors.'''
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from candgen.datasets import Dataset
+from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.models.base import Generator
+from candgen.seeds import derive_seed
+from candgen.training import Epoch, Learner, TrainingSettings, Watch, train
+from candgen.training.checkpoints import Checkpoint, kept_in
+
+
+class LearnedGenerator(Generator):
+    """A generator whose `_learner` is trained by `candgen.training.train`.
+
+    Attributes:
+        history_: One `Epoch` a pass: loss, rate, seconds, and what was watched.
+        best_epoch_: The epoch whose weights are kept; the last one without `patience`.
+        resumed_after_: Epochs that an earlier, killed process had done; 0 for none.
+    """
+
+    Settings: ClassVar[type[TrainingSettings]] = TrainingSettings
+
+    def __init__(self, **settings: Any) -> None:
+        known = self.setting_names()
+        for name in settings:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise SettingError(f"{self.name} has no setting {name!r}.{hint}")
+        self.training = self.Settings(**settings)
+        for name in known:
+            setattr(self, name, getattr(self.training, name))
+
+    @classmethod
+    def setting_names(cls) -> list[str]:
+        """Return the names of the settings."""
+        return [field.name for field in dataclasses.fields(cls.Settings)]
+
+    @abstractmethod
+    def _learner(self, dataset: Dataset) -> Learner:
+        """Make what is trained from the training part of a dataset."""
+
+    @abstractmethod
+    def _finish(self, learner: Learner, dataset: Dataset) -> None:
+        """Keep what serving needs; `dataset` is the one to serve, with the whole history."""
+
+    def _fit(self, dataset: Dataset) -> None:
+        learned, watch = dataset, None
+        if self.training.patience:
+            if not dataset.has("validation") or not len(dataset.table("validation")):
+                raise DataError(
+                    f"patience is {self.training.patience}, but dataset {dataset.name!r} has no "
+                    "validation part to look at. Prepare it with a validation_fraction above 0, "
+                    "or set patience to 0 and choose epochs yourself."
+                )
+            learned = dataset.for_validation()
+            metric, k = self.training.watched_metric()
+            watch = Watch(learned, metric, k, seed=derive_seed(self.training.seed, "watch"))
+        learner = self._learner(learned)
+        if learner.n_examples < 1:
+            raise DataError(
+                f"{self.name} finds nothing to learn from in dataset {dataset.name!r}: "
+                f"{len(learned.train):,} training events give no example."
+            )
+        trained = train(
+            learner,
+            self.training,
+            name=self.name,
+            watch=watch,
+            checkpoint=self._checkpoint(dataset),
+        )
+        self.history_: list[Epoch] = trained.history
+        self.best_epoch_, self.resumed_after_ = trained.best_epoch, trained.resumed_after
+        self._finish(learner, dataset)
+
+    def _checkpoint(self, dataset: Dataset) -> Checkpoint | None:
+        folder = kept_in()
+        if folder is None:
+            return None
+        described = [self.name, self.settings, dataset.digest, dataset.evaluate_on]
+        key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+        return Checkpoint(folder / f"{key}.npz")
