@@ -14,6 +14,7 @@ from candgen.plots.feedback import feedback_matrix
 from candgen.plots.preferences import preferences
 from candgen.plots.ratings import cost_curves, original_and_predicted
 from candgen.plots.style import BASELINE, MODEL, PALETTE, colours, use_style
+from candgen.plots.training import training_curves
 
 __all__ = [
     "BASELINE",
@@ -36,5 +37,6 @@ __all__ = [
     "rating_shares",
     "recall_by_k",
     "reconstructions",
+    "training_curves",
     "use_style",
 ]
