@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from candgen import files
 from candgen.errors import DataError, SettingError
+from candgen.training import checkpoints
 from candgen.workbench import environment, locks, paths
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def open_run(page: str, namespace: dict[str, Any]) -> Run:
     parameters = read_parameters(namespace)
     run = Run(page, paths.run_folder(page, parameters.get("run_folder", "")), parameters)
     _forget_results(run.folder)
+    checkpoints.keep_in(run.folder / "checkpoints")  # left there only by a run that was killed
     files.write_json(run.folder / PARAMETERS, parameters)
     files.write_json(run.folder / ENVIRONMENT, environment.describe(parameters))
     _current = run

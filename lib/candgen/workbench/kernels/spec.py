@@ -14,6 +14,8 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
+from candgen.training.progress import BATCH
+
 NAME = "python3"
 METADATA = {"name": NAME, "display_name": "Python 3 (ipykernel)", "language": "python"}
 
@@ -34,6 +36,7 @@ def kernel_spec(kernel: str, preload: Sequence[str] = ()) -> KernelSpec:
         display_name=METADATA["display_name"],
         language=METADATA["language"],
         metadata=metadata,
+        env={BATCH: "1"},  # nobody watches: lines of progress instead of bars
     )
 
 
