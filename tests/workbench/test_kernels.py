@@ -245,3 +245,25 @@ def test_only_the_models_that_a_page_uses_bring_their_modules(
     cell = nbformat.v4.new_code_cell(f"from candgen import models\n\nmodels.{used}().fit()")
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "page.ipynb")
     assert preload.heavy_modules(tmp_path / "page.ipynb") == expected
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [("generator = 'MF'  # MF or WALS", []), ("generator = 'Two'", ["tensorflow", "keras"])],
+)
+def test_a_generator_chosen_by_name_brings_what_is_imported_when_it_is_asked_for(
+    tmp_path, monkeypatch, used, expected
+):
+    for package, homes in (
+        ("models", {"Two": ("two", "TwoTower")}),
+        ("training", {"Step": "deep"}),
+    ):
+        folder = tmp_path / "candgen" / package
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text(f"_HOMES = {homes!r}\n")
+    (tmp_path / "candgen" / "models" / "two.py").write_text("from candgen.training import Step\n")
+    (tmp_path / "candgen" / "training" / "deep.py").write_text("def run():\n    import keras\n")
+    monkeypatch.setattr(preload, "_LIBRARY", tmp_path)
+    cell = nbformat.v4.new_code_cell(f"from candgen import models\n{used}")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "page.ipynb")
+    assert preload.heavy_modules(tmp_path / "page.ipynb") == expected

@@ -18,7 +18,8 @@ def heavy_modules(notebook: Path | str) -> list[str]:
     """List the slow modules that a notebook imports itself or through `candgen`.
 
     Through a package such as `candgen.models` only those modules count whose names the notebook
-    uses: a page that fits `models.WALS` does not want what another model imports.
+    uses, if only in a comment on a parameter: a page that fits `models.WALS` does not want what
+    another model imports.
     """
     import nbformat
 
@@ -27,12 +28,19 @@ def heavy_modules(notebook: Path | str) -> list[str]:
     names = set(re.findall(r"\w+", code))
     found: set[str] = set()
     visited: set[Path] = set()
+    asked: set[str] = set()  # modules behind a name
     waiting = list(_imports(code))
     while waiting:
         module = waiting.pop()
         found.update({module.split(".")[0]} & set(HEAVY))
         file = _file_of(module)
-        if file is None or file in visited:
+        if file is None:
+            continue
+        if file.name == "__init__.py":
+            more = _imported_when_asked(file, names | {module.rpartition(".")[2]}) - asked
+            asked |= more
+            waiting += more
+        if file in visited:
             continue
         visited.add(file)
         imported = _imports(file.read_text(encoding="utf-8"))
@@ -54,6 +62,22 @@ def _imports(code: str) -> set[str]:
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _imported_when_asked(package: Path, names: set[str]) -> set[str]:
+    """Modules of a package that are imported when one of their names is first asked for.
+
+    Such a package has a table `_HOMES` of name -> module, or of name -> (module, class).
+    """
+    name = ".".join(package.parent.relative_to(_LIBRARY).parts)
+    found = set()
+    for node in ast.parse(package.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_HOMES":
+            for key, home in ast.literal_eval(node.value).items():
+                module, *classes = [home] if isinstance(home, str) else home
+                if names & {key, *classes}:
+                    found.add(f"{name}.{module}")
     return found
 
 
