@@ -1,0 +1,204 @@
+"""How a batch of windows is learned: which vectors are gathered, and which loss they meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.columns import ITEM
+from candgen.datasets import Dataset
+from candgen.features import EventLog
+from candgen.models.sequences.losses import binary_loss, softmax_loss
+from candgen.models.sequences.networks import Network
+from candgen.models.sequences.windows import Batch, Windows, last_events
+from candgen.negatives import make_sampler
+from candgen.seeds import derive_seed
+from candgen.training import CompiledStep, EmbeddingTable, Learner, quiet
+
+LOSSES = ("full", "sampled", "binary")
+_USERS_AT_ONCE = 128
+_NEVER = 1e30  # subtracted from the score of an item that nobody has in training
+_DRAWS = 10  # of a negative that the user must not have
+
+
+class SequenceLearner(Learner):
+    """Rows of windows as examples; one table of items, which is read on both ends."""
+
+    def __init__(self, network: Network, dataset: Dataset, settings: Any) -> None:
+        """Cut the windows and draw the start.
+
+        Args:
+            network: Makes states of vectors.
+            dataset: Its training part is learned, its history is answered.
+            settings: A `SequenceSettings`.
+        """
+        self.network, self.length = network, settings.window
+        self.history = EventLog.of_history(dataset)
+        log = EventLog.of(dataset.train, dataset.n_users)
+        seed = derive_seed(settings.seed, "packing")
+        self.windows = Windows(log, settings.window, cut=settings.windows, seed=seed)
+        self.n_examples = len(self.windows)
+        self.table = EmbeddingTable(
+            dataset.n_items,
+            settings.dim,
+            spread=settings.spread,
+            optimizer=settings.optimizer,
+            seed=derive_seed(settings.seed, "items"),
+        )
+        self.tables = {"items": self.table}
+        self._known = np.bincount(dataset.train[ITEM], minlength=dataset.n_items) > 0
+        self._taken = _Taken(dataset.train_matrix)
+        self._sampler = None
+        if settings.loss == "sampled":
+            self._sampler = make_sampler(
+                "popularity" if settings.alpha else "uniform",
+                dataset,
+                n=settings.negatives,
+                batch_size=settings.batch_size * settings.window,
+                alpha=settings.alpha,
+                correction=True,
+            )
+        self._gather = getattr(self, f"_for_{settings.loss}")
+        losses = {"full": self._full, "sampled": self._sampled, "binary": self._binary}
+        self.step = CompiledStep(
+            losses[settings.loss], layers=network.layers, optimizer=settings.optimizer
+        )
+        self._answer = _answering(network)
+
+    def learn(
+        self,
+        examples: NDArray[np.int64],
+        weights: NDArray[np.float32],
+        rate: float,
+        rng: np.random.Generator,
+    ) -> float:
+        batch = self.windows.batch(examples)
+        counting = (batch.items >= 0) * weights[:, None]
+        counting = (counting / max(counting.sum(), 1.0)).astype(np.float32)
+        ids, given = self._gather(batch, rng)
+        given |= {"owners": batch.owners, "steps": batch.steps, "weights": counting}
+        embedded = {name: self.table.gather(rows) for name, rows in ids.items()}
+        loss, slopes = self.step(embedded, given, rate)
+        for name, rows in ids.items():
+            self.table.add(rows, slopes[name])
+        return loss
+
+    def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.states(users, self.history) @ self.table.rows.T
+
+    def states(self, users: NDArray[np.int64], log: EventLog) -> NDArray[np.float32]:
+        """Return the state after each user's last event, shape `(n, dim)`."""
+        out = np.empty((len(users), self.network.dim), dtype=np.float32)
+        for start in range(0, len(users), _USERS_AT_ONCE):
+            some = users[start : start + _USERS_AT_ONCE]
+            filled = np.resize(some, _USERS_AT_ONCE)  # one shape, so that XLA compiles once
+            items, counts = last_events(log, filled, self.length)
+            states = self._answer(self.table.gather(items), np.maximum(counts - 1, 0))
+            out[start : start + _USERS_AT_ONCE] = states.numpy()[: len(some)]
+        return out
+
+    # --- one way of gathering and one loss a setting
+
+    def _for_full(self, batch: Batch, rng: np.random.Generator) -> tuple[dict, dict]:
+        never = np.where(self._known, 0, _NEVER).astype(np.float32)
+        given = {"items": batch.items, "targets": batch.targets, "never": never}
+        return {"all": np.arange(len(self.table), dtype=np.int32)}, given
+
+    def _full(self, embedded: dict[str, Any], given: dict[str, Any]) -> Any:
+        tf = quiet.tensorflow()
+        every = embedded["all"]
+        there = tf.cast(given["items"] >= 0, tf.float32)[:, :, None]
+        inputs = tf.gather(every, tf.maximum(given["items"], 0)) * there
+        targets = tf.maximum(tf.reshape(given["targets"], [-1]), 0)
+        return softmax_loss(
+            self._states(inputs, given),
+            tf.gather(every, targets),
+            every,
+            targets=targets,
+            candidate_ids=tf.range(every.shape[0]),
+            log_expected=given["never"],
+            weights=tf.reshape(given["weights"], [-1]),
+        )
+
+    def _for_sampled(self, batch: Batch, rng: np.random.Generator) -> tuple[dict, dict]:
+        drawn = self._sampler.draw(batch.targets.ravel(), batch.users.ravel(), rng)
+        given = {
+            "targets": batch.targets,
+            "shared": drawn.shared,
+            "log_expected": drawn.log_expected,
+        }
+        return {"items": batch.items, "targets": batch.targets, "shared": drawn.shared}, given
+
+    def _sampled(self, embedded: dict[str, Any], given: dict[str, Any]) -> Any:
+        tf = quiet.tensorflow()
+        return softmax_loss(
+            self._states(embedded["items"], given),
+            tf.reshape(embedded["targets"], (-1, self.network.dim)),
+            embedded["shared"],
+            targets=tf.reshape(given["targets"], [-1]),
+            candidate_ids=given["shared"],
+            log_expected=given["log_expected"],
+            weights=tf.reshape(given["weights"], [-1]),
+        )
+
+    def _for_binary(self, batch: Batch, rng: np.random.Generator) -> tuple[dict, dict]:
+        negatives = self._taken.avoid(batch.users, np.flatnonzero(self._known), rng)
+        return {"items": batch.items, "targets": batch.targets, "negatives": negatives}, {}
+
+    def _binary(self, embedded: dict[str, Any], given: dict[str, Any]) -> Any:
+        tf = quiet.tensorflow()
+        return binary_loss(
+            self._states(embedded["items"], given),
+            tf.reshape(embedded["targets"], (-1, self.network.dim)),
+            tf.reshape(embedded["negatives"], (-1, self.network.dim)),
+            weights=tf.reshape(given["weights"], [-1]),
+        )
+
+    def _states(self, inputs: Any, given: dict[str, Any]) -> Any:
+        """Return the states of all places in one column, shape `(rows * length, dim)`."""
+        states = self.network.states(inputs, given["owners"], given["steps"], training=True)
+        return quiet.tensorflow().reshape(states, (-1, self.network.dim))
+
+
+class _Taken:
+    """Draws items that a user has not got."""
+
+    def __init__(self, matrix: csr_array) -> None:
+        users = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+        self._n_items = matrix.shape[1]
+        self._pairs = users * self._n_items + matrix.indices  # ascending: users are, and items
+
+    def avoid(
+        self, users: NDArray[np.int32], known: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.int32]:
+        """Draw one of the known items for each place of a user, -1 where there is no user."""
+        drawn = known[rng.integers(len(known), size=users.shape)]
+        for _ in range(_DRAWS):
+            pairs = users.astype(np.int64) * self._n_items + drawn
+            places = np.minimum(np.searchsorted(self._pairs, pairs), len(self._pairs) - 1)
+            again = (self._pairs[places] == pairs) & (users >= 0)
+            if not again.any():
+                break
+            drawn[again] = known[rng.integers(len(known), size=int(again.sum()))]
+        return np.where(users >= 0, drawn, -1).astype(np.int32)
+
+
+def _answering(network: Network) -> Any:
+    """Compile what turns the vectors of histories into the states after their last items."""
+    tf = quiet.tensorflow()
+
+    @tf.function(jit_compile=True)
+    def answer(vectors: Any, last: Any) -> Any:
+        rows, length, _ = vectors.shape
+        owners = tf.zeros((rows, length), tf.int32)
+        steps = tf.tile(tf.range(length)[None], (rows, 1))
+        states = network.states(vectors, owners, steps, training=False)
+        return tf.gather(states, last, batch_dims=1)
+
+    def answered(vectors: NDArray[np.float32], last: NDArray[np.int64]) -> Any:
+        return answer(tf.convert_to_tensor(vectors), tf.constant(last, tf.int32))
+
+    return answered

@@ -1,0 +1,192 @@
+"""Networks that read items in order: causal self-attention, and a gated recurrence.
+
+Both take the vectors of items in rows of places and return, for each place, a state that knows
+this item and the ones before it in the same window, and nothing else: windows that share a row do
+not see each other. The product of a state and an item's vector is the score of what comes next.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from candgen.seeds import derive_seed
+from candgen.training import quiet
+
+_SPREAD = 0.02  # standard deviation of weights and positions at the start
+_EPSILON = 1e-6
+_FAR = -1e9  # an attention score that gets no share
+
+
+class Network:
+    """What both networks share: embeddings in, dropout, a last normalization.
+
+    Attributes:
+        layers: All Keras layers, built.
+    """
+
+    def __init__(self, dim: int, dropout: float, seed: int) -> None:
+        quiet.tensorflow()
+        from tensorflow import keras
+
+        self.dim, self.dropout = dim, dropout
+        self._keras, self._seed = keras, seed
+        self.layers: list[Any] = []
+        self.first_dropout = self._dropout()
+        self.last_norm = self._norm()
+
+    def states(self, vectors: Any, owners: Any, steps: Any, *, training: bool) -> Any:
+        """Return a state a place.
+
+        Args:
+            vectors: Of the items, shape `(rows, length, dim)`.
+            owners: The window of each place, shape `(rows, length)`; others are not seen.
+            steps: Places of the same window before each place, shape `(rows, length)`.
+            training: Whether dropout is at work.
+        """
+        raise NotImplementedError
+
+    def _drawn(self) -> int:
+        """Return a seed of its own for each layer, from the network's seed."""
+        return derive_seed(self._seed, f"layer {len(self.layers)}") % 2**31
+
+    def _add(self, layer: Any, *shape: int | None) -> Any:
+        layer.build(shape)
+        self.layers.append(layer)
+        return layer
+
+    def _dense(self, units: int, *, inputs: int | None = None, **options: Any) -> Any:
+        start = self._keras.initializers.RandomNormal(stddev=_SPREAD, seed=self._drawn())
+        dense = self._keras.layers.Dense(units, kernel_initializer=start, **options)
+        return self._add(dense, None, inputs or self.dim)
+
+    def _norm(self) -> Any:
+        return self._add(self._keras.layers.LayerNormalization(epsilon=_EPSILON), None, self.dim)
+
+    def _dropout(self) -> Any:
+        return self._add(self._keras.layers.Dropout(self.dropout, seed=self._drawn()), None)
+
+
+class AttentionNetwork(Network):
+    """Blocks of causal self-attention and a dense pair, as in SASRec, normalized at the entrance.
+
+    W.-C. Kang and J. McAuley, "Self-attentive sequential recommendation", ICDM 2018.
+    """
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        length: int,
+        blocks: int,
+        heads: int,
+        inner: int,
+        dropout: float,
+        seed: int,
+    ) -> None:
+        super().__init__(dim, dropout, seed)
+        self.heads, self.length = heads, length
+        start = self._keras.initializers.RandomNormal(stddev=_SPREAD, seed=self._drawn())
+        positions = self._keras.layers.Embedding(length, dim, embeddings_initializer=start)
+        self.positions = self._add(positions, None)
+        self.blocks = [self._block(inner) for _ in range(blocks)]
+
+    def _block(self, inner: int) -> dict[str, Any]:
+        return {
+            "attention norm": self._norm(),
+            "query, key, value": self._dense(3 * self.dim),
+            "shares dropout": self._dropout(),
+            "out": self._dense(self.dim),
+            "out dropout": self._dropout(),
+            "dense norm": self._norm(),
+            "wide": self._dense(inner * self.dim, activation="gelu"),
+            "narrow": self._dense(self.dim, inputs=inner * self.dim),
+            "narrow dropout": self._dropout(),
+        }
+
+    def states(self, vectors: Any, owners: Any, steps: Any, *, training: bool) -> Any:
+        return self._run(vectors, owners, steps, training)[0]
+
+    def shares(self, vectors: Any, owners: Any, steps: Any) -> Any:
+        """Return what each place looks at, shape `(blocks, rows, heads, length, length)`."""
+        return quiet.tensorflow().stack(self._run(vectors, owners, steps, False)[1])
+
+    def _run(self, vectors: Any, owners: Any, steps: Any, training: bool) -> tuple[Any, list[Any]]:
+        tf = quiet.tensorflow()
+        length = vectors.shape[1]
+        places = tf.range(length)
+        visible = places[:, None] >= places[None, :]  # (length, length)
+        visible &= owners[:, :, None] == owners[:, None, :]  # (rows, length, length)
+        x = vectors * self.dim**0.5 + self.positions(steps)
+        x = self.first_dropout(x, training=training)
+        looked = []
+        for block in self.blocks:
+            heard, shares = self._attend(block, x, visible, training)
+            x += block["out dropout"](block["out"](heard), training=training)
+            wide = block["wide"](block["dense norm"](x))
+            x += block["narrow dropout"](block["narrow"](wide), training=training)
+            looked.append(shares)
+        return self.last_norm(x), looked
+
+    def _attend(self, block: dict, x: Any, visible: Any, training: bool) -> tuple[Any, Any]:
+        tf = quiet.tensorflow()
+        rows, length, _ = x.shape
+        made = block["query, key, value"](block["attention norm"](x))
+        made = tf.reshape(made, (rows, length, 3, self.heads, self.dim // self.heads))
+        query, key, value = tf.unstack(tf.transpose(made, (2, 0, 3, 1, 4)))  # (rows, heads, ...)
+        scores = tf.matmul(query, key, transpose_b=True) * (self.dim // self.heads) ** -0.5
+        shares = tf.nn.softmax(tf.where(visible[:, None], scores, _FAR))
+        dropped = block["shares dropout"](shares, training=training)
+        heard = tf.transpose(tf.matmul(dropped, value), (0, 2, 1, 3))
+        return tf.reshape(heard, (rows, length, self.dim)), shares
+
+
+class RecurrentNetwork(Network):
+    """Layers of gated recurrent units that forget everything where a window begins, as in GRU4Rec.
+
+    B. Hidasi, A. Karatzoglou, L. Baltrunas, D. Tikk, "Session-based recommendations with recurrent
+    neural networks", ICLR 2016.
+    """
+
+    def __init__(self, *, dim: int, blocks: int, dropout: float, seed: int) -> None:
+        super().__init__(dim, dropout, seed)
+        self.blocks = [self._block() for _ in range(blocks)]
+
+    def _block(self) -> dict[str, Any]:
+        orthogonal = self._keras.initializers.Orthogonal(seed=self._drawn())
+        glorot = self._keras.initializers.GlorotUniform(seed=self._drawn())
+        dense = self._keras.layers.Dense
+        into = self._add(dense(3 * self.dim, kernel_initializer=glorot), None, self.dim)
+        again = dense(3 * self.dim, kernel_initializer=orthogonal)
+        return {
+            "into": into,
+            "again": self._add(again, None, self.dim),
+            "dropout": self._dropout(),
+        }
+
+    def states(self, vectors: Any, owners: Any, steps: Any, *, training: bool) -> Any:
+        tf = quiet.tensorflow()
+        goes_on = tf.transpose(tf.cast(steps > 0, tf.float32))[:, :, None]  # (length, rows, 1)
+        x = self.first_dropout(vectors * self.dim**0.5, training=training)
+        for block in self.blocks:
+            x = self._recur(block, x, goes_on)
+            x = block["dropout"](x, training=training)
+        return self.last_norm(x)
+
+    def _recur(self, block: dict, x: Any, goes_on: Any) -> Any:
+        tf = quiet.tensorflow()
+        rows, length, dim = x.shape
+        inputs = tf.transpose(block["into"](x), (1, 0, 2))  # (length, rows, 3 dim)
+
+        def step(t: Any, state: Any, kept: Any) -> tuple[Any, Any, Any]:
+            state *= goes_on[t]
+            of_input, of_state = inputs[t], block["again"](state)
+            gates = tf.sigmoid(of_input[:, : 2 * dim] + of_state[:, : 2 * dim])
+            keep, reset = tf.split(gates, 2, axis=1)
+            new = tf.tanh(of_input[:, 2 * dim :] + reset * of_state[:, 2 * dim :])
+            state = keep * state + (1 - keep) * new
+            return t + 1, state, kept.write(t, state)
+
+        kept = tf.TensorArray(tf.float32, size=length, element_shape=(rows, dim))
+        loop = (tf.constant(0), tf.zeros((rows, dim)), kept)
+        *_, kept = tf.while_loop(lambda t, *_: t < length, step, loop, maximum_iterations=length)
+        return tf.transpose(kept.stack(), (1, 0, 2))
