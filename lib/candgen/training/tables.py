@@ -8,6 +8,8 @@ what TensorFlow computes with are the gathered vectors.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numba
@@ -18,6 +20,7 @@ from candgen.checks import number, one_of, whole_number
 from candgen.training import table_kernels as kernels
 
 OPTIMIZERS = ("adam", "adagrad", "sgd")
+_WORTH_THREADS = 4_000_000  # numbers read; below, waiting for a thread can cost more than it brings
 _STATES = {"adam": ("moments", "squares"), "adagrad": ("squares",), "sgd": ()}
 
 
@@ -57,7 +60,8 @@ class Bags(NamedTuple):
         if not self.mean:
             return np.ones(len(self.starts), np.float32)
         totals = np.empty(len(self.starts), np.float32)
-        kernels.total_weights(*self._places(), totals)
+        with _threads_for(int(np.maximum(self.stops - self.starts, 0).sum())):
+            kernels.total_weights(*self._places(), totals)
         return np.divide(1, totals, out=np.zeros_like(totals), where=totals != 0)
 
 
@@ -122,7 +126,8 @@ class EmbeddingTable:
         """Return the vectors of `ids`, shape `(*ids.shape, dim)`; -1 gives zeros."""
         ids = np.asarray(ids)
         out = np.empty((ids.size, self.dim), dtype=np.float32)
-        kernels.gather(self.rows, ids.ravel(), out)
+        with _threads_for(out.size):
+            kernels.gather(self.rows, ids.ravel(), out)
         return out.reshape(*ids.shape, self.dim)
 
     def add(self, ids: NDArray[np.integer], gradients: NDArray[np.float32]) -> None:
@@ -136,12 +141,14 @@ class EmbeddingTable:
         gradients = np.asarray(gradients, dtype=np.float32).reshape(-1, self.dim)
         self._make_room(len(ids))
         self._n = kernels.mark(ids, self._slots, self._touched, self._n)
-        kernels.add(ids, gradients, self._slots, self._pending, numba.get_num_threads())
+        with _threads_for(gradients.size) as n_threads:
+            kernels.add(ids, gradients, self._slots, self._pending, n_threads)
 
     def pool(self, bags: Bags) -> NDArray[np.float32]:
         """Return the mean (or sum) of the rows in each bag, shape `(n, dim)`; zeros if empty."""
         out = np.empty((len(bags.starts), self.dim), dtype=np.float32)
-        kernels.pool(self.rows, bags.rows, *bags._places(), bags.scales(), out)
+        with _threads_for(self._numbers_in(bags)):
+            kernels.pool(self.rows, bags.rows, *bags._places(), bags.scales(), out)
         return out
 
     def add_pooled(self, bags: Bags, gradients: NDArray[np.float32]) -> None:
@@ -151,15 +158,16 @@ class EmbeddingTable:
         self._n = kernels.mark_bags(
             bags.rows, bags.starts, bags.stops, self._slots, self._touched, self._n
         )
-        kernels.add_pooled(
-            bags.rows,
-            *bags._places(),
-            bags.scales(),
-            gradients,
-            self._slots,
-            self._pending,
-            numba.get_num_threads(),
-        )
+        with _threads_for(self._numbers_in(bags)) as n_threads:
+            kernels.add_pooled(
+                bags.rows,
+                *bags._places(),
+                bags.scales(),
+                gradients,
+                self._slots,
+                self._pending,
+                n_threads,
+            )
 
     def update(self, rate: float, *, l2: float = 0.0) -> None:
         """Take one step for the rows with gradients, and forget the gradients.
@@ -172,12 +180,13 @@ class EmbeddingTable:
         held = (self._touched, self._n, self._slots, self._pending)
         rate, l2 = np.float32(rate), np.float32(l2)
         moving = self._moving.values()
-        if self.optimizer == "adam":
-            kernels.update_adam(self.rows, *moving, *held, rate, l2, self._steps)
-        elif self.optimizer == "adagrad":
-            kernels.update_adagrad(self.rows, *moving, *held, rate, l2)
-        else:
-            kernels.update_sgd(self.rows, *held, rate, l2)
+        with _threads_for(self._n * self.dim * (2 + len(moving))):
+            if self.optimizer == "adam":
+                kernels.update_adam(self.rows, *moving, *held, rate, l2, self._steps)
+            elif self.optimizer == "adagrad":
+                kernels.update_adagrad(self.rows, *moving, *held, rate, l2)
+            else:
+                kernels.update_sgd(self.rows, *held, rate, l2)
         self._n = 0
 
     def state(self) -> dict[str, NDArray]:
@@ -190,6 +199,9 @@ class EmbeddingTable:
             held[:] = state[name]
         self._steps = int(state["steps"])
 
+    def _numbers_in(self, bags: Bags) -> int:
+        return int(np.maximum(bags.stops - bags.starts, 0).sum()) * self.dim
+
     def _make_room(self, n_more: int) -> None:
         """Grow the slots to what the gathered and `n_more` further rows can need at most."""
         needed = min(self._n + n_more, len(self.rows))
@@ -201,3 +213,15 @@ class EmbeddingTable:
         touched[: self._n] = self._touched[: self._n]
         pending[: self._n] = self._pending[: self._n]
         self._touched, self._pending = touched, pending
+
+
+@contextmanager
+def _threads_for(n_numbers: int) -> Iterator[int]:
+    """Use one thread where there is little to do: on a busy machine, waiting costs milliseconds."""
+    held = numba.get_num_threads()
+    wanted = held if n_numbers >= _WORTH_THREADS else 1
+    numba.set_num_threads(wanted)
+    try:
+        yield wanted
+    finally:
+        numba.set_num_threads(held)
