@@ -28,6 +28,9 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "MF-SGD": ("sgd", "SGDFactorization"),
     "MF-logistic": ("logistic", "LogisticFactorization"),
     "MarkovChain": ("markov", "MarkovChain"),
+    "SASRec": ("sequences", "SASRec"),
+    "GRU4Rec": ("sequences", "GRU4Rec"),
+    "TwoTower": ("towers.two_tower", "TwoTower"),
 }
 _MODULES = {name: module for module, name in _HOMES.values()}
 

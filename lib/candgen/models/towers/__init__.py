@@ -1,0 +1,1 @@
+"""Query towers and item towers, and what they read."""

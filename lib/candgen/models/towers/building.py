@@ -1,0 +1,240 @@
+"""From a dataset and a choice of inputs to inputs with tables, learned from training alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from candgen.checks import one_of
+from candgen.columns import USER
+from candgen.datasets import Dataset
+from candgen.errors import DataError, SettingError
+from candgen.features import (
+    Bins,
+    Encoder,
+    EventLog,
+    Feature,
+    SearchLog,
+    Vocabulary,
+    declared,
+    suggested,
+)
+from candgen.features.moments import QUERY
+from candgen.models.towers.inputs import (
+    Age,
+    Columns,
+    History,
+    Ids,
+    Input,
+    Searches,
+    Time,
+    at_events,
+    own_rows,
+)
+from candgen.seeds import derive_seed
+from candgen.training import EmbeddingTable
+
+QUERY_INPUTS = ("id", "history", "features", "searches", "time")
+ITEM_INPUTS = ("id", "features", "age")
+_BINS = 8  # of numbers, gaps and ages where nobody says how many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How inputs are made; the settings of the same names in `TwoTowerSettings`."""
+
+    dim: int = 64
+    """Length of vectors of ids, history and, without hidden layers, of everything."""
+    feature_dim: int = 16
+    """Length of vectors of features, searches, time and age in a tower with hidden layers."""
+    hidden: Sequence[int] = ()
+    optimizer: str = "adam"
+    spread: float = 0.1
+    dropout: float = 0.1
+    at_least: int = 1
+    pooling: str = "mean"
+    fading: float = 0.9
+    history_length: int = 50
+    search_length: int = 5
+    uploaded: str = "upload_time"
+    seed: int = 0
+
+    def table(self, name: str, n_rows: int, *, feature: bool = False) -> EmbeddingTable:
+        """Make a table whose start depends on the seed and its name."""
+        dim = self.feature_dim if feature and self.hidden else self.dim
+        return EmbeddingTable(
+            n_rows,
+            dim,
+            spread=self.spread,
+            optimizer=self.optimizer,
+            seed=derive_seed(self.seed, f"table {name}"),
+        )
+
+
+def chosen_inputs(
+    dataset: Dataset, query_inputs: Sequence[str], item_inputs: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Return the inputs of both towers: those asked for, or all that the dataset has.
+
+    Raises:
+        SettingError: If an input does not exist, or the dataset lacks what it reads.
+    """
+    lacking = _lacking(dataset)
+    made = []
+    for setting, asked, known in (
+        ("query_inputs", query_inputs, QUERY_INPUTS),
+        ("item_inputs", item_inputs, ITEM_INPUTS),
+    ):
+        side = setting.split("_")[0]
+        for name in asked:
+            one_of(setting, name, known)
+            if (side, name) in lacking:
+                raise SettingError(f"{setting} has {name!r}, but {lacking[side, name]}")
+        made.append([n for n in known if (n in asked if asked else (side, n) not in lacking)])
+    return made[0], made[1]
+
+
+def _lacking(dataset: Dataset) -> dict[tuple[str, str], str]:
+    """Return why inputs cannot be read of a dataset, by tower and input."""
+    found = {}
+    name = repr(dataset.name)
+    if not suggested(dataset.users):
+        columns = ", ".join(dataset.users)
+        found["query", "features"] = (
+            f"the users of {name} have no columns to read ({columns}). Leave it out."
+        )
+    if not suggested(dataset.items):
+        columns = ", ".join(dataset.items)
+        found["item", "features"] = (
+            f"the items of {name} have no columns to read ({columns}). Leave it out."
+        )
+    timed = EventLog.of(dataset.train.head(1), dataset.n_users).has_times
+    if not timed:
+        for key in (("query", "time"), ("item", "age"), ("query", "searches")):
+            found[key] = f"the events of {name} have no times. Leave it out."
+    if not dataset.has("searches"):
+        found["query", "searches"] = f"{name} has no table 'searches'. Leave it out."
+    return found
+
+
+def features_of(table: pd.DataFrame, described: Mapping[str, Any], what: str) -> list[Feature]:
+    """Return what is declared of a table; numbers nobody declared are shared out among bins."""
+    if described:
+        return declared(described, table, what)
+    return [replace(f, bins=_BINS) if f.kind == "numeric" else f for f in suggested(table)]
+
+
+def query_inputs(
+    dataset: Dataset,
+    names: Sequence[str],
+    shape: Shape,
+    *,
+    log: EventLog,
+    features: Mapping[str, Any] | None = None,
+    item_rows: NDArray[np.int32] | None = None,
+    item_table: EmbeddingTable | None = None,
+) -> list[Input]:
+    """Make the inputs of a query tower.
+
+    Args:
+        dataset: Everything learned is learned from its training part.
+        names: Out of `QUERY_INPUTS`, as `chosen_inputs` returned them.
+        shape: How they are made.
+        log: The events of training.
+        features: Columns of the users table, as in `candgen.features`; None: by what they hold.
+        item_rows: Row of each item in the history's table; own rows when None.
+        item_table: A table that the history shares with another input; its own when None.
+    """
+    made: list[Input] = []
+    if "id" in names:
+        rows = own_rows(log.lengths, shape.at_least)
+        table = shape.table("users", rows.max(initial=0) + 2)
+        alone = len(names) == 1
+        made.append(Ids("id", table, rows, of="users", dropout=0 if alone else shape.dropout))
+    if "history" in names:
+        if item_rows is None:
+            counts = np.bincount(log.items, minlength=dataset.n_items)
+            item_rows = own_rows(counts, shape.at_least)
+        table = item_table or shape.table("history", item_rows.max(initial=0) + 2)
+        pooled = {"pooling": shape.pooling, "fading": shape.fading}
+        made.append(History(table, item_rows, **pooled, most=shape.history_length or 50))
+    if "features" in names:
+        trained = log.lengths > 0
+        made += _columns(dataset.users, features or {}, trained, shape, of="users")
+    if "searches" in names:
+        found = dataset.table("searches")
+        if QUERY not in found:
+            raise DataError(f"Table 'searches' needs a column {QUERY!r}; it has {list(found)}.")
+        words = Vocabulary(found.loc[found[USER].isin(np.flatnonzero(log.lengths)), QUERY])
+        searches = SearchLog.of(found, words, dataset.n_users)
+        table = shape.table("words", len(words), feature=True)
+        made.append(Searches(table, searches, most=shape.search_length))
+    if "time" in names:
+        gaps = Time.gaps_of(at_events(log, np.arange(len(log))))
+        bins = Bins.of(gaps[~np.isnan(gaps)], _BINS)
+        made.append(Time(shape.table("time", Time.n_rows(bins), feature=True), bins))
+    return made
+
+
+def item_inputs(
+    dataset: Dataset,
+    names: Sequence[str],
+    shape: Shape,
+    *,
+    log: EventLog,
+    features: Mapping[str, Any] | None = None,
+) -> list[Input]:
+    """Make the inputs of an item tower; arguments as for `query_inputs`."""
+    made: list[Input] = []
+    counts = np.bincount(log.items, minlength=dataset.n_items)
+    if "id" in names:
+        rows = own_rows(counts, shape.at_least)
+        table = shape.table("items", rows.max(initial=0) + 2)
+        alone = len(names) == 1
+        made.append(Ids("id", table, rows, of="items", dropout=0 if alone else shape.dropout))
+    if "features" in names:
+        made += _columns(dataset.items, features or {}, counts > 0, shape, of="items")
+    if "age" in names:
+        appeared = appeared_at(dataset, log, shape.uploaded)
+        ages = Bins.of(Age.ages_of(appeared[log.items], log.times), _BINS)
+        made.append(Age(shape.table("age", len(ages), feature=True), appeared, ages))
+    return made
+
+
+def appeared_at(dataset: Dataset, log: EventLog, uploaded: str) -> NDArray[np.int64]:
+    """Return when each item appeared: when it was uploaded, or when it was first taken.
+
+    An item of which neither is known appears with the last event, hence is new.
+    """
+    found = np.full(dataset.n_items, log.times.max(initial=0), dtype=np.int64)
+    if uploaded in dataset.items and pd.api.types.is_numeric_dtype(dataset.items[uploaded]):
+        known = dataset.items[uploaded].to_numpy(np.float64, na_value=np.nan)
+        return np.where(np.isnan(known), found, np.nan_to_num(known)).astype(np.int64)
+    np.minimum.at(found, log.items, log.times)
+    return found
+
+
+def _columns(
+    table: pd.DataFrame,
+    described: Mapping[str, Any],
+    trained: NDArray[np.bool_],
+    shape: Shape,
+    *,
+    of: str,
+) -> list[Input]:
+    features = features_of(table, described, of)
+    encoder = Encoder(features, complete=True).fit(table[trained])
+    found = encoder.encode(table)
+    made: list[Input] = []
+    for column, block in encoder.blocks_.items():
+        name = f"{of[:-1]} {column}"
+        values = found[:, block].tocsr()
+        spare = encoder.spare_[column] - block.start
+        held = shape.table(name, block.stop - block.start, feature=True)
+        made.append(Columns(name, held, values, spare, of=of, dropout=shape.dropout))
+    return made

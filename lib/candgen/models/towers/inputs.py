@@ -1,0 +1,385 @@
+"""What towers read: each input is a few rows of an embedding table for every query or item.
+
+An input knows how to look up what is known of queries (users at a moment) or of items (at a
+moment), and how to put the gradients of what it looked up back into its table. All of them
+are sparse, numbers too: a number is a weight of the row that stands for its column, which is the
+product of a dense layer without the layer.
+
+| query input | at a moment of a user it reads |
+|---|---|
+| id | the user's own row |
+| history | the items before the moment, pooled by mean, by fading weights or by attention |
+| features | the columns of the users table (places, age, gender, ...), a vector each |
+| searches | the words of the last searches before the moment, their mean |
+| time | time since the last event, hour of the day, day of the week |
+
+| item input | at a moment of an item it reads |
+|---|---|
+| id | the item's own row; the history may read the same table |
+| features | the columns of the items table, a vector each |
+| age | time since the item was uploaded or, where nobody says, since it was first taken |
+
+What was not in training has an answer that is trained: an id that was not, or was seldom, shares a
+row with others of its kind; a value that was not has a row of its feature. Both are trained by
+dropping what is known at random (`dropout`), so that such a row comes to mean "whoever it may be".
+
+Nothing at or after the moment is read: the history ends before the target, and only earlier
+searches count. Where events have no times, "before" means nothing; then the history is all of the
+user's other events.
+
+    users = query_inputs(dataset, ["id", "history"], dim=64, item_table=table, ...)
+    asked = at_events(log, events)           # in training: each event is a target
+    embedded = {f"query/{i.name}": i.look(asked, rng) for i in users}
+    loss, slopes = step(embedded, given, rate)
+    for i in users:
+        i.learn(slopes[f"query/{i.name}"])   # of the last look
+    asked = right_now(log, users, moment)    # when candidates are asked for
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.features import Bins, EventLog, SearchLog, day_of_week, hour_of_day
+from candgen.training import Bags, EmbeddingTable
+
+POOLINGS = ("mean", "fading", "attention")
+
+
+class Queries(NamedTuple):
+    """Users at a moment each, with the part of a log that is their history; n of them."""
+
+    log: EventLog
+    users: NDArray[np.int64]  # (n,)
+    starts: NDArray[np.int64]  # (n,) the history is log.items[starts:stops] ...
+    stops: NDArray[np.int64]  # (n,)
+    skips: NDArray[np.int64]  # (n,) ... without this place, the target itself; -1: all of it
+    times: NDArray[np.int64] | None  # (n,) seconds; None where events have no times
+
+    def last_times(self) -> NDArray[np.int64]:
+        """Return when each user's last event before the moment was; -1 for none."""
+        some = self.stops > self.log.offsets[self.users]
+        return np.where(some, self.log.times[np.maximum(self.stops - 1, 0)], -1)
+
+
+class Items(NamedTuple):
+    """Items at a moment each; n of them."""
+
+    items: NDArray[np.integer]  # (n,) -1 fills up
+    times: NDArray[np.int64] | None  # (n,) seconds; None where events have no times
+
+
+def at_events(log: EventLog, events: NDArray[np.int64], n: int = 0) -> Queries:
+    """Return the queries whose answers are events of a log; n last items of history, 0 for all."""
+    users = log.users[events].astype(np.int64)
+    first = log.offsets[users]
+    if not log.has_times:
+        return Queries(log, users, first, log.offsets[users + 1], events, None)
+    starts = np.maximum(first, events - n) if n else first
+    return Queries(log, users, starts, events, np.full(len(events), -1), log.times[events])
+
+
+def right_now(log: EventLog, users: NDArray[np.int64], moment: int, n: int = 0) -> Queries:
+    """Return users with all they have in a log (its last n items), at one moment after it."""
+    first, stops = log.offsets[users], log.offsets[users + 1]
+    starts = np.maximum(first, stops - n) if n and log.has_times else first
+    times = np.full(len(users), moment) if log.has_times else None
+    return Queries(log, users, starts, stops, np.full(len(users), -1), times)
+
+
+class Input(ABC):
+    """One input of a tower.
+
+    Attributes:
+        name: Of the input within its tower.
+        table: Where its vectors are.
+        attends: Whether `look` gives several vectors, shape `(n, most, dim)`, which the tower pools
+            by attention; `mask` then says which are there.
+    """
+
+    attends = False
+
+    def __init__(self, name: str, table: EmbeddingTable) -> None:
+        self.name, self.table = name, table
+
+    @property
+    def width(self) -> int:
+        """Length of its vectors."""
+        return self.table.dim
+
+    @abstractmethod
+    def look(self, asked, rng: np.random.Generator | None = None) -> NDArray[np.float32]:
+        """Return one vector for each of `asked`, shape `(n, width)`, and remember the rows.
+
+        Args:
+            asked: `Queries` or `Items`.
+            rng: In training, where ids and values are dropped at random; None drops nothing.
+        """
+
+    @abstractmethod
+    def learn(self, gradients: NDArray[np.float32]) -> None:
+        """Give the gradients of the last look to the table; its `update` is the loop's."""
+
+
+class Ids(Input):
+    """The own row of each user or item; those without one share the last row."""
+
+    def __init__(
+        self,
+        name: str,
+        table: EmbeddingTable,
+        row_of: NDArray[np.int32],
+        *,
+        of: str,
+        dropout: float = 0.0,
+    ) -> None:
+        """Keep what is needed.
+
+        Args:
+            name: Of the input.
+            table: One row more than there are ids with a row.
+            row_of: Row of each id, as `own_rows` gives them.
+            of: "users" or "items": what the ids are of.
+            dropout: Share of the looks of training that see the shared row instead.
+        """
+        super().__init__(name, table)
+        self.row_of, self.of, self.dropout = row_of, of, dropout
+
+    def look(self, asked, rng=None):
+        ids = getattr(asked, self.of)
+        rows = np.where(ids >= 0, self.row_of[ids], np.int32(-1))
+        if rng is not None and self.dropout:
+            rows = np.where(rng.random(len(rows)) < self.dropout, len(self.table) - 1, rows)
+        self._rows = rows
+        return self.table.gather(rows)
+
+    def learn(self, gradients):
+        self.table.add(self._rows, gradients)
+
+
+def own_rows(counts: NDArray[np.integer], at_least: int = 1) -> NDArray[np.int32]:
+    """Give ids a row each, those that occur less often than `at_least` times the one after."""
+    often = counts >= max(at_least, 1)
+    return np.where(often, np.cumsum(often) - 1, often.sum()).astype(np.int32)
+
+
+class History(Input):
+    """The items before the moment, pooled; no items give zeros."""
+
+    def __init__(
+        self,
+        table: EmbeddingTable,
+        row_of: NDArray[np.int32],
+        *,
+        pooling: str = "mean",
+        fading: float = 0.9,
+        most: int = 50,
+    ) -> None:
+        """Keep what is needed.
+
+        Args:
+            table: Vectors of items, one for each row in `row_of`.
+            row_of: Row of each item.
+            pooling: mean, fading or attention.
+            fading: What an item weighs by each later one, if pooling is fading.
+            most: Items that attention looks at, the last ones.
+        """
+        super().__init__("history", table)
+        self.row_of, self.pooling, self.most = row_of, pooling, most
+        self.fading = fading if pooling == "fading" else 1.0
+        self.attends = pooling == "attention"
+        self._of_log: tuple[EventLog, NDArray[np.int32]] | None = None
+
+    def look(self, asked, rng=None):
+        rows = self._rows_of(asked.log)
+        if self.attends:
+            self._ids = _padded(rows, asked, self.most)
+            return self.table.gather(self._ids)
+        places = (rows, asked.starts, asked.stops, asked.skips)
+        self._bags = Bags(*places, fading=self.fading)
+        return self.table.pool(self._bags)
+
+    def learn(self, gradients):
+        if self.attends:
+            self.table.add(self._ids, gradients)
+        else:
+            self.table.add_pooled(self._bags, gradients)
+
+    def mask(self) -> NDArray[np.float32]:
+        """Return 1 for vectors of the last look that are there, shape `(n, most)`."""
+        return (self._ids >= 0).astype(np.float32)
+
+    def _rows_of(self, log: EventLog) -> NDArray[np.int32]:
+        if self._of_log is None or self._of_log[0] is not log:
+            self._of_log = (log, self.row_of[log.items])
+        return self._of_log[1]
+
+
+def _padded(rows: NDArray[np.int32], asked: Queries, most: int) -> NDArray[np.int32]:
+    """Return the last `most` rows of each history at the right, -1 before them."""
+    after = asked.stops[:, None] - np.arange(most, 0, -1)  # (n, most) places in the log
+    skipped = (asked.skips >= asked.starts) & (asked.skips < asked.stops)
+    jumps = skipped[:, None] & (after <= asked.skips[:, None])  # make room for the one left out
+    after = after - jumps
+    there = after >= asked.starts[:, None]
+    return np.where(there, rows[np.maximum(after, 0)], np.int32(-1))
+
+
+class Columns(Input):
+    """One declared feature: the columns that a row of the table sets, summed by their weights."""
+
+    def __init__(
+        self,
+        name: str,
+        table: EmbeddingTable,
+        values: csr_array,
+        spare: NDArray[np.int64],
+        *,
+        of: str,
+        dropout: float = 0.0,
+    ) -> None:
+        """Keep what is needed.
+
+        Args:
+            name: Of the feature.
+            table: One row a column of `values`.
+            values: One row a user or an item.
+            spare: Columns for what is missing or was not kept; one of them takes the place of a
+                row that is dropped.
+            of: "users" or "items".
+            dropout: Share of the looks of training that see a spare column instead.
+        """
+        super().__init__(name, table)
+        n = values.shape[0]
+        # Behind the rows of the table come the spare columns, each a bag of its own.
+        self._rows = np.concatenate([values.indices, spare]).astype(np.int32)
+        self._weights = np.concatenate([values.data, np.ones(len(spare))]).astype(np.float32)
+        ends = np.concatenate([values.indptr, values.nnz + 1 + np.arange(len(spare))])
+        self._ends, self._first_spare, self._n_spare = ends.astype(np.int64), n, len(spare)
+        self.of, self.dropout = of, dropout
+
+    def look(self, asked, rng=None):
+        ids = np.asarray(getattr(asked, self.of), dtype=np.int64)
+        if rng is not None and self.dropout and self._n_spare:
+            dropped = rng.random(len(ids)) < self.dropout
+            ids = np.where(
+                dropped, self._first_spare + rng.integers(self._n_spare, size=len(ids)), ids
+            )
+        starts, stops = self._ends[ids], self._ends[ids + 1]
+        none = np.full(len(ids), -1)
+        self._bags = Bags(self._rows, starts, stops, none, self._weights, mean=False)
+        return self.table.pool(self._bags)
+
+    def learn(self, gradients):
+        self.table.add_pooled(self._bags, gradients)
+
+
+class Searches(Input):
+    """The mean of the words of the last searches before the moment; none give zeros."""
+
+    def __init__(self, table: EmbeddingTable, log: SearchLog, *, most: int = 5) -> None:
+        """Keep what is needed.
+
+        Args:
+            table: One row a word of the vocabulary.
+            log: All searches that may be known.
+            most: Searches that are read, the last ones.
+        """
+        super().__init__("searches", table)
+        self.log, self.most = log, most
+
+    def look(self, asked, rng=None):
+        starts, stops = self.log.before(asked.users, asked.times, self.most)
+        self._bags = Bags(self.log.words, starts, stops, np.full(len(starts), -1))
+        return self.table.pool(self._bags)
+
+    def learn(self, gradients):
+        self.table.add_pooled(self._bags, gradients)
+
+
+class SharedOut(Input):
+    """Numbers that depend on the moment, shared out between two bins of each kind."""
+
+    def look(self, asked, rng=None):
+        rows, weights = self.bins(asked)  # (n, entries)
+        ends = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1]
+        none = np.full(len(rows), -1)
+        flat = rows.ravel(), ends[:-1], ends[1:], none, weights.ravel()
+        self._bags = Bags(*flat, mean=False)
+        return self.table.pool(self._bags)
+
+    def learn(self, gradients):
+        self.table.add_pooled(self._bags, gradients)
+
+    @abstractmethod
+    def bins(self, asked) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return rows of the table and weights, both of shape `(n, entries)`."""
+
+
+class Time(SharedOut):
+    """Time since the last event, hour of the day and day of the week of queries."""
+
+    HOURS = Bins.circle(8, 24.0)
+    DAYS = 7
+
+    def __init__(self, table: EmbeddingTable, gaps: Bins) -> None:
+        """Keep what is needed.
+
+        Args:
+            table: `n_rows(gaps)` rows.
+            gaps: Bins of log(1 + seconds since the last event).
+        """
+        super().__init__("time", table)
+        self.gaps = gaps
+
+    @classmethod
+    def n_rows(cls, gaps: Bins) -> int:
+        """Rows of the table: the gaps, one for a user's first event, the hours, the days."""
+        return len(gaps) + 1 + len(cls.HOURS) + cls.DAYS
+
+    @staticmethod
+    def gaps_of(asked: Queries) -> NDArray[np.float64]:
+        """Return log(1 + seconds since the last event); NaN where there was none."""
+        last = asked.last_times()
+        return np.where(last >= 0, np.log1p(np.maximum(asked.times - last, 0)), np.nan)
+
+    def bins(self, asked):
+        found = self.gaps_of(asked)
+        first = np.isnan(found)
+        gaps = self.gaps.share(np.where(first, 0.0, found))
+        gap_rows = np.where(first[:, None], len(self.gaps), gaps.rows)
+        gap_weights = np.where(first[:, None], np.float32([1, 0]), gaps.weights)
+        hours = self.HOURS.share(hour_of_day(asked.times))
+        after_gaps = len(self.gaps) + 1
+        days = after_gaps + len(self.HOURS) + day_of_week(asked.times)
+        rows = np.column_stack([gap_rows, after_gaps + hours.rows, days])
+        ones = np.ones(len(days), dtype=np.float32)
+        return rows.astype(np.int32), np.column_stack([gap_weights, hours.weights, ones])
+
+
+class Age(SharedOut):
+    """Time since an item appeared; what is not there yet is as new as can be."""
+
+    def __init__(self, table: EmbeddingTable, appeared: NDArray[np.int64], ages: Bins) -> None:
+        """Keep what is needed.
+
+        Args:
+            table: One row a bin.
+            appeared: Seconds at which each item appeared.
+            ages: Bins of log(1 + days since then).
+        """
+        super().__init__("age", table)
+        self.appeared, self.ages = appeared, ages
+
+    @staticmethod
+    def ages_of(appeared: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return log(1 + days) since items appeared, at moments, all of shape `(n,)`."""
+        return np.log1p(np.maximum(times - appeared, 0) / 86_400)
+
+    def bins(self, asked):
+        return self.ages.share(self.ages_of(self.appeared[asked.items], asked.times))

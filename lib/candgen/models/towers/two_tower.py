@@ -1,0 +1,282 @@
+"""Two towers: one reads a user at a moment, the other an item, and both end in the same space.
+
+Trained so that the vector of what is known of a user lies near the vector of what the user takes
+next. A query vector is computed from inputs when candidates are asked for, so new events need no
+new training, and users and items that were never seen are served from their features.
+
+- Yi et al., *Sampling-bias-corrected neural modeling for large corpus item recommendations*, RecSys
+  2019: in-batch softmax with the correction for how often an item is a negative.
+- Mao et al., *SimpleX*, CIKM 2021: cosine contrastive loss, many uniform negatives, and the user as
+  `id_share * id + (1 - id_share) * mean of the history` in the space of the items.
+- Rendle et al., *Neural collaborative filtering vs. matrix factorization revisited*, RecSys 2020:
+  why the towers end in a product and in nothing deeper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from candgen.checks import number, one_of, whole_number
+from candgen.datasets import Dataset
+from candgen.errors import SettingError
+from candgen.features import EventLog
+from candgen.models.base import VectorGenerator, unit_rows
+from candgen.models.content import plain
+from candgen.models.learned import LearnedGenerator
+from candgen.models.towers.building import (
+    ITEM_INPUTS,
+    QUERY_INPUTS,
+    Shape,
+    chosen_inputs,
+    item_inputs,
+    query_inputs,
+)
+from candgen.models.towers.inputs import POOLINGS, Ids
+from candgen.models.towers.learning import TowerLearner
+from candgen.models.towers.network import NORMALIZATIONS, Tower
+from candgen.negatives import KINDS, make_sampler
+from candgen.seeds import derive_seed
+from candgen.training import TrainingSettings
+from candgen.training.losses import LOSSES
+
+SIMILARITIES = ("dot", "cosine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoTowerSettings(TrainingSettings):
+    """What the towers read, how they are built, and what they are taught."""
+
+    query_inputs: list[str] = field(default_factory=list)
+    """Out of id, history, features, searches, time; empty: all that the dataset has."""
+    item_inputs: list[str] = field(default_factory=list)
+    """Out of id, features, age; empty: all that the dataset has."""
+    user_features: dict[str, Any] = field(default_factory=dict)
+    """Column of the users table -> kind or options; empty: by what the columns hold."""
+    item_features: dict[str, Any] = field(default_factory=dict)
+    """Column of the items table -> kind or options; empty: by what the columns hold."""
+    hidden: list[int] = field(default_factory=list)
+    """Sizes of the ReLU layers of each tower; empty: the inputs are added up."""
+    dim: int = 64
+    """Length of the vectors of users and items, and of the tables of ids."""
+    feature_dim: int = 16
+    """With hidden layers: length of the vectors of features, searches, time and age."""
+    normalization: str = "none"
+    """With hidden layers: layer (normalization before each ReLU) or none."""
+    similarity: str = "cosine"
+    """dot or cosine."""
+    temperature: float = 0.1
+    """Products are divided by it before the loss, but for contrastive."""
+    loss: str = "softmax"
+    """softmax, logistic, bpr, hinge or contrastive."""
+    margin: float = 0.9
+    """Of hinge and contrastive."""
+    negative_weight: float = 1.0
+    """Of logistic and contrastive: what all negatives weigh against the positive."""
+    negatives: str = "in-batch"
+    """none, all, uniform, popularity, in-batch, mixed, hard or impressions."""
+    n_negatives: int = 1000
+    """Shared negatives a batch (impressions: own ones an example); in-batch has no use for it."""
+    alpha: float = 0.75
+    """Of popularity: the power of an item's events that makes it likely."""
+    hardness: float = 0.1
+    """Of hard: the share of the pool, best scored first, that counts."""
+    correction: bool = True
+    """Softmax: whether log Q, how often a negative is expected, is taken off its logit."""
+    skip_known: bool = False
+    """Whether negatives that the user has in the history do not count."""
+    history_length: int = 50
+    """Last events that a query reads, where events have times; 0: all."""
+    pooling: str = "mean"
+    """Of the history: mean, fading or attention."""
+    fading: float = 0.9
+    """With pooling fading: what an item weighs by each later one."""
+    shared_item_table: bool = True
+    """Whether history and item ids read one table."""
+    id_share: float = 0.0
+    """Without hidden layers: share of id against history in the sum; 0 adds them as they are."""
+    search_length: int = 5
+    """Last searches that a query reads."""
+    id_at_least: int = 1
+    """Training events from which a user or an item has a vector of its own."""
+    id_dropout: float = 0.1
+    """How often training hides an id or a feature, so that unknown ones have a learned answer."""
+    uploaded: str = "upload_time"
+    """Column of the items table that says when an item appeared, if there is one."""
+    spread: float = 0.1
+    """Standard deviation of the start of the tables."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, known in (("query_inputs", QUERY_INPUTS), ("item_inputs", ITEM_INPUTS)):
+            for value in _as_list(name, getattr(self, name)):
+                one_of(name, value, known)
+        object.__setattr__(self, "user_features", plain(self.user_features))
+        object.__setattr__(self, "item_features", plain(self.item_features))
+        sizes = [whole_number("hidden", n, at_least=1) for n in _as_list("hidden", self.hidden)]
+        object.__setattr__(self, "hidden", sizes)
+        for name in ("dim", "feature_dim", "n_negatives", "search_length", "id_at_least"):
+            whole_number(name, getattr(self, name), at_least=1)
+        whole_number("history_length", self.history_length)
+        one_of("normalization", self.normalization, NORMALIZATIONS)
+        one_of("similarity", self.similarity, SIMILARITIES)
+        one_of("loss", self.loss, tuple(LOSSES))
+        one_of("negatives", self.negatives, KINDS)
+        one_of("pooling", self.pooling, POOLINGS)
+        number("temperature", self.temperature, above=0)
+        number("spread", self.spread, above=0)
+        for name in ("margin", "negative_weight", "alpha", "hardness"):
+            number(name, getattr(self, name))
+        for name in ("fading", "id_share", "id_dropout"):
+            if number(name, getattr(self, name)) > 1:
+                raise SettingError(f"{name} must be at most 1, got {getattr(self, name)!r}.")
+        if self.loss == "contrastive" and self.similarity != "cosine":
+            raise SettingError("The contrastive loss wants cosines: set similarity to cosine.")
+
+
+class TwoTower(LearnedGenerator, VectorGenerator):
+    """A query tower and an item tower that meet in a dot product or a cosine.
+
+    Whether users and items that nobody has trained on are answered depends on what the towers read:
+    with features of users (of items) they are, without they are refused by name. Towers that read
+    ids alone answer a user who was not trained on by the mean of the history's items.
+
+    Attributes:
+        query_inputs_: What the query tower reads.
+        item_inputs_: What the item tower reads.
+        moment_: When candidates are asked for: the second after the last training event.
+    """
+
+    name = "TwoTower"
+    Settings = TwoTowerSettings
+
+    def fit(self, dataset: Dataset) -> TwoTower:
+        """Learn from the training part of a dataset.
+
+        Raises:
+            SettingError: If the dataset lacks what an input reads.
+        """
+        chosen = chosen_inputs(dataset, self.query_inputs, self.item_inputs)
+        self.query_inputs_, self.item_inputs_ = chosen
+        self.answers_cold_users = "features" in self.query_inputs_
+        self.answers_cold_items = "features" in self.item_inputs_
+        return super().fit(dataset)
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Return one vector an item as of `moment_`, shape `(n_items, dim)`; zeros for unknown."""
+        self._known("known_items_")
+        return self._items
+
+    def user_vectors_at(self, users: ArrayLike, moment: int) -> NDArray[np.float32]:
+        """Return vectors of users as of another moment than `moment_`, in seconds since 1970.
+
+        The history is what it is; time and searches are read as of the moment.
+        """
+        asked = self._learned.now(self._log, self.checked_users(users), moment)
+        return self._learned.query_vectors(asked)
+
+    def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        made = self._learned.query_vectors(self._learned.now(self._log, users))
+        if self.query_inputs_ == ["id"]:
+            stranger = self._untrained[users]
+            if stranger.any():
+                made[stranger] = self._means_of_histories(users[stranger])
+        return made
+
+    def _means_of_histories(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        history = self.history_matrix_[users]
+        lengths = np.maximum(np.diff(history.indptr), 1).astype(np.float32)
+        means = (history @ self._items) / lengths[:, None]
+        return unit_rows(means) if self.similarity == "cosine" else means
+
+    def _learner(self, dataset: Dataset) -> TowerLearner:
+        log = EventLog.of(dataset.train, dataset.n_users)
+        shape = self._shape()
+        items = item_inputs(dataset, self.item_inputs_, shape, log=log, features=self.item_features)
+        shared = next((i for i in items if isinstance(i, Ids)), None)
+        if not self.shared_item_table or shared is None:
+            shared = None
+        queries = query_inputs(
+            dataset,
+            self.query_inputs_,
+            shape,
+            log=log,
+            features=self.user_features,
+            item_rows=None if shared is None else shared.row_of,
+            item_table=None if shared is None else shared.table,
+        )
+        sampler = make_sampler(
+            self.negatives,
+            dataset,
+            n=self.n_negatives,
+            batch_size=self.batch_size,
+            alpha=self.alpha,
+            hardness=self.hardness,
+            correction=self.correction and self.loss == "softmax",
+            skip_known=self.skip_known,
+        )
+        towers = tuple(self._tower(name, i) for name, i in (("query", queries), ("item", items)))
+        return TowerLearner(
+            log,
+            queries,
+            items,
+            towers,
+            sampler,
+            n_items=dataset.n_items,
+            moment=_after(log),
+            loss=self.loss,
+            margin=self.margin,
+            negative_weight=self.negative_weight,
+            temperature=self.temperature,
+            history_length=self.history_length,
+            optimizer=self.optimizer,
+        )
+
+    def _shape(self) -> Shape:
+        return Shape(
+            dim=self.dim,
+            feature_dim=self.feature_dim,
+            hidden=self.hidden,
+            optimizer=self.optimizer,
+            spread=self.spread,
+            dropout=self.id_dropout,
+            at_least=self.id_at_least,
+            pooling=self.pooling,
+            fading=self.fading,
+            history_length=self.history_length,
+            search_length=self.search_length,
+            uploaded=self.uploaded,
+            seed=self.seed,
+        )
+
+    def _tower(self, name: str, inputs: list) -> Tower:
+        return Tower(
+            name,
+            inputs,
+            dim=self.dim,
+            hidden=self.hidden,
+            normalization=self.normalization,
+            unit=self.similarity == "cosine",
+            id_share=self.id_share,
+            seed=derive_seed(self.seed, f"layers {name}"),
+        )
+
+    def _finish(self, learner: TowerLearner, dataset: Dataset) -> None:
+        self._log = EventLog.of_history(dataset)
+        self._untrained = learner.log.lengths == 0
+        self.moment_ = learner.moment = _after(EventLog.of(dataset.train, dataset.n_users))
+        self._learned = learner
+        self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]
+
+
+def _after(log: EventLog) -> int:
+    return int(log.times.max()) + 1 if log.has_times else 0
+
+
+def _as_list(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise SettingError(f"{name} must be a list, got {value!r}.")
+    return list(value)
