@@ -148,3 +148,81 @@ def test_a_table_without_the_column_is_named():
     encoder = Encoder([Feature("genres", "multi")]).fit(FILMS)
     with pytest.raises(DataError, match="need the column 'genres'"):
         encoder.encode(FILMS.drop(columns="genres"))
+
+
+# --- what towers need: room for what training did not show
+
+
+def complete(kind, column, rows=FILMS, **options):
+    return Encoder([Feature(column, kind, **options)], complete=True).fit(rows)
+
+
+def names_of(encoder, value):
+    (column,) = encoder.blocks_
+    row = encoder.encode(pd.DataFrame({column: [value]})).toarray()[0]
+    return {name.removeprefix(f"{column}: ") for name in np.array(encoder.names_)[row != 0]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "unseen"),
+    [("categorical", "provider", "z"), ("multi", "genres", ["War"]), ("text", "title", "zebra")],
+)
+def test_a_complete_encoder_has_an_answer_to_the_unseen_and_to_the_missing(kind, column, unseen):
+    encoder = complete(kind, column)
+    assert names_of(encoder, unseen) == {"(other 1)"}
+    assert names_of(encoder, None) == {"(missing)"}
+    spare = [encoder.names_[place] for place in encoder.spare_[column]]
+    assert spare == [f"{column}: (other 1)", f"{column}: (missing)"]
+
+
+def test_a_complete_encoder_marks_missing_numbers_even_if_training_had_none():
+    encoder = complete("numeric", "year", rows=FILMS[:3])
+    assert names_of(encoder, np.nan) == {"missing"}
+    assert names_of(encoder, 2000.0) == {"year"}
+    assert encoder.spare_["year"].tolist() == [1]
+
+
+def test_a_known_value_is_read_alike_with_and_without_room_for_others():
+    for kind, column in (("categorical", "provider"), ("multi", "genres"), ("text", "title")):
+        plain = encoded(kind, column)[1]
+        roomy = complete(kind, column).encode(FILMS).toarray()[:, : plain.shape[1]]
+        np.testing.assert_array_equal(roomy, plain)
+
+
+def test_values_that_are_not_kept_share_columns_by_their_spelling_alone():
+    encoder = complete("categorical", "provider", hashed=3)
+    found = {value: names_of(encoder, value) for value in "abcdefghijkl"}
+    assert {name for names in found.values() for name in names} == {
+        "(other 1)", "(other 2)", "(other 3)"
+    }  # fmt: skip
+    again = complete("categorical", "provider", rows=FILMS[1:], hashed=3)
+    assert all(names_of(again, value) == names for value, names in found.items())
+
+
+def test_rare_values_train_the_columns_that_unseen_values_get():
+    encoder = complete("multi", "genres", at_least=2)  # only Drama occurs twice
+    assert names_of(encoder, ["Action", "Drama"]) == {"Drama", "(other 1)"}
+
+
+def test_logarithms_are_taken_before_numbers_are_standardized():
+    counts = pd.DataFrame({"count": [0.0, np.e - 1, np.e**2 - 1]})
+    _, found = encoded("numeric", "count", rows=counts, on=counts, log=True)
+    np.testing.assert_allclose(found[:, 0], np.array([-1, 0, 1]) / np.sqrt(2 / 3), atol=1e-6)
+
+
+def test_the_logarithm_of_a_negative_number_is_refused_by_row():
+    with pytest.raises(DataError, match="row 1: log needs numbers of 0 or more, got -3"):
+        encoded("numeric", "year", rows=pd.DataFrame({"year": [1.0, -3.0]}), log=True)
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ({"genres": {"kind": "multi", "log": True}}, "only a numeric feature"),
+        ({"year": {"kind": "numeric", "hashed": 4}}, "hashed is for values"),
+        ({"genres": {"kind": "multi", "hashed": -1}}, "hashed must be"),
+    ],
+)
+def test_room_and_logarithms_where_they_mean_nothing_are_named(feature, message):
+    with pytest.raises(SettingError, match=message):
+        declared(feature, FILMS, "items")
