@@ -80,7 +80,8 @@ def test_knots_stand_at_quantiles_and_repeated_values_make_fewer():
 
 
 def test_hours_and_days_are_those_of_the_calendar():
-    moments = pd.Series(pd.to_datetime(["2024-01-01 06:30", "2024-02-29 23:00", "1970-01-04 00:00"]))
+    texts = ["2024-01-01 06:30", "2024-02-29 23:00", "1970-01-04 00:00"]
+    moments = pd.Series(pd.to_datetime(texts))
     seconds = (moments - pd.Timestamp(0)).dt.total_seconds().to_numpy().astype(np.int64)
     assert hour_of_day(seconds).tolist() == [6.5, 23, 0]
-    assert day_of_week(seconds).tolist() == moments.dt.dayofweek.tolist()
+    assert day_of_week(seconds).tolist() == moments.dt.day_of_week.tolist()
