@@ -65,6 +65,13 @@ class EventLog:
             events = pd.concat([part[columns] for part in parts], ignore_index=True)
         return cls.of(events, dataset.n_users)
 
+    def part(self, places: NDArray[np.int64]) -> Self:
+        """Return the log of some events alone; `places` rise, and users are what they were."""
+        offsets = np.zeros_like(self.offsets)
+        np.cumsum(np.bincount(self.users[places], minlength=self.n_users), out=offsets[1:])
+        times = None if self.times is None else self.times[places]
+        return type(self)(offsets, self.items[places], times)
+
     def __len__(self) -> int:
         return len(self.items)
 

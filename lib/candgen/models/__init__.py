@@ -31,6 +31,7 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "SASRec": ("sequences", "SASRec"),
     "GRU4Rec": ("sequences", "GRU4Rec"),
     "TwoTower": ("towers.two_tower", "TwoTower"),
+    "SoftmaxNetwork": ("softmax_network", "SoftmaxNetwork"),
 }
 _MODULES = {name: module for module, name in _HOMES.values()}
 
