@@ -34,6 +34,7 @@ from candgen.models.towers.inputs import (
     Searches,
     Time,
     at_events,
+    n_own_rows,
     own_rows,
 )
 from candgen.seeds import derive_seed
@@ -153,16 +154,16 @@ def query_inputs(
     made: list[Input] = []
     if "id" in names:
         rows = own_rows(log.lengths, shape.at_least)
-        table = shape.table("users", rows.max(initial=0) + 2)
+        table = shape.table("users", n_own_rows(log.lengths, shape.at_least) + 1)
         alone = len(names) == 1
         made.append(Ids("id", table, rows, of="users", dropout=0 if alone else shape.dropout))
     if "history" in names:
-        if item_rows is None:
-            counts = np.bincount(log.items, minlength=dataset.n_items)
+        counts = np.bincount(log.items, minlength=dataset.n_items)
+        if item_table is None or item_rows is None:
             item_rows = own_rows(counts, shape.at_least)
-        table = item_table or shape.table("history", item_rows.max(initial=0) + 2)
+            item_table = shape.table("history", n_own_rows(counts, shape.at_least) + 1)
         pooled = {"pooling": shape.pooling, "fading": shape.fading}
-        made.append(History(table, item_rows, **pooled, most=shape.history_length or 50))
+        made.append(History(item_table, item_rows, **pooled, most=shape.history_length or 50))
     if "features" in names:
         trained = log.lengths > 0
         made += _columns(dataset.users, features or {}, trained, shape, of="users")
@@ -194,7 +195,7 @@ def item_inputs(
     counts = np.bincount(log.items, minlength=dataset.n_items)
     if "id" in names:
         rows = own_rows(counts, shape.at_least)
-        table = shape.table("items", rows.max(initial=0) + 2)
+        table = shape.table("items", n_own_rows(counts, shape.at_least) + 1)
         alone = len(names) == 1
         made.append(Ids("id", table, rows, of="items", dropout=0 if alone else shape.dropout))
     if "features" in names:

@@ -163,9 +163,17 @@ class Ids(Input):
 
 
 def own_rows(counts: NDArray[np.integer], at_least: int = 1) -> NDArray[np.int32]:
-    """Give ids a row each, those that occur less often than `at_least` times the one after."""
+    """Give ids a row each, and those that occur less often than `at_least` the one after these.
+
+    So a table needs `n_own_rows(counts, at_least) + 1` rows.
+    """
     often = counts >= max(at_least, 1)
     return np.where(often, np.cumsum(often) - 1, often.sum()).astype(np.int32)
+
+
+def n_own_rows(counts: NDArray[np.integer], at_least: int = 1) -> int:
+    """Return how many ids have a row of their own."""
+    return int((counts >= max(at_least, 1)).sum())
 
 
 class History(Input):
