@@ -324,6 +324,17 @@ def test_a_row_without_negatives_stays_without(tf):
     assert np.all(kept == np.float32(NOTHING))
 
 
+def test_the_choice_of_the_hardest_is_no_road_for_gradients(tf):
+    scores = tf.constant(np.random.default_rng(0).normal(size=(3, 40)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        total = tf.reduce_sum(tf.math.sigmoid(keep_hardest(scores, 0.25)))
+    slopes = tape.gradient(total, scores).numpy()
+    kept = keep_hardest(scores, 0.25).numpy() != NOTHING
+    chances = 1 / (1 + np.exp(-scores.numpy()))
+    np.testing.assert_allclose(slopes, kept * chances * (1 - chances), rtol=1e-5)
+
+
 def test_only_the_hardest_get_a_gradient(scored):
     *_, slopes = scored(QUERIES[:1], LINE, [0], drawn_of([1, 2, 3, 4, 5], batch=1), hardness=0.4)
     assert np.flatnonzero(slopes[:, 0]).tolist() == [0, 4, 5]
