@@ -257,8 +257,8 @@ def test_searches_of_the_same_second_are_not_read_and_earlier_ones_are():
 # --- from a dataset
 
 
-def test_empty_lists_mean_all_that_the_dataset_has(taste_world):
-    assert chosen_inputs(taste_world, [], []) == (["id", "history"], ["id"])
+def test_empty_lists_mean_all_that_the_dataset_has_but_the_ids_of_users(taste_world):
+    assert chosen_inputs(taste_world, [], []) == (["history"], ["id"])
     assert chosen_inputs(taste_world, ["history", "id"], ["id"])[0] == ["id", "history"]
 
 

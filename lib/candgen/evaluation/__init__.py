@@ -7,7 +7,12 @@ from candgen.evaluation.judgement import Judgement
 from candgen.evaluation.judging import judge, judge_candidates, judge_file
 from candgen.evaluation.lists import titles_side_by_side
 from candgen.evaluation.overlap import overlap, shared_hits
-from candgen.evaluation.truth import best_true_relevance, true_relevance
+from candgen.evaluation.truth import (
+    best_true_relevance,
+    relevance_of_lists,
+    relevance_table,
+    true_relevance,
+)
 
 __all__ = [
     "Candidates",
@@ -19,6 +24,8 @@ __all__ = [
     "judge_candidates",
     "judge_file",
     "overlap",
+    "relevance_of_lists",
+    "relevance_table",
     "shared_hits",
     "titles_side_by_side",
     "true_relevance",

@@ -6,6 +6,7 @@ really is to a user, shown or not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,12 @@ from numpy.typing import NDArray
 
 from candgen.columns import USER
 from candgen.evaluation.judgement import Judgement
+from candgen.evaluation.significance import bootstrap_intervals
+from candgen.seeds import derive_seed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from candgen.datasets import Dataset
     from candgen.datasets.world import Oracle
 
@@ -25,12 +30,61 @@ def true_relevance(judgement: Judgement, oracle: Oracle, k: int) -> NDArray[np.f
     An empty place counts as 0, as it does for every metric.
     """
     users = judgement.per_user[USER].to_numpy()
-    items = judgement.candidates.for_users(users)[:, :k]  # (n_judged, <= k), -1 where empty
+    items = judgement.candidates.for_users(users)  # (n_judged, most), -1 where empty
+    return relevance_of_lists(users, items, oracle, k)
+
+
+def relevance_of_lists(
+    users: NDArray[np.integer], items: NDArray[np.integer], oracle: Oracle, k: int
+) -> NDArray[np.float64]:
+    """Return the mean true relevance over the first `k` places of each user's list.
+
+    Args:
+        users: Dense ids, shape `(n,)`.
+        items: Their candidates, best first, shape `(n, most)`; -1 is an empty place and counts 0.
+        oracle: Of the world that they live in.
+        k: Places that are looked at.
+    """
+    items = items[:, :k]
     present = items >= 0
     relevance = np.zeros(items.shape)
     rows = np.repeat(users, present.sum(axis=1))
     relevance[present] = oracle.relevance_of_pairs(rows, items[present], oracle.end)
     return relevance.sum(axis=1) / k
+
+
+def relevance_table(
+    found: Mapping[str, NDArray[np.float64]], *, baseline: str, seed: int = 0
+) -> pd.DataFrame:
+    """Set means of true relevance beside each other, with intervals, and paired with a baseline.
+
+    Args:
+        found: What each generator reached, one value a user, of the same users in the same order.
+        baseline: The name that others are compared with.
+        seed: Of the bootstrap.
+
+    Returns:
+        One row a name: `generator`, `mean`, `low`, `high`, then `difference`, `difference_low` and
+        `difference_high` from the baseline, user by user; 95 % intervals over users.
+    """
+    import pandas as pd
+
+    values = np.column_stack(list(found.values()))
+    less = values - found[baseline][:, None]
+    seed = derive_seed(seed, "bootstrap")
+    (low, high), (less_low, less_high) = (bootstrap_intervals(v, seed=seed) for v in (values, less))
+    return pd.DataFrame(
+        {
+            "generator": list(found),
+            "mean": values.mean(axis=0),
+            "low": low,
+            "high": high,
+            "difference": less.mean(axis=0),
+            "difference_low": less_low,
+            "difference_high": less_high,
+            "users": len(values),
+        }
+    )
 
 
 def best_true_relevance(

@@ -80,7 +80,10 @@ class Shape:
 def chosen_inputs(
     dataset: Dataset, query_inputs: Sequence[str], item_inputs: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Return the inputs of both towers: those asked for, or all that the dataset has.
+    """Return the inputs of both towers: those asked for, or else all that the dataset has.
+
+    Unless it is asked for, the user's id is not among them: the history says the same, can be said
+    of anybody at any moment, and cannot be learned by heart.
 
     Raises:
         SettingError: If an input does not exist, or the dataset lacks what it reads.
@@ -96,7 +99,8 @@ def chosen_inputs(
             one_of(setting, name, known)
             if (side, name) in lacking:
                 raise SettingError(f"{setting} has {name!r}, but {lacking[side, name]}")
-        made.append([n for n in known if (n in asked if asked else (side, n) not in lacking)])
+        there = [n for n in known if (side, n) not in lacking and (side, n) != ("query", "id")]
+        made.append([n for n in known if n in asked] if asked else there)
     return made[0], made[1]
 
 
@@ -162,8 +166,17 @@ def query_inputs(
         if item_table is None or item_rows is None:
             item_rows = own_rows(counts, shape.at_least)
             item_table = shape.table("history", n_own_rows(counts, shape.at_least) + 1)
-        pooled = {"pooling": shape.pooling, "fading": shape.fading}
-        made.append(History(item_table, item_rows, **pooled, most=shape.history_length or 50))
+        made.append(
+            History(
+                item_table,
+                item_rows,
+                nothing=shape.table("nothing", 1),
+                pooling=shape.pooling,
+                fading=shape.fading,
+                most=shape.history_length or 50,
+                dropout=shape.dropout if len(names) > 1 else 0.0,
+            )
+        )
     if "features" in names:
         trained = log.lengths > 0
         made += _columns(dataset.users, features or {}, trained, shape, of="users")

@@ -63,8 +63,11 @@ class Queries(NamedTuple):
 
     def last_times(self) -> NDArray[np.int64]:
         """Return when each user's last event before the moment was; -1 for none."""
+        none = np.full(len(self.users), -1)
+        if not len(self.log):
+            return none
         some = self.stops > self.log.offsets[self.users]
-        return np.where(some, self.log.times[np.maximum(self.stops - 1, 0)], -1)
+        return np.where(some, self.log.times[np.maximum(self.stops - 1, 0)], none)
 
 
 class Items(NamedTuple):
@@ -85,11 +88,16 @@ def at_events(log: EventLog, events: NDArray[np.int64], n: int = 0) -> Queries:
 
 
 def right_now(log: EventLog, users: NDArray[np.int64], moment: int, n: int = 0) -> Queries:
-    """Return users with all they have in a log (its last n items), at one moment after it."""
+    """Return users with all they have in a log (its last n items), at a moment.
+
+    For a user whose last event is later than that, the moment is the second after it.
+    """
     first, stops = log.offsets[users], log.offsets[users + 1]
     starts = np.maximum(first, stops - n) if n and log.has_times else first
-    times = np.full(len(users), moment) if log.has_times else None
-    return Queries(log, users, starts, stops, np.full(len(users), -1), times)
+    asked = Queries(log, users, starts, stops, np.full(len(users), -1), None)
+    if not log.has_times:
+        return asked
+    return asked._replace(times=np.maximum(moment, asked.last_times() + 1))
 
 
 class Input(ABC):
@@ -98,6 +106,7 @@ class Input(ABC):
     Attributes:
         name: Of the input within its tower.
         table: Where its vectors are.
+        tables: All tables that it learns.
         attends: Whether `look` gives several vectors, shape `(n, most, dim)`, which the tower pools
             by attention; `mask` then says which are there.
     """
@@ -105,7 +114,7 @@ class Input(ABC):
     attends = False
 
     def __init__(self, name: str, table: EmbeddingTable) -> None:
-        self.name, self.table = name, table
+        self.name, self.table, self.tables = name, table, [table]
 
     @property
     def width(self) -> int:
@@ -177,46 +186,66 @@ def n_own_rows(counts: NDArray[np.integer], at_least: int = 1) -> int:
 
 
 class History(Input):
-    """The items before the moment, pooled; no items give zeros."""
+    """The items before the moment, pooled; where there are none, a vector that is learned.
+
+    The history is hidden at random in training, so that this vector comes to stand for newcomers
+    of whom nothing is known yet. Attention gets zeros and an empty mask instead.
+    """
 
     def __init__(
         self,
         table: EmbeddingTable,
         row_of: NDArray[np.int32],
         *,
+        nothing: EmbeddingTable | None = None,
         pooling: str = "mean",
         fading: float = 0.9,
         most: int = 50,
+        dropout: float = 0.0,
     ) -> None:
         """Keep what is needed.
 
         Args:
             table: Vectors of items, one for each row in `row_of`.
             row_of: Row of each item.
+            nothing: One row, the vector of an empty history; zeros when None.
             pooling: mean, fading or attention.
             fading: What an item weighs by each later one, if pooling is fading.
             most: Items that attention looks at, the last ones.
+            dropout: Share of the looks of training that see no history.
         """
         super().__init__("history", table)
-        self.row_of, self.pooling, self.most = row_of, pooling, most
+        self.row_of, self.pooling, self.most, self.dropout = row_of, pooling, most, dropout
         self.fading = fading if pooling == "fading" else 1.0
         self.attends = pooling == "attention"
+        self.nothing = None if self.attends else nothing
+        self.tables = [table] if self.nothing is None else [table, self.nothing]
         self._of_log: tuple[EventLog, NDArray[np.int32]] | None = None
 
     def look(self, asked, rng=None):
         rows = self._rows_of(asked.log)
+        if rng is not None and self.dropout:
+            hidden = rng.random(len(asked.users)) < self.dropout
+            asked = asked._replace(starts=np.where(hidden, asked.stops, asked.starts))
         if self.attends:
             self._ids = _padded(rows, asked, self.most)
             return self.table.gather(self._ids)
         places = (rows, asked.starts, asked.stops, asked.skips)
         self._bags = Bags(*places, fading=self.fading)
-        return self.table.pool(self._bags)
+        pooled = self.table.pool(self._bags)
+        if self.nothing is not None:
+            self._empty = self._bags.lengths == 0
+            pooled[self._empty] = self.nothing.rows[0]
+        return pooled
 
     def learn(self, gradients):
         if self.attends:
             self.table.add(self._ids, gradients)
-        else:
-            self.table.add_pooled(self._bags, gradients)
+            return
+        self.table.add_pooled(self._bags, gradients)
+        if self.nothing is not None and self._empty.any():
+            of_empty = gradients[self._empty]
+            self.nothing.add(np.zeros(len(of_empty), np.int32), of_empty)
 
     def mask(self) -> NDArray[np.float32]:
         """Return 1 for vectors of the last look that are there, shape `(n, most)`."""

@@ -211,6 +211,7 @@ def _tables(queries: Sequence[Input], items: Sequence[Input]) -> dict[str, Embed
     named: dict[str, EmbeddingTable] = {}
     for side, inputs in (("query", queries), ("item", items)):
         for one in inputs:
-            if all(one.table is not table for table in named.values()):
-                named[f"{side}/{one.name}"] = one.table
+            for n, table in enumerate(one.tables):
+                if all(table is not known for known in named.values()):
+                    named[f"{side}/{one.name}" + f"/{n}" * bool(n)] = table
     return named

@@ -14,6 +14,7 @@ new training, and users and items that were never seen are served from their fea
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,7 @@ class TwoTowerSettings(TrainingSettings):
     """What the towers read, how they are built, and what they are taught."""
 
     query_inputs: list[str] = field(default_factory=list)
-    """Out of id, history, features, searches, time; empty: all that the dataset has."""
+    """Out of id, history, features, searches, time; empty: all the dataset has, but no id."""
     item_inputs: list[str] = field(default_factory=list)
     """Out of id, features, age; empty: all that the dataset has."""
     user_features: dict[str, Any] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class TwoTowerSettings(TrainingSettings):
     id_at_least: int = 1
     """Training events from which a user or an item has a vector of its own."""
     id_dropout: float = 0.1
-    """How often training hides an id or a feature, so that unknown ones have a learned answer."""
+    """How often training hides an input, so that what is unknown has a learned answer."""
     uploaded: str = "upload_time"
     """Column of the items table that says when an item appeared, if there is one."""
     spread: float = 0.1
@@ -140,9 +141,10 @@ class TwoTowerSettings(TrainingSettings):
 class TwoTower(LearnedGenerator, VectorGenerator):
     """A query tower and an item tower that meet in a dot product or a cosine.
 
-    Whether users and items that nobody has trained on are answered depends on what the towers read:
-    with features of users (of items) they are, without they are refused by name. Towers that read
-    ids alone answer a user who was not trained on by the mean of the history's items.
+    Whether users and items that nobody has trained on are answered depends on what the towers read.
+    With features of users, or the time, users without any event are answered; with features of
+    items, items without any are. Otherwise they are refused by name. Towers that read ids alone
+    answer a user who has a history and was not trained on by the mean of the history's items.
 
     Attributes:
         query_inputs_: What the query tower reads.
@@ -161,9 +163,22 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         """
         chosen = chosen_inputs(dataset, self.query_inputs, self.item_inputs)
         self.query_inputs_, self.item_inputs_ = chosen
-        self.answers_cold_users = "features" in self.query_inputs_
+        self.answers_cold_users = bool({"features", "time"} & set(self.query_inputs_))
         self.answers_cold_items = "features" in self.item_inputs_
         return super().fit(dataset)
+
+    def serving(self, dataset: Dataset) -> TwoTower:
+        """Return the same towers with the histories of a dataset, without learning anything.
+
+        Args:
+            dataset: Of the same users and items, with more (or fewer) events known of users.
+        """
+        made = copy.copy(self)
+        made._dataset, made._log = dataset, EventLog.of_history(dataset)
+        made.history_matrix_ = dataset.history_matrix
+        has_history = np.diff(made.history_matrix_.indptr) > 0
+        made.known_users_ = np.ones_like(has_history) if self.answers_cold_users else has_history
+        return made
 
     def item_vectors(self) -> NDArray[np.float32]:
         """Return one vector an item as of `moment_`, shape `(n_items, dim)`; zeros for unknown."""

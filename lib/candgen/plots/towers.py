@@ -1,0 +1,107 @@
+"""Pictures of two towers: the space they share, and how much of the truth they recover."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from candgen.plots.comparison import Mark, intervals
+from candgen.plots.style import BASELINE, BASELINES, INK, PALETTE, colours
+
+_MOST_GROUPS = len(PALETTE)
+
+
+def shared_space(
+    items: NDArray[np.floating],
+    groups: Sequence[str],
+    queries: NDArray[np.floating],
+    *,
+    named: Mapping[int, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show items as dots, coloured by group, and queries as arrows from the origin.
+
+    Args:
+        items: Places of items, shape `(n_items, 2)`.
+        groups: The group of each item; the most frequent ones are coloured, others are grey.
+        queries: Places of queries, shape `(n, 2)`.
+        named: Rows of items -> text to write beside them.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 6.4))[1]
+    groups = pd.Series(groups, dtype=object)
+    coloured = list(groups.value_counts().index[:_MOST_GROUPS])
+    other = ~groups.isin(coloured)
+    ax.scatter(*items[other].T, s=8, color=BASELINE, alpha=0.25, linewidths=0)
+    for colour, group in zip(PALETTE, coloured, strict=False):
+        ax.scatter(
+            *items[groups == group].T, s=12, color=colour, alpha=0.55, linewidths=0, label=group
+        )
+    for x, y in queries:
+        ax.annotate(
+            "",
+            (x, y),
+            (0, 0),
+            arrowprops={"arrowstyle": "->", "color": INK, "lw": 1.1, "alpha": 0.7},
+        )
+    for row, text in (named or {}).items():
+        ax.annotate(
+            text,
+            items[row],
+            xytext=(4, 4),
+            textcoords="offset points",
+            fontsize="x-small",
+            color=INK,
+        )
+    ax.plot(0, 0, "+", color=INK, ms=10)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set(xlabel="first direction", ylabel="second direction")
+    ax.set_title(f"{len(items):,} items, {len(queries)} queries")
+    if coloured:
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, markerscale=1.8)
+    return ax
+
+
+def recovered_truth(
+    table: pd.DataFrame,
+    *,
+    best: float,
+    k: int,
+    baselines: Collection[str] = BASELINES,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show mean true relevance with intervals, and the most that it can be as a line.
+
+    Args:
+        table: From `evaluation.relevance_table`.
+        best: The mean of the best possible lists.
+        k: Places of a list that count.
+        baselines: Drawn grey.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 0.5 * len(table) + 1.4))[1]
+    colour = colours(table["generator"], baselines)
+    marks = [
+        Mark(r.generator, r.mean, r.low, r.high, colour[r.generator]) for r in table.itertuples()
+    ]
+    intervals(marks, label=f"true relevance of the first {k}, mean and 95 % interval", ax=ax)
+    for place, mark in enumerate(marks):
+        ax.annotate(
+            f"{mark.value:.3f}", (mark.high, place), xytext=(7, 0), textcoords="offset points",
+            va="center", color=mark.colour, fontsize="small",
+        )  # fmt: skip
+    ax.axvline(best, color=INK, linewidth=1.2)
+    ax.annotate(
+        "the most there is ", (best, 1.01), xycoords=("data", "axes fraction"), ha="right",
+        va="bottom", fontsize="small", color=INK,
+    )  # fmt: skip
+    ax.set_xlim(0, 1.06 * max(best, table["high"].max()))
+    ax.set_title(f"{table['users'].iloc[0]:,} users")
+    return ax
