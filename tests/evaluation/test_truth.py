@@ -7,6 +7,8 @@ from candgen.evaluation import (
     Candidates,
     best_true_relevance,
     judge_candidates,
+    relevance_of_lists,
+    relevance_table,
     titles_side_by_side,
     true_relevance,
 )
@@ -70,3 +72,21 @@ def test_a_tick_marks_what_is_held_out_and_only_that(small_world):
     table = titles_side_by_side([found], data, user, k=2)
     assert table.iloc[:, 0].tolist() == [data.titles[other], f"✓ {data.titles[wanted]}"]
     assert table.index.tolist() == [1, 2]
+
+
+def test_lists_of_anybody_are_looked_at_up_to_k(small_world, oracle):
+    lists = np.array([[3, 5, 7], [5, -1, 3]])
+    expected = oracle.relevance([0, 1])[[[0, 0], [1, 1]], [[3, 5], [5, 5]]]
+    found = relevance_of_lists(np.array([0, 1]), lists, oracle, 2)
+    np.testing.assert_allclose(found, [expected[0].mean(), expected[1, 0] / 2], rtol=1e-5)
+
+
+def test_differences_are_paired_user_by_user():
+    users = np.random.default_rng(0).random(200)
+    found = relevance_table({"popularity": users, "better": users + 0.01}, baseline="popularity")
+    better = found.set_index("generator").loc["better"]
+    np.testing.assert_allclose(
+        better[["difference", "difference_low", "difference_high"]].astype(float), 0.01, atol=1e-9
+    )
+    assert better["low"] < users.mean() < better["high"]  # means vary far more than the difference
+    assert (found["users"] == 200).all()
