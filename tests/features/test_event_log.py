@@ -64,6 +64,25 @@ def test_repeated_events_stay():
     assert of_user(EventLog.of(again, n_users=1), 0) == [7, 3, 7]
 
 
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_shuffling_changes_the_order_of_everything_but_the_newest(kept):
+    rows = [(user, 1000 * user + n) for user in range(3) for n in range(100)]
+    log = EventLog.of(pd.DataFrame(rows, columns=["user", "item"]), n_users=3)
+    mixed = log.shuffled(seed=1, keep_newest=kept)
+    for user in range(3):
+        before, after = of_user(log, user), of_user(mixed, user)
+        assert sorted(after) == before and after != before
+        assert after[100 - kept :] == before[100 - kept :]
+        moved = np.array(before[: 100 - kept]) != after[: 100 - kept]
+        assert moved.mean() > 0.9
+    assert log.shuffled(seed=2).items.tolist() != log.shuffled(seed=3).items.tolist()
+
+
+def test_histories_shorter_than_what_is_kept_stay_as_they_are():
+    log = EventLog.of(EVENTS, n_users=4)
+    assert log.shuffled(keep_newest=9).items.tolist() == log.items.tolist()
+
+
 def test_the_events_given_are_not_changed():
     before = EVENTS.copy()
     EventLog.of(EVENTS, n_users=4)
@@ -81,3 +100,10 @@ def test_the_history_is_training_and_fold_in_together(tmp_path):
     }
     log = EventLog.of_history(write_dataset(tmp_path, tables, {"name": "small"}))
     assert [of_user(log, user) for user in range(3)] == [[1, 0], [2, 3], [4, 5]]
+
+
+def test_a_part_of_a_log_keeps_its_users_and_their_order():
+    log = EventLog(np.array([0, 3, 3, 5]), np.int32([7, 8, 9, 1, 2]), np.arange(5) * 10)
+    part = log.part(np.array([0, 2, 4]))
+    assert part.items.tolist() == [7, 9, 2] and part.times.tolist() == [0, 20, 40]
+    assert part.users.tolist() == [0, 0, 2] and part.offsets.tolist() == [0, 2, 2, 3]
