@@ -32,6 +32,10 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "GRU4Rec": ("sequences", "GRU4Rec"),
     "TwoTower": ("towers.two_tower", "TwoTower"),
     "SoftmaxNetwork": ("softmax_network", "SoftmaxNetwork"),
+    "GMF": ("deep_factorization", "GMF"),
+    "MLP": ("deep_factorization", "MLP"),
+    "NeuMF": ("deep_factorization", "NeuMF"),
+    "DeepFactorization": ("deep_factorization", "DeepFactorization"),
 }
 _MODULES = {name: module for module, name in _HOMES.values()}
 
