@@ -96,6 +96,18 @@ def test_given_candidate_lists_are_ranked_alone_and_the_judgement_says_so(make, 
     assert "sampled" in judgement.ranking and "sampled" in judgement.row()["ranking"]
 
 
+def test_lists_made_for_test_do_not_empty_a_validation_that_was_taken_from_train(make, events):
+    train, test = events((0, 0), (1, 1)), events((0, 2), (1, 3))
+    validation = events((0, 1), (1, 2))
+    lists_of_test = events((0, 2), (0, 3), (1, 3), (1, 0))
+    tables = {"validation": validation, "candidate_lists": lists_of_test}
+    data = make(train, test, n_users=2, n_items=4, **tables)
+    assert evaluation.judge_candidates(lists([0], [[2]]), data, [1]).ranking != "full"
+    on_validation = evaluation.judge_candidates(lists([0], [[1]]), data.for_validation(), [1])
+    assert on_validation.ranking == "full"
+    assert on_validation.per_user["recall@1"].tolist() == [1, 0]
+
+
 def test_candidates_from_outside_the_given_lists_are_refused(make, events):
     train, test = events((0, 0), (1, 1)), events((0, 1))
     given = events((0, 1), (0, 3))

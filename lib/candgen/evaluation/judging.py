@@ -202,10 +202,17 @@ def judged_users(dataset: Dataset) -> Judged:
 
 
 def given_lists(dataset: Dataset) -> csr_array | None:
-    """The lists a dataset gives to be ranked, shape `(n_users, n_items)`; None without any."""
+    """The lists a dataset gives to be ranked, shape `(n_users, n_items)`; None without any.
+
+    Lists are made around what test holds out. On a validation part that was taken from train no
+    list holds a held-out item, so nothing could be found: there the whole catalogue is ranked.
+    """
     if not dataset.has("candidate_lists"):
         return None
-    return dataset.matrix(dataset.table("candidate_lists"))
+    lists = dataset.matrix(dataset.table("candidate_lists"))
+    if dataset.evaluate_on == "validation" and not lists.multiply(dataset.held_out_matrix).nnz:
+        return None
+    return lists
 
 
 def _gains(dataset: Dataset) -> csr_array:

@@ -13,7 +13,11 @@ from candgen.plots.factorization import convergence, reconstructions
 from candgen.plots.feedback import feedback_matrix
 from candgen.plots.preferences import preferences
 from candgen.plots.ratings import cost_curves, original_and_predicted
+from candgen.plots.searches import search_speed
+from candgen.plots.sequences import attention, looking_back
+from candgen.plots.softmax import ages_of_candidates, network
 from candgen.plots.style import BASELINE, MODEL, PALETTE, colours, use_style
+from candgen.plots.towers import feature_gains, recovered_truth, shared_space
 from candgen.plots.training import training_curves
 
 __all__ = [
@@ -21,14 +25,19 @@ __all__ = [
     "MODEL",
     "PALETTE",
     "activity",
+    "ages_of_candidates",
+    "attention",
     "colours",
     "convergence",
     "cost_curves",
     "events_over_time",
+    "feature_gains",
     "feedback_matrix",
     "group_bars",
     "leaderboard",
     "long_tail",
+    "looking_back",
+    "network",
     "objective",
     "original_and_predicted",
     "paired_differences",
@@ -36,7 +45,10 @@ __all__ = [
     "preferences",
     "rating_shares",
     "recall_by_k",
+    "recovered_truth",
     "reconstructions",
+    "search_speed",
+    "shared_space",
     "training_curves",
     "use_style",
 ]
