@@ -4,7 +4,8 @@ import pytest
 from contract import GeneratorContract
 
 from candgen.datasets.dataset import write_dataset
-from candgen.errors import SettingError
+from candgen.errors import ColdStartError, SettingError
+from candgen.features import EventLog
 from candgen.models import MarkovChain
 
 
@@ -87,6 +88,15 @@ def test_a_longer_reach_counts_what_came_later_by_how_much_later(small):
 def test_nobody_follows_across_users(small):
     model = MarkovChain(reach=5, smoothing=0.0).fit(small)
     assert model.transitions_[[2], :].nnz == 0  # user 0 ends with 2, user 1 begins with 3
+
+
+def test_another_history_is_read_by_the_same_chain(small):
+    model = MarkovChain(smoothing=0.0).fit(small)
+    other = EventLog.of(pd.DataFrame({"user": [3, 3], "item": [1, 3]}), small.n_users)
+    np.testing.assert_allclose(model.reading(other).score([3])[0], [0, 1, 0, 0, 0], rtol=1e-6)
+    assert model.score([3])[0, 2] == pytest.approx(2 / 3)
+    with pytest.raises(ColdStartError):
+        model.reading(other).score([4])
 
 
 def test_the_order_decides_and_not_the_set(tmp_path):

@@ -72,6 +72,19 @@ class EventLog:
         times = None if self.times is None else self.times[places]
         return type(self)(offsets, self.items[places], times)
 
+    def shuffled(self, *, seed: int = 0, keep_newest: int = 0) -> Self:
+        """Return the same events of each user in an order drawn at random, without times.
+
+        Args:
+            seed: Of the order.
+            keep_newest: Events at the end of each history that stay where they are.
+        """
+        keys = np.random.default_rng(seed).random(len(self))
+        to_come = self.offsets[self.users + 1] - np.arange(len(self))  # 1: the newest
+        newest = to_come <= keep_newest
+        keys[newest] = 1 + keep_newest - to_come[newest]  # above all others, in their order
+        return type(self)(self.offsets, self.items[np.lexsort((keys, self.users))], None)
+
     def __len__(self) -> int:
         return len(self.items)
 

@@ -11,6 +11,9 @@ Counts are sparse and the pull is one number a user, so 20 million events fit in
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
@@ -70,6 +73,17 @@ class MarkovChain(Generator):
         events = np.bincount(dataset.train[ITEM], minlength=dataset.n_items)
         self._popularity = (events / max(events.sum(), 1)).astype(np.float32)
         self._log = EventLog.of_history(dataset)
+
+    def reading(self, log: EventLog) -> Self:
+        """Return the same fitted chain, which reads other events before it answers.
+
+        Args:
+            log: One history a user of the dataset, such as the same events in another order.
+        """
+        self._known("known_users_")
+        other = copy.copy(self)
+        other._log, other.known_users_ = log, log.lengths > 0
+        return other
 
     def _score(
         self, users: NDArray[np.int64], items: NDArray[np.int64] | None

@@ -7,11 +7,12 @@ users: whoever has a history is answered, trained on or not.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from candgen.checks import number, one_of, whole_number
 from candgen.datasets import Dataset
@@ -23,7 +24,7 @@ from candgen.models.sequences.learner import LOSSES, SequenceLearner
 from candgen.models.sequences.networks import AttentionNetwork, Network, RecurrentNetwork
 from candgen.models.sequences.windows import CUTS, last_events
 from candgen.seeds import derive_seed
-from candgen.training import TrainingSettings, quiet
+from candgen.training import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,9 @@ class SequenceSettings(TrainingSettings):
     """Events that are read at most, and places in a row of a batch."""
     windows: str = "all"
     """all cuts whole histories into windows; last learns from each user's newest window."""
+    ahead: int = 1
+    """What is guessed is drawn among so many events that follow, j places later as 1 / j; 1 is the
+    next one always. More helps where events come in bunches whose order means little."""
     blocks: int = 2
     """Layers of attention or of recurrence."""
     dropout: float = 0.2
@@ -63,6 +67,7 @@ class SequenceSettings(TrainingSettings):
         whole_number("dim", self.dim, at_least=1)
         whole_number("window", self.window, at_least=1)
         one_of("windows", self.windows, CUTS)
+        whole_number("ahead", self.ahead, at_least=1)
         whole_number("blocks", self.blocks, at_least=1)
         number("spread", self.spread, above=0)
         one_of("loss", self.loss, LOSSES)
@@ -115,15 +120,16 @@ class SequenceGenerator(LearnedGenerator, VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._states(users, self._log)
 
-    def states_after(self, log: EventLog, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the vectors that users would have with another history, shape `(n, dim)`.
+    def reading(self, log: EventLog) -> Self:
+        """Return the same fitted generator, which reads other events before it answers.
 
         Args:
-            log: The events to read instead, such as the same ones in another order.
-            users: Which of its users, each with an event at least, shape `(n,)`.
+            log: One history a user of the dataset, such as the same events in another order.
         """
         self._known("known_users_")
-        return self._states(np.asarray(users, dtype=np.int64), log)
+        other = copy.copy(self)
+        other._log, other.known_users_ = log, log.lengths > 0
+        return other
 
 
 class SASRec(SequenceGenerator):
@@ -143,19 +149,31 @@ class SASRec(SequenceGenerator):
             seed=derive_seed(self.seed, "network"),
         )
 
-    def attention(self, user: int) -> NDArray[np.float32]:
-        """Return what each of a user's last events looks at.
+    def attention(self, users: ArrayLike, n: int) -> NDArray[np.float32]:
+        """Return what the newest `n` events of each user look at.
+
+        Args:
+            users: Users with a history, shape `(m,)`.
+            n: Events, at most; fewer where the longest of these histories is shorter.
 
         Returns:
-            Shares, shape `(blocks, heads, n, n)` for n events, oldest first; a row sums to 1.
+            Shares, shape `(blocks, m, heads, n, n)`, oldest event first: what row i gives to
+            column j. A row sums to 1, less what goes to events older than `n`; a user with fewer
+            events has zeros at the beginning.
         """
-        tf = quiet.tensorflow()
-        users = self.checked_users([user])
+        users = self.checked_users(users)
         items, counts = last_events(self._log, users, self.window)
-        steps = tf.range(self.window)[None]
-        shares = self._reader.shares(self._gather(items), tf.zeros_like(steps), steps)
-        n = int(counts[0])
-        return shares.numpy()[:, 0, :, :n, :n]
+        longest = int(counts.max(initial=1))
+        n, steps = min(n, longest), np.tile(np.arange(longest, dtype=np.int32), (len(users), 1))
+        vectors = self._gather(items[:, :longest])
+        shares = self._reader.shares(vectors, np.zeros_like(steps), steps).numpy()
+        newest = np.zeros((*shares.shape[:3], n, n), dtype=np.float32)
+        for row, count in enumerate(counts):
+            few = min(n, int(count))
+            newest[:, row, :, n - few :, n - few :] = shares[
+                :, row, :, count - few : count, count - few : count
+            ]
+        return newest
 
 
 class GRU4Rec(SequenceGenerator):

@@ -49,6 +49,8 @@ class SequenceLearner(Learner):
             seed=derive_seed(settings.seed, "items"),
         )
         self.tables = {"items": self.table}
+        nearer = 1 / np.arange(1, settings.ahead + 1)
+        self._nearer = np.cumsum(nearer) / nearer.sum()
         self._known = np.bincount(dataset.train[ITEM], minlength=dataset.n_items) > 0
         self._taken = _Taken(dataset.train_matrix)
         self._sampler = None
@@ -66,7 +68,7 @@ class SequenceLearner(Learner):
         self.step = CompiledStep(
             losses[settings.loss], layers=network.layers, optimizer=settings.optimizer
         )
-        self._answer = _answering(network)
+        self._answer = _answering(network, settings.window)
 
     def learn(
         self,
@@ -75,7 +77,7 @@ class SequenceLearner(Learner):
         rate: float,
         rng: np.random.Generator,
     ) -> float:
-        batch = self.windows.batch(examples)
+        batch = self.windows.batch(examples, self._ahead(len(examples), rng))
         counting = (batch.items >= 0) * weights[:, None]
         counting = (counting / max(counting.sum(), 1.0)).astype(np.float32)
         ids, given = self._gather(batch, rng)
@@ -86,17 +88,25 @@ class SequenceLearner(Learner):
             self.table.add(rows, slopes[name])
         return loss
 
+    def _ahead(self, n: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
+        """Draw how many places later each target is, the nearer the likelier."""
+        if len(self._nearer) == 1:
+            return None
+        return 1 + np.searchsorted(self._nearer[:-1], rng.random((n, self.length)), side="right")
+
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self.states(users, self.history) @ self.table.rows.T
 
     def states(self, users: NDArray[np.int64], log: EventLog) -> NDArray[np.float32]:
         """Return the state after each user's last event, shape `(n, dim)`."""
+        tf = quiet.tensorflow()
         out = np.empty((len(users), self.network.dim), dtype=np.float32)
         for start in range(0, len(users), _USERS_AT_ONCE):
             some = users[start : start + _USERS_AT_ONCE]
             filled = np.resize(some, _USERS_AT_ONCE)  # one shape, so that XLA compiles once
             items, counts = last_events(log, filled, self.length)
-            states = self._answer(self.table.gather(items), np.maximum(counts - 1, 0))
+            vectors, last = self.table.gather(items), np.maximum(counts - 1, 0)
+            states = self._answer(tf.constant(vectors), tf.constant(last, tf.int32))
             out[start : start + _USERS_AT_ONCE] = states.numpy()[: len(some)]
         return out
 
@@ -186,19 +196,17 @@ class _Taken:
         return np.where(users >= 0, drawn, -1).astype(np.int32)
 
 
-def _answering(network: Network) -> Any:
+def _answering(network: Network, length: int) -> Any:
     """Compile what turns the vectors of histories into the states after their last items."""
     tf = quiet.tensorflow()
+    vectors = tf.TensorSpec((_USERS_AT_ONCE, length, network.dim), tf.float32)
+    last = tf.TensorSpec((_USERS_AT_ONCE,), tf.int32)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, input_signature=(vectors, last))
     def answer(vectors: Any, last: Any) -> Any:
-        rows, length, _ = vectors.shape
-        owners = tf.zeros((rows, length), tf.int32)
-        steps = tf.tile(tf.range(length)[None], (rows, 1))
+        owners = tf.zeros((_USERS_AT_ONCE, length), tf.int32)
+        steps = tf.tile(tf.range(length)[None], (_USERS_AT_ONCE, 1))
         states = network.states(vectors, owners, steps, training=False)
         return tf.gather(states, last, batch_dims=1)
 
-    def answered(vectors: NDArray[np.float32], last: NDArray[np.int64]) -> Any:
-        return answer(tf.convert_to_tensor(vectors), tf.constant(last, tf.int32))
-
-    return answered
+    return answer.get_concrete_function()

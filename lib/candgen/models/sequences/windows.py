@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     items: NDArray[np.int32]
     """What happened; -1 at an empty place."""
     targets: NDArray[np.int32]
-    """What happened next; -1 at an empty place."""
+    """What happened next, or a little later; -1 at an empty place."""
     owners: NDArray[np.int32]
     """The window that a place belongs to, counted from 0 in its row; -1 at an empty place."""
     steps: NDArray[np.int32]
@@ -76,13 +76,20 @@ class Windows:
         """Steps in all windows: the places that are not empty."""
         return int((self.stops - self.starts).sum())
 
-    def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """Copy some rows out of the log."""
+    def batch(self, rows: NDArray[np.int64], ahead: NDArray[np.integer] | None = None) -> Batch:
+        """Copy some rows out of the log.
+
+        Args:
+            rows: Which ones, shape `(n,)`.
+            ahead: How many places later each target is, shape `(n, length)`, from 1. Where the
+                history ends before, counting begins again at 1. All 1 when omitted.
+        """
         shape = (len(rows), self.length)
         made = Batch(*(np.full(shape, -1, dtype=np.int32) for _ in Batch._fields))
         made.steps[:] = 0
-        log = self.log
-        _fill(rows, self.offsets, self.order, self.starts, self.stops, log.items, log.users, *made)
+        ahead = np.ones(shape, dtype=np.int64) if ahead is None else ahead
+        packed = self.offsets, self.order, self.starts, self.stops
+        _fill(rows, ahead, *packed, self.log.offsets, self.log.items, self.log.users, *made)
         return made
 
 
@@ -129,16 +136,20 @@ def _best_fit(sizes, length):
 
 
 @numba.njit(cache=True)
-def _fill(rows, offsets, order, starts, stops, log_items, log_users, *made):
-    items, targets, owners, steps, users = made
+def _fill(
+    rows, ahead, offsets, order, starts, stops, log_offsets, log_items, log_users,
+    items, targets, owners, steps, users,
+):  # fmt: skip
     for line in range(len(rows)):
         place = 0
         first = offsets[rows[line]]
         for n in range(first, offsets[rows[line] + 1]):
             window = order[n]
+            last = log_offsets[log_users[starts[window]] + 1] - 1
             for event in range(starts[window], stops[window]):
+                further = (ahead[line, place] - 1) % (last - event)
                 items[line, place] = log_items[event]
-                targets[line, place] = log_items[event + 1]
+                targets[line, place] = log_items[event + 1 + further]
                 owners[line, place] = n - first
                 steps[line, place] = event - starts[window]
                 users[line, place] = log_users[event]

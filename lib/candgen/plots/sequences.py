@@ -1,0 +1,68 @@
+"""Pictures of what attention looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
+
+from candgen.plots.style import BASELINE, axes, colours
+
+_LONGEST = 32  # letters of a title
+
+
+def attention(
+    shares: NDArray[np.floating], titles: Sequence[str], *, ax: Axes | None = None
+) -> Axes:
+    """Show what each event of one history looks at: darker is more, to the left is earlier.
+
+    Args:
+        shares: What the event of a row gives to the event of a column, shape `(n, n)`.
+        titles: Of the events, oldest first, shape `(n,)`.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    n = len(shares)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(8.4, 1.6 + 0.26 * n))
+    ax.grid(visible=False)
+    drawn = np.ma.masked_where(np.triu(np.ones((n, n), dtype=bool), k=1), shares)
+    image = ax.imshow(drawn, cmap="Blues", vmin=0, aspect="auto", interpolation="nearest")
+    short = [t if len(t) <= _LONGEST else f"{t[: _LONGEST - 1]}…" for t in map(str, titles)]
+    ax.set_yticks(range(n), [text.replace("$", r"\$") for text in short], fontsize="x-small")
+    ax.set_xticks(range(n), [str(n - place) for place in range(n)], fontsize="x-small")
+    ax.set(xlabel="the event looked at, counted back from the newest", ylabel="")
+    ax.tick_params(length=0)
+    bar = ax.figure.colorbar(image, ax=ax, format=PercentFormatter(1, decimals=0), shrink=0.7)
+    bar.outline.set_visible(False)
+    bar.set_label("share of the look")
+    ax.set_title(f"the newest {n} events of one history, oldest on top")
+    return ax
+
+
+def looking_back(shares: NDArray[np.floating], *, n_users: int, ax: Axes | None = None) -> Axes:
+    """Show how far back the newest event looks, on average, one line a block.
+
+    Args:
+        shares: Given to the event `j` places back, shape `(blocks, n)`, from the newest itself.
+        n_users: Histories that the mean is over.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    blocks, n = shares.shape
+    names = [f"block {block + 1}" for block in range(blocks)]
+    colour = colours(names)
+    ax.axhline(1 / n, color=BASELINE, linestyle="--", linewidth=1.5)
+    ax.annotate("all alike ", (n, 1 / n), va="bottom", ha="right", color=BASELINE, fontsize="small")
+    for name, line in zip(names, shares, strict=True):
+        ax.plot(range(1, n + 1), line, color=colour[name], marker="o", ms=3, label=name)
+    ax.set_ylim(bottom=0)
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="event looked at, counted back from the newest (1)", ylabel="share of the look")
+    ax.legend(frameon=False)
+    ax.set_title(f"{n_users:,} histories of {n} events or more")
+    return ax

@@ -1,0 +1,195 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from contract import VectorContract
+
+from candgen import models
+from candgen.datasets.dataset import write_dataset
+from candgen.errors import SettingError
+from candgen.features import EventLog
+from candgen.models import GRU4Rec, MarkovChain, Popularity, SASRec
+from candgen.models.sequences.learner import SequenceLearner
+
+SMALL = {"dim": 16, "window": 10, "blocks": 1, "batch_size": 8, "learning_rate": 0.02}
+N_ITEMS = 24
+
+
+class TestSASRec(VectorContract):
+    def make(self, **settings):
+        return SASRec(**{**SMALL, "epochs": 6, "spread": 0.2, **settings})
+
+
+class TestGRU4Rec(VectorContract):
+    def make(self, **settings):
+        return GRU4Rec(**{**SMALL, "epochs": 6, "spread": 0.2, **settings})
+
+
+@pytest.fixture(scope="module")
+def rounds(tmp_path_factory):
+    """Everybody walks round a ring of items, one step at a time, from a place of their own.
+
+    The next item is the last one plus the user's stride, 1 or 2; so it follows from the last two
+    items and not from the last one, and never from the set alone.
+    """
+    rng = np.random.default_rng(0)
+    train, test = [], []
+    for user in range(300):
+        stride, place = 1 + user % 2, int(rng.integers(N_ITEMS))
+        walk = [(place + stride * n) % N_ITEMS for n in range(7)]
+        train += [(user, item, n) for n, item in enumerate(walk[:-1])]
+        test.append((user, walk[-1], 6))
+    columns = ["user", "item", "timestamp"]
+    train, test = pd.DataFrame(train, columns=columns), pd.DataFrame(test, columns=columns)
+    validation = train[train["timestamp"] == 5]
+    tables = {
+        "interactions": pd.concat([train, test], ignore_index=True),
+        "train": train[train["timestamp"] < 5].sample(frac=1, random_state=1),
+        "validation": validation,
+        "test": test,
+        "users": pd.DataFrame({"user": range(300), "user_id": range(300)}),
+        "items": pd.DataFrame({"item": range(N_ITEMS), "item_id": range(N_ITEMS)}),
+    }
+    return write_dataset(tmp_path_factory.mktemp("rounds"), tables, {"name": "rounds"})
+
+
+def share_found(model, data):
+    """How many users' next items are their best candidates."""
+    scores = model.score(np.arange(data.n_users))
+    scores[data.history_matrix.nonzero()] = -np.inf
+    return float((scores.argmax(axis=1) == data.held_out["item"]).mean())
+
+
+def reader(kind, **settings):
+    start = {"learning_rate": 0.01, "dropout": 0.0, "spread": 0.1}
+    return kind(**{**SMALL, "epochs": 25, **start, **settings})
+
+
+@pytest.fixture(scope="module", params=[SASRec, GRU4Rec])
+def fitted(request, rounds):
+    return reader(request.param).fit(rounds)
+
+
+class TestOnARing:
+    def test_the_next_step_is_found_from_the_last_two(self, fitted, rounds):
+        assert share_found(fitted, rounds) > 0.85
+        assert share_found(MarkovChain().fit(rounds), rounds) < 0.6
+        assert share_found(Popularity().fit(rounds), rounds) < 0.2
+
+    def test_the_loss_falls(self, fitted):
+        losses = [epoch.loss for epoch in fitted.history_]
+        assert losses[-1] < 0.5 * losses[0]
+        assert losses[0] < 1.1 * np.log(N_ITEMS)
+
+    def test_another_order_of_the_same_events_is_answered_otherwise(self, fitted, rounds):
+        events = rounds.train.assign(timestamp=-rounds.train["timestamp"])
+        back = fitted.reading(EventLog.of(events, rounds.n_users))
+        assert share_found(back, rounds) < 0.3
+        assert share_found(fitted, rounds) > 0.85  # which goes on to read what it read before
+
+    def test_reading_its_own_history_again_changes_nothing(self, fitted, rounds):
+        same, users = fitted.reading(EventLog.of_history(rounds)), np.arange(20)
+        np.testing.assert_array_equal(same.user_vectors(users), fitted.user_vectors(users))
+
+    def test_only_the_newest_events_of_a_long_history_are_read(self, fitted):
+        walk = np.arange(40) % N_ITEMS
+        long = pd.DataFrame({"user": 0, "item": walk, "timestamp": range(40)})
+        recent = long[-fitted.window :]
+        states = [fitted.reading(EventLog.of(e, 1)).user_vectors([0]) for e in (long, recent)]
+        np.testing.assert_allclose(*states, atol=1e-6)
+
+    def test_what_an_event_looks_at_sums_to_one_and_lies_behind_it(self, fitted):
+        if not isinstance(fitted, SASRec):
+            pytest.skip("a recurrence looks at nothing")
+        shares = fitted.attention([5, 7], 9)
+        assert shares.shape == (1, 2, 1, 6, 6)  # five events of train and one of validation
+        np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-5)
+        assert not np.triu(shares, k=1).any()
+        np.testing.assert_array_equal(fitted.attention([5], 2)[..., 1, :], shares[:, :1, :, 5, 4:])
+
+
+@pytest.mark.parametrize("settings", [{"loss": "sampled", "negatives": 24}, {"loss": "binary"}])
+def test_the_other_losses_find_it_too(rounds, settings):
+    model = reader(SASRec, **settings).fit(rounds)
+    assert share_found(model, rounds) > 0.8
+
+
+def test_sampled_softmax_estimates_the_full_one_whatever_is_drawn(rounds):
+    """With logQ the loss at the start is that over the catalogue."""
+    full = reader(SASRec, epochs=1, learning_rate=1e-9).fit(rounds).history_[0].loss
+    sampled = reader(
+        SASRec, epochs=1, learning_rate=1e-9, loss="sampled", negatives=4000, alpha=1.0
+    )
+    assert sampled.fit(rounds).history_[0].loss == pytest.approx(full, rel=0.01)
+
+
+def test_the_one_negative_is_never_an_item_of_the_user(rounds):
+    model = reader(SASRec, loss="binary")
+    learner = SequenceLearner(model._network(), rounds, model.training)
+    batch = learner.windows.batch(np.arange(len(learner.windows)))
+    ids, _ = learner._for_binary(batch, np.random.default_rng(0))
+    users, negatives = batch.users.ravel(), ids["negatives"].ravel()
+    assert (negatives[users < 0] == -1).all() and (negatives[users >= 0] >= 0).all()
+    taken = rounds.train_matrix.toarray()
+    assert not taken[users[users >= 0], negatives[users >= 0]].any()
+
+
+def test_the_last_epoch_of_a_killed_training_leads_to_the_same_result(rounds):
+    """Weights, moments and the state of dropout go through the state of the learner."""
+    model = reader(SASRec, dropout=0.5)
+
+    def steps(learner, which):
+        for n in which:
+            rng = np.random.default_rng(n)
+            rows = np.resize(rng.permutation(learner.n_examples), 8)
+            learner.learn(rows, np.ones(8, np.float32), 0.01, rng)
+            learner.table.update(0.01)
+        return learner
+
+    def new():
+        return SequenceLearner(model._network(), rounds, model.training)
+
+    through = steps(new(), range(4))
+    half = steps(new(), range(2))
+    held = {name: array.copy() for name, array in half.state().items()}
+    again = new()
+    again.load_state(held)
+    steps(again, range(2, 4))
+    users = np.arange(20)
+    np.testing.assert_array_equal(again.scores(users), through.scores(users))
+
+
+def test_repeats_that_fill_up_a_batch_teach_nothing(rounds):
+    model = reader(SASRec, dropout=0.0)
+    whole, filled = (SequenceLearner(model._network(), rounds, model.training) for _ in "ab")
+    rows, rng = np.array([3, 4, 5, 6, 0, 1, 2, 7]), np.random.default_rng(0)
+    weights = np.array([1, 1, 1, 1, 0, 0, 0, 0], np.float32)
+    losses = [
+        learner.learn(rows[order], weights, 0.1, rng)
+        for learner, order in (
+            (whole, [0, 1, 2, 3, 4, 5, 6, 7]),
+            (filled, [0, 1, 2, 3, 7, 6, 5, 4]),
+        )
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_settings_are_json_and_named_once():
+    model = SASRec(dim=32, heads=2, loss="binary")
+    assert models.from_settings("SASRec", json.loads(json.dumps(model.settings))).settings == (
+        model.settings
+    )
+    assert "heads" not in GRU4Rec.setting_names()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dropout": 1.0}, {"window": 0}, {"loss": "ful"}, {"windows": "first"}, {"spread": 0},
+        {"alpha": 2.0}, {"dim": 10, "heads": 3}, {"negatives": 0}, {"blocks": 0},
+    ],
+)  # fmt: skip
+def test_settings_out_of_range_are_refused_by_name(wrong):
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        SASRec(**wrong)
