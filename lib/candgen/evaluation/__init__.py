@@ -2,30 +2,38 @@
 
 from candgen.evaluation.candidates import Candidates
 from candgen.evaluation.comparing import compare
+from candgen.evaluation.freshness import ages_of_items, best_candidates, by_age, share_among
 from candgen.evaluation.groups import by_group
 from candgen.evaluation.judgement import Judgement
 from candgen.evaluation.judging import judge, judge_candidates, judge_file
-from candgen.evaluation.lists import titles_side_by_side
+from candgen.evaluation.lists import known_of, titles_side_by_side
 from candgen.evaluation.overlap import overlap, shared_hits
 from candgen.evaluation.truth import (
     best_true_relevance,
     relevance_of_lists,
     relevance_table,
+    relevance_tables,
     true_relevance,
 )
 
 __all__ = [
     "Candidates",
     "Judgement",
+    "ages_of_items",
+    "best_candidates",
     "best_true_relevance",
+    "by_age",
     "by_group",
     "compare",
     "judge",
     "judge_candidates",
     "judge_file",
+    "known_of",
     "overlap",
     "relevance_of_lists",
     "relevance_table",
+    "relevance_tables",
+    "share_among",
     "shared_hits",
     "titles_side_by_side",
     "true_relevance",

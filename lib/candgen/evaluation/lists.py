@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from candgen.columns import RANK
+from candgen.columns import ITEM, RANK, TIMESTAMP, USER, USER_ID
 from candgen.evaluation.judgement import Judgement
 
 if TYPE_CHECKING:
@@ -39,3 +39,28 @@ def titles_side_by_side(
 
 def _line(dataset: Dataset, item: int, hit: bool) -> str:
     return "" if item < 0 else f"{HIT if hit else ''}{dataset.titles[item]}"
+
+
+def known_of(dataset: Dataset, user: int, *, most: int = 3) -> dict[str, str]:
+    """Put in words what is known of a user when candidates are asked for.
+
+    Returns:
+        `columns` of the users table, the last `searches` and the titles of the last events of the
+        `history`; "nothing" where there is none.
+    """
+    names = [name for name in dataset.users if name not in (USER, USER_ID)]
+    columns = [f"{name} {dataset.users[name].iloc[user]}" for name in names]
+    searches, history = pd.DataFrame({USER: []}), dataset.train
+    if dataset.has("searches"):
+        searches = dataset.table("searches")
+        if TIMESTAMP in searches and TIMESTAMP in history:
+            searches = searches[searches[TIMESTAMP] <= history[TIMESTAMP].max()]
+        searches = _last(searches, user, most)
+    taken = dataset.titles[_last(history, user, most)[ITEM].to_numpy()]
+    said = {"columns": columns, "searches": searches.get("query", []), "history": taken}
+    return {what: ", ".join(values) or "nothing" for what, values in said.items()}
+
+
+def _last(events: pd.DataFrame, user: int, most: int) -> pd.DataFrame:
+    own = events[events[USER] == user]
+    return (own.sort_values(TIMESTAMP, kind="stable") if TIMESTAMP in own else own).tail(most)

@@ -87,6 +87,28 @@ def relevance_table(
     )
 
 
+def relevance_tables(
+    found: Mapping[str, Mapping[str, NDArray[np.float64]]], *, baseline: str, seed: int = 0
+) -> pd.DataFrame:
+    """Set several measures below each other, each as `relevance_table` does.
+
+    Args:
+        found: By measure, then by generator, one value a user; the same users everywhere.
+        baseline: The generator that others are compared with.
+        seed: Of the bootstrap.
+
+    Returns:
+        One row a measure and generator, which are its index.
+    """
+    import pandas as pd
+
+    tables = {
+        measure: relevance_table(values, baseline=baseline, seed=seed).set_index("generator")
+        for measure, values in found.items()
+    }
+    return pd.concat(tables, names=["measure"])
+
+
 def best_true_relevance(
     users: NDArray[np.integer],
     dataset: Dataset,

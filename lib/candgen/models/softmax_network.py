@@ -23,15 +23,18 @@ of the item's columns, so that an item nobody has taken has a row, too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from candgen.columns import ITEM
 from candgen.datasets import Dataset
 from candgen.errors import DataError, SettingError, did_you_mean
-from candgen.features import EventLog
+from candgen.features import EventLog, suggested
 from candgen.models.base import VectorGenerator
 from candgen.models.learned import LearnedGenerator
 from candgen.models.softmax_network_parts import (
@@ -39,6 +42,7 @@ from candgen.models.softmax_network_parts import (
     ExampleAge,
     Examples,
     SoftmaxLearner,
+    parts_of,
 )
 from candgen.models.softmax_network_settings import (
     ITEM_INPUTS,
@@ -62,7 +66,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
     Attributes:
         query_inputs_: What the network reads.
         item_inputs_: What a row of the last layer is made of.
-        sizes_: Inputs and their widths, then hidden layers and the user vector, by name.
+        parts_: Inputs, hidden layers, user vector and last layer, one row each, in this order.
         moment_: When candidates are asked for: the second after the last training event.
         n_examples_: Examples of an epoch.
     """
@@ -99,6 +103,25 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         logits = self.score(users) / self.temperature
         logits -= logits.max(axis=1, keepdims=True)
         return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    def surprise(self, dataset: Dataset, users: ArrayLike, *, rows_per_block: int = 1024) -> float:
+        """Return the mean of minus the log of the probability of what is held out, in nats.
+
+        That is the loss of the full softmax, whatever training looked at. Events of items that it
+        does not know are left out; NaN if there are no others.
+
+        Args:
+            dataset: What it was fitted to; its held-out part is looked at.
+            users: Dense ids of whose events are looked at, shape `(n,)`.
+            rows_per_block: Users looked at together.
+        """
+        users, logs = np.asarray(users), [np.zeros(0)]
+        for start in range(0, len(users), rows_per_block):
+            block = users[start : start + rows_per_block]
+            found = self.log_probabilities(block)[dataset.held_out_matrix[block].nonzero()]
+            logs.append(found[np.isfinite(found)])
+        found = np.concatenate(logs)
+        return float(-found.mean()) if len(found) else float("nan")
 
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._learned.query_vectors(self._learned.now(self._log, users))
@@ -180,7 +203,11 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         taken = log if self.shared_item_table or len(places) == len(log) else log.part(places)
         shape = replace(self._shape(), hidden=())  # a row is a sum, whatever the network is
         made = item_inputs(
-            dataset, self.item_inputs_, shape, log=taken, features=self.item_features
+            dataset,
+            self.item_inputs_,
+            shape,
+            log=taken,
+            features=self._features(dataset.items, self.item_features),
         )
         own = _ids_of(made)
         if self.biases and own is not None:
@@ -198,7 +225,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             [name for name in self.query_inputs_ if name != "example_age"],
             shape,
             log=log,
-            features=self.user_features,
+            features=self._features(dataset.users, self.user_features),
             item_rows=None if own is None else own.row_of,
             item_table=None if own is None else own.table,
         )
@@ -227,6 +254,12 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             return network, last
         return Augmented(network), Augmented(last, by="item/bias")
 
+    def _features(self, table: pd.DataFrame, described: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is declared of a table, or else all its columns by what they hold."""
+        bins = {"numeric": {"bins": self.number_bins}}
+        found = {f.column: {"kind": f.kind, **bins.get(f.kind, {})} for f in suggested(table)}
+        return dict(described) or found
+
     def _shape(self) -> Shape:
         return Shape(
             dim=self.dim,
@@ -247,7 +280,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         self._log = EventLog.of_history(dataset)
         self.moment_ = learner.moment = _after(EventLog.of(dataset.train, dataset.n_users))
         self._learned, self.n_examples_ = learner, learner.n_examples
-        self.sizes_ = {one.name: one.width for one in learner.queries}
+        self.parts_ = parts_of(learner, self.hidden)
         if not self.answers_cold_items:
             self.known_items_ &= self._taken
         self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]

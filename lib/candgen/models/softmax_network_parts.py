@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from candgen.features import Bins
-from candgen.models.towers.inputs import SharedOut
+from candgen.models.towers.inputs import Input, SharedOut
 from candgen.models.towers.learning import TowerLearner
 from candgen.models.towers.network import Tower
 from candgen.training import EmbeddingTable, quiet
@@ -112,3 +113,30 @@ class Augmented:
         vectors = self._tower(embedded, given)
         last = embedded[self._by] if self._by else tf.ones_like(vectors[:, :1])
         return tf.concat([vectors, last], axis=1)
+
+
+def parts_of(learner: SoftmaxLearner, hidden: Sequence[int]) -> pd.DataFrame:
+    """Describe a network from its inputs to its last layer.
+
+    Returns:
+        One row a part: `part`, `kind` (input, hidden, user vector or row), `rows` (of its table of
+        embeddings, or the numbers that enter it), `width` (of what comes out) and `numbers` (that
+        are learned).
+    """
+    made = [("input", i.name, len(i.table), i.width, _learned(i)) for i in learner.queries]
+    entering = sum(one.width for one in learner.queries)
+    dim = next(one.width for one in learner.items)
+    if hidden:
+        for turn, width in enumerate(hidden, start=1):
+            made.append(("hidden", f"ReLU {turn}", entering, width, (entering + 1) * width))
+            entering = width
+        made.append(("user vector", "user vector", entering, dim, (entering + 1) * dim))
+    else:
+        made.append(("user vector", "sum", entering, dim, 0))
+    made += [("row", i.name, len(i.table), i.width, _learned(i)) for i in learner.items]
+    found = pd.DataFrame(made, columns=["kind", "part", "rows", "width", "numbers"])
+    return found[["part", "kind", "rows", "width", "numbers"]]
+
+
+def _learned(one: Input) -> int:
+    return sum(table.rows.size for table in one.tables)

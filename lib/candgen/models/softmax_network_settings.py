@@ -32,6 +32,8 @@ class SoftmaxNetworkSettings(TrainingSettings):
     """Column of the users table -> kind or options; empty: by what the columns hold."""
     item_features: dict[str, Any] = field(default_factory=dict)
     """Column of the items table -> kind or options; empty: by what the columns hold."""
+    number_bins: int = 24
+    """Overlapping bins of a column of numbers that nobody declared."""
     hidden: list[int] = field(default_factory=list)
     """Sizes of the ReLU layers before the user vector; empty: the inputs are added up."""
     dim: int = 64
@@ -94,7 +96,8 @@ class SoftmaxNetworkSettings(TrainingSettings):
         object.__setattr__(self, "hidden", sizes)
         for name in ("dim", "feature_dim", "n_negatives", "search_length", "id_at_least"):
             whole_number(name, getattr(self, name), at_least=1)
-        whole_number("age_bins", self.age_bins, at_least=2)
+        for name in ("age_bins", "number_bins"):
+            whole_number(name, getattr(self, name), at_least=2)
         for name in ("history_length", "examples_per_user"):
             whole_number(name, getattr(self, name))
         one_of("normalization", self.normalization, NORMALIZATIONS)
