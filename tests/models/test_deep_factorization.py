@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 from contract import GeneratorContract, VectorContract
 from scipy.special import expit
 
-from candgen.errors import SettingError, TrainingError
+from candgen.datasets.dataset import write_dataset
+from candgen.errors import ColdStartError, SettingError, TrainingError
 from candgen.models.deep_factorization import GMF, MLP, DeepFactorization, NeuMF
 from candgen.models.deep_factorization.learning import PairLearner
 from candgen.models.deep_factorization.network import PairNetwork, Parts
@@ -215,6 +217,36 @@ def test_a_folded_vector_answers_as_one_that_was_trained_on_the_same_history(neu
         for found in (lost, folded)
     )
     assert min(after) > 0.9 > max(before)
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    """User 2 and item 3 occur in validation for the first time."""
+    parts = {
+        "train": [(0, 0), (0, 1), (1, 1), (1, 2)],
+        "validation": [(0, 2), (1, 3), (2, 1)],
+        "test": [(0, 3), (2, 0)],
+    }
+    tables = {n: pd.DataFrame(np.array(p), columns=["user", "item"]) for n, p in parts.items()}
+    tables |= {
+        "interactions": pd.concat(tables.values()),
+        "users": pd.DataFrame({"user": range(3), "user_id": range(3)}),
+        "items": pd.DataFrame({"item": range(4), "item_id": range(4)}),
+    }
+    return write_dataset(tmp_path_factory.mktemp("late"), tables, {"name": "late"})
+
+
+def test_with_patience_late_users_fold_in_and_late_items_are_not_known(late):
+    settings = {"dim": 2, "epochs": 2, "batch_size": 4, "fold_in_steps": 50}
+    waiting = GMF(**settings, patience=1, watch="recall@1").fit(late)
+    assert waiting.known_items_.tolist() == [True, True, True, False]
+    assert waiting.known_users_.all()
+    start = waiting._network.tables(3, 4, spread=0.1, optimizer="adam", seed=0)["users/product"]
+    moved = np.abs(waiting._learned.tables["users/product"].rows - start.rows).max(axis=1)
+    assert moved[2] > 0.1  # far more than two epochs could
+    with pytest.raises(ColdStartError, match="item ids 3"):
+        waiting.score([0], [3])
+    assert GMF(**settings).fit(late).known_items_.all()
 
 
 # --- settings
