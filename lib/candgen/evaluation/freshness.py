@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from candgen.datasets import Dataset
     from candgen.datasets.world import Oracle
 
-AGE_EDGES = (-365, 0, 30, 60, 120, 240, 480, 960, 20_000)  # days; below 0: still to come
+AGE_EDGES = (-365, 0, 30, 60, 120, 240, 480, 960, 9999)  # days; below 0: still to come
 
 
 def share_among(judgement: Judgement, chosen: NDArray[np.bool_], k: int) -> NDArray[np.float64]:
@@ -105,7 +105,7 @@ def by_age(
         columns[name] = np.divide(
             shares, catalogue, out=np.full(len(shares), np.nan), where=catalogue > 0
         )
-    names = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    names = ["to come" if high <= 0 else f"{low:g} to {high:g}" for low, high in pairwise(edges)]
     return pd.DataFrame(columns, index=pd.Index(names, name="days since it appeared"))
 
 

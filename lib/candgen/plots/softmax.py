@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALE, axes, colours
+from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALE, colours
 
 _GREEN = "#009E73"
 _COLOUR = {"input": MODEL, "hidden": ACCENT, "user vector": INK, "row": _GREEN}
@@ -26,7 +26,7 @@ def network(parts: pd.DataFrame, *, n_items: int, ax: Axes | None = None) -> Axe
     inputs, rows = (parts[parts["kind"] == kind] for kind in ("input", "row"))
     layers = parts[parts["kind"].isin(["hidden", "user vector"])]
     if ax is None:
-        size = (max(7.2, 1.15 * (len(inputs) + len(rows))), 0.8 * len(layers) + 2.6)
+        size = (max(7.2, 0.78 * (len(inputs) + len(rows))), 0.7 * len(layers) + 2.2)
         ax = plt.subplots(figsize=size)[1]
     split = len(inputs) / (len(inputs) + len(rows))
     _row(ax, inputs, 0, 0.0, split - 0.03, tables=True)
@@ -56,14 +56,14 @@ def ages_of_candidates(table: pd.DataFrame, *, truth: str, ax: Axes | None = Non
         truth: The column that the others should come near.
         ax: Axes to draw on. A new figure when omitted.
     """
-    ax = axes(ax)
+    ax = plt.subplots(figsize=(8.6, 4.2))[1] if ax is None else ax
     places = np.arange(len(table))
     colour = colours([name for name in table if name != truth], ())
     ax.axhline(1, color=PALE, linewidth=1.5, zorder=0)
     for name in table:
         own = {"color": colour[name]} if name != truth else {"color": INK, "linestyle": "--"}
         ax.plot(places, table[name], marker="o", ms=5, label=name, **own)
-    ax.set_xticks(places, table.index)
+    ax.set_xticks(places, [label.replace(" to ", "\nto ") for label in table.index])
     ax.set(xlabel=table.index.name, ylabel="share of candidates / of the catalogue", ylim=(0, None))
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(table.columns))
     return ax
