@@ -30,16 +30,18 @@ def test_events_are_named_and_counted_back_from_the_newest():
 
 
 def test_looking_back_has_a_line_a_block_and_what_equal_shares_would_be():
-    ax = plots.looking_back(np.array([[0.5, 0.3, 0.1, 0.1], [0.4, 0.2, 0.2, 0.2]]), n_users=12)
+    ax = plots.looking_back(
+        np.array([[0.5, 0.3, 0.1, 0.1], [0.4, 0.2, 0.2, 0.2]]), alike=0.2, n_users=12
+    )
     lines = {line.get_label(): line.get_ydata().tolist() for line in ax.lines[1:]}
     assert lines == {"block 1": [0.5, 0.3, 0.1, 0.1], "block 2": [0.4, 0.2, 0.2, 0.2]}
-    assert set(ax.lines[0].get_ydata()) == {0.25}
+    assert set(ax.lines[0].get_ydata()) == {0.2}
     assert "12 histories" in ax.get_title(loc="left")
     assert ax.get_ylim()[0] == 0
 
 
 def test_axes_given_are_the_axes_drawn_on():
     ax = plt.subplots()[1]
-    assert plots.looking_back(np.ones((1, 2)) / 2, n_users=1, ax=ax) is ax
+    assert plots.looking_back(np.ones((1, 2)) / 2, alike=0.5, n_users=1, ax=ax) is ax
     ax = plt.subplots()[1]
     assert plots.attention(SHARES, list("abc"), ax=ax) is ax

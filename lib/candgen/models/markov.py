@@ -64,7 +64,8 @@ class MarkovChain(Generator):
             raise SettingError(f"fading must be above 0 and at most 1, got {fading!r}.")
 
     def _fit(self, dataset: Dataset) -> None:
-        followed = _transitions(EventLog.of(dataset.train, dataset.n_users), self.reach, dataset)
+        log = EventLog.of(dataset.train, dataset.n_users)
+        followed = transitions(log, self.reach, dataset.n_items)
         total = np.asarray(followed.sum(axis=1), dtype=np.float64).ravel()
         whole = total + self.smoothing
         shares = np.divide(1, whole, out=np.zeros_like(whole), where=whole > 0)
@@ -105,9 +106,12 @@ class MarkovChain(Generator):
         return csr_array(cells, shape=(len(users), len(self._popularity)))
 
 
-def _transitions(log: EventLog, reach: int, dataset: Dataset) -> csr_array:
-    """Count how often each item was followed by each other, shape `(n_items, n_items)`."""
-    shape = (dataset.n_items, dataset.n_items)
+def transitions(log: EventLog, reach: int, n_items: int) -> csr_array:
+    """Count how often each item was followed by each other, shape `(n_items, n_items)`.
+
+    What came `j` places later counts 1 / j, up to `reach` places.
+    """
+    shape = (n_items, n_items)
     counted = csr_array(shape, dtype=np.float32)
     for places in range(1, reach + 1):
         same = log.users[places:] == log.users[:-places]

@@ -30,7 +30,10 @@ def attention(
         _, ax = plt.subplots(figsize=(8.4, 1.6 + 0.26 * n))
     ax.grid(visible=False)
     drawn = np.ma.masked_where(np.triu(np.ones((n, n), dtype=bool), k=1), shares)
-    image = ax.imshow(drawn, cmap="Blues", vmin=0, aspect="auto", interpolation="nearest")
+    most = drawn[n // 4 :].max()  # the oldest events have little else to look at
+    image = ax.imshow(
+        drawn, cmap="Blues", vmin=0, vmax=most, aspect="auto", interpolation="nearest"
+    )
     short = [t if len(t) <= _LONGEST else f"{t[: _LONGEST - 1]}…" for t in map(str, titles)]
     ax.set_yticks(range(n), [text.replace("$", r"\$") for text in short], fontsize="x-small")
     ax.set_xticks(range(n), [str(n - place) for place in range(n)], fontsize="x-small")
@@ -48,6 +51,7 @@ def looking_back(shares: NDArray[np.floating], *, n_users: int, ax: Axes | None 
 
     Args:
         shares: Given to the event `j` places back, shape `(blocks, n)`, from the newest itself.
+        alike: What each event would get if all that are read got the same.
         n_users: Histories that the mean is over.
         ax: Axes to draw on. A new figure when omitted.
     """

@@ -20,7 +20,7 @@ from candgen.errors import SettingError
 from candgen.features import EventLog
 from candgen.models.base import VectorGenerator
 from candgen.models.learned import LearnedGenerator
-from candgen.models.sequences.learner import LOSSES, SequenceLearner
+from candgen.models.sequences.learner import LOSSES, STARTS, SequenceLearner
 from candgen.models.sequences.networks import AttentionNetwork, Network, RecurrentNetwork
 from candgen.models.sequences.windows import CUTS, last_events
 from candgen.seeds import derive_seed
@@ -48,6 +48,9 @@ class SequenceSettings(TrainingSettings):
     """Layers of attention or of recurrence."""
     dropout: float = 0.2
     """Share of what is dropped at each place where something is, while training."""
+    start: str = "random"
+    """Where item vectors begin: random, or neighbours, a factorization of who occurs beside whom,
+    which is most of the way where events are few."""
     spread: float = 0.02
     """Standard deviation of item vectors at the start."""
     loss: str = "full"
@@ -69,6 +72,7 @@ class SequenceSettings(TrainingSettings):
         one_of("windows", self.windows, CUTS)
         whole_number("ahead", self.ahead, at_least=1)
         whole_number("blocks", self.blocks, at_least=1)
+        one_of("start", self.start, STARTS)
         number("spread", self.spread, above=0)
         one_of("loss", self.loss, LOSSES)
         whole_number("negatives", self.negatives, at_least=1)

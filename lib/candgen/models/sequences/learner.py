@@ -13,12 +13,14 @@ from candgen.datasets import Dataset
 from candgen.features import EventLog
 from candgen.models.sequences.losses import binary_loss, softmax_loss
 from candgen.models.sequences.networks import Network
+from candgen.models.sequences.start import vectors_of_neighbours
 from candgen.models.sequences.windows import Batch, Windows, last_events
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
 from candgen.training import CompiledStep, EmbeddingTable, Learner, quiet
 
 LOSSES = ("full", "sampled", "binary")
+STARTS = ("random", "neighbours")
 _USERS_AT_ONCE = 128
 _NEVER = 1e30  # subtracted from the score of an item that nobody has in training
 _DRAWS = 10  # of a negative that the user must not have
@@ -48,6 +50,14 @@ class SequenceLearner(Learner):
             optimizer=settings.optimizer,
             seed=derive_seed(settings.seed, "items"),
         )
+        if settings.start == "neighbours":
+            self.table.rows[:] = vectors_of_neighbours(
+                log,
+                dataset.n_items,
+                settings.dim,
+                spread=settings.spread,
+                seed=derive_seed(settings.seed, "neighbours"),
+            )
         self.tables = {"items": self.table}
         nearer = 1 / np.arange(1, settings.ahead + 1)
         self._nearer = np.cumsum(nearer) / nearer.sum()

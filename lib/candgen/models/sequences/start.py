@@ -1,0 +1,56 @@
+"""Item vectors that know who stands beside whom before anything is learned.
+
+Counts C of which items occur within a few places of each other, damped for items that occur often,
+are factorized: v_i v_j is near C_ij / sqrt((n_i + s) (n_j + s)). From there a network has to learn
+what the order adds, and not first which items are kin; with few events that is most of the way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import diags_array
+
+from candgen.features import EventLog
+from candgen.models.markov import transitions
+
+_PLACES = 10  # how far apart items may be to be neighbours
+_DAMPING = 10.0  # s: what rare items lose
+_SPARE, _ROUNDS = 16, 4  # of the randomized factorization
+
+
+def vectors_of_neighbours(
+    log: EventLog, n_items: int, dim: int, *, spread: float, seed: int
+) -> NDArray[np.float32]:
+    """Factorize who occurs beside whom.
+
+    Args:
+        log: The events to learn from.
+        n_items: Items of the dataset.
+        dim: Length of a vector.
+        spread: Standard deviation of what is returned, over all items that have neighbours.
+        seed: Of the factorization, and of the vectors of items without neighbours.
+
+    Returns:
+        One vector an item, shape `(n_items, dim)`.
+    """
+    rng = np.random.default_rng(seed)
+    random = (spread * rng.standard_normal((n_items, dim))).astype(np.float32)
+    followed = transitions(log, _PLACES, n_items)
+    beside = followed + followed.T
+    counts = np.asarray(beside.sum(axis=1), dtype=np.float64).ravel()
+    if not counts.any():
+        return random
+    damped = diags_array(((counts + _DAMPING) ** -0.5).astype(np.float32))
+    beside = (damped @ beside @ damped).tocsr()
+    width = min(dim + _SPARE, n_items)
+    found = rng.standard_normal((n_items, width)).astype(np.float32)
+    for _ in range(_ROUNDS):  # the largest eigenvectors come forward
+        found = np.linalg.qr(beside @ found)[0]
+    values, turned = np.linalg.eigh(found.T @ (beside @ found))
+    best = np.argsort(-values, kind="stable")[: min(dim, width)]
+    vectors = found @ turned[:, best] * np.sqrt(np.maximum(values[best], 0))
+    there = counts > 0
+    vectors = vectors[there] * (spread / max(float(vectors[there].std()), 1e-12))
+    random[there, : vectors.shape[1]] = vectors
+    return random
