@@ -36,7 +36,7 @@ def test_looking_back_has_a_line_a_block_and_what_equal_shares_would_be():
     lines = {line.get_label(): line.get_ydata().tolist() for line in ax.lines[1:]}
     assert lines == {"block 1": [0.5, 0.3, 0.1, 0.1], "block 2": [0.4, 0.2, 0.2, 0.2]}
     assert set(ax.lines[0].get_ydata()) == {0.2}
-    assert "12 histories" in ax.get_title(loc="left")
+    assert "12 histories" in ax.get_title("left") + ax.get_title("center")
     assert ax.get_ylim()[0] == 0
 
 

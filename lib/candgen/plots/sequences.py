@@ -46,7 +46,9 @@ def attention(
     return ax
 
 
-def looking_back(shares: NDArray[np.floating], *, n_users: int, ax: Axes | None = None) -> Axes:
+def looking_back(
+    shares: NDArray[np.floating], *, alike: float, n_users: int, ax: Axes | None = None
+) -> Axes:
     """Show how far back the newest event looks, on average, one line a block.
 
     Args:
@@ -59,8 +61,8 @@ def looking_back(shares: NDArray[np.floating], *, n_users: int, ax: Axes | None 
     blocks, n = shares.shape
     names = [f"block {block + 1}" for block in range(blocks)]
     colour = colours(names)
-    ax.axhline(1 / n, color=BASELINE, linestyle="--", linewidth=1.5)
-    ax.annotate("all alike ", (n, 1 / n), va="bottom", ha="right", color=BASELINE, fontsize="small")
+    ax.axhline(alike, color=BASELINE, linestyle="--", linewidth=1.5)
+    ax.annotate("all alike ", (n, alike), va="bottom", ha="right", color=BASELINE, fontsize="small")
     for name, line in zip(names, shares, strict=True):
         ax.plot(range(1, n + 1), line, color=colour[name], marker="o", ms=3, label=name)
     ax.set_ylim(bottom=0)
