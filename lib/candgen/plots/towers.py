@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from candgen.plots.comparison import Mark, intervals
-from candgen.plots.style import BASELINE, BASELINES, INK, PALETTE, colours
+from candgen.plots.comparison import Mark, differences, intervals
+from candgen.plots.style import BASELINE, BASELINES, INK, MODEL, PALETTE, colours
 
 _MOST_GROUPS = len(PALETTE)
 
@@ -104,4 +104,26 @@ def recovered_truth(
     )  # fmt: skip
     ax.set_xlim(0, 1.06 * max(best, table["high"].max()))
     ax.set_title(f"{table['users'].iloc[0]:,} users")
+    return ax
+
+
+def feature_gains(table: pd.DataFrame, *, metric: str, ax: Axes | None = None) -> Axes:
+    """Show what features bring to newcomers, one line for each number of events known of them.
+
+    Args:
+        table: Columns `known`, `difference`, `low`, `high` and `users`.
+        metric: What differs, with its cut-off.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 0.5 * len(table) + 1.4))[1]
+    marks = [
+        Mark(
+            "all of these" if r.known == "all" else f"{r.known} events known ({r.users} users)",
+            r.difference, r.low, r.high, MODEL if r.low > 0 else INK,
+        )
+        for r in table.itertuples()
+    ]  # fmt: skip
+    differences(marks, label=f"{metric}: with features less without", margin=0.0, ax=ax)
+    ax.set_title(f"{table['users'].max()} users who came after training")
     return ax
