@@ -110,6 +110,34 @@ def test_attention_leaves_the_target_out_where_there_are_no_times():
     np.testing.assert_allclose(found.look(at_events(untimed(), np.array([3])))[0], rows[[1, 4]])
 
 
+def test_histories_are_cut_to_a_few_items_at_random_in_training():
+    log = EventLog.of(pd.DataFrame({"user": 0, "item": range(6), "timestamp": range(6)}), 1)
+    found = History(table(N_ITEMS), np.arange(6, dtype=np.int32), nothing=table(1), dropout=0.5)
+    asked = at_events(log, np.full(4000, 5))
+    vectors = found.look(asked, np.random.default_rng(0))
+    rows = found.table.rows
+    whole = (np.abs(vectors - rows[:5].mean(axis=0)) < 1e-6).all(axis=1)
+    none = (vectors == found.nothing.rows[0]).all(axis=1)
+    last_two = (np.abs(vectors - rows[3:5].mean(axis=0)) < 1e-6).all(axis=1)
+    assert 0.47 < whole.mean() < 0.53
+    assert 0.08 < none.mean() < 0.12 and 0.08 < last_two.mean() < 0.12
+    assert (np.abs(found.look(asked) - rows[:5].mean(axis=0)) < 1e-6).all()
+
+
+def test_an_empty_history_learns_a_vector_of_its_own():
+    found = History(
+        table(N_ITEMS, optimizer="sgd"), np.arange(6, dtype=np.int32),
+        nothing=table(1, optimizer="sgd"),
+    )  # fmt: skip
+    before, items = found.nothing.rows.copy(), found.table.rows.copy()
+    assert (found.look(at_events(timed(), np.array([0, 4]))) == before).all()
+    found.learn(np.ones((2, 4), np.float32))
+    for held in found.tables:
+        held.update(0.5)
+    np.testing.assert_allclose(found.nothing.rows, before - 1.0, atol=1e-6)
+    np.testing.assert_array_equal(found.table.rows, items)
+
+
 def test_at_serving_the_history_is_whole():
     found = history()
     rows = found.table.rows

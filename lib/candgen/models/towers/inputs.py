@@ -49,6 +49,7 @@ from candgen.features import Bins, EventLog, SearchLog, day_of_week, hour_of_day
 from candgen.training import Bags, EmbeddingTable
 
 POOLINGS = ("mean", "fading", "attention")
+_FEW = 5  # a history that is cut in training is shorter
 
 
 class Queries(NamedTuple):
@@ -188,8 +189,9 @@ def n_own_rows(counts: NDArray[np.integer], at_least: int = 1) -> int:
 class History(Input):
     """The items before the moment, pooled; where there are none, a vector that is learned.
 
-    The history is hidden at random in training, so that this vector comes to stand for newcomers
-    of whom nothing is known yet. Attention gets zeros and an empty mask instead.
+    In training the history is cut at random, to a few items or to none, so that short histories are
+    met often enough, and this vector stands for newcomers of whom nothing is known yet. Attention
+    gets zeros and an empty mask instead.
     """
 
     def __init__(
@@ -212,7 +214,7 @@ class History(Input):
             pooling: mean, fading or attention.
             fading: What an item weighs by each later one, if pooling is fading.
             most: Items that attention looks at, the last ones.
-            dropout: Share of the looks of training that see no history.
+            dropout: Share of the looks of training that see 0 to 4 items of the history.
         """
         super().__init__("history", table)
         self.row_of, self.pooling, self.most, self.dropout = row_of, pooling, most, dropout
@@ -225,8 +227,9 @@ class History(Input):
     def look(self, asked, rng=None):
         rows = self._rows_of(asked.log)
         if rng is not None and self.dropout:
-            hidden = rng.random(len(asked.users)) < self.dropout
-            asked = asked._replace(starts=np.where(hidden, asked.stops, asked.starts))
+            cut = rng.random(len(asked.users)) < self.dropout
+            few = np.maximum(asked.starts, asked.stops - rng.integers(_FEW, size=len(cut)))
+            asked = asked._replace(starts=np.where(cut, few, asked.starts))
         if self.attends:
             self._ids = _padded(rows, asked, self.most)
             return self.table.gather(self._ids)

@@ -1,0 +1,55 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from candgen import plots
+from candgen.plots import BASELINE
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_items_are_dots_by_group_and_queries_are_arrows():
+    items = np.array([[0.0, 1], [1, 0], [1, 1], [2, 2]])
+    ax = plots.shared_space(items, ["a", "b", "a", "a"], np.array([[1.0, 1], [0, 2]]))
+    counts = [len(held.get_offsets()) for held in ax.collections]
+    assert counts == [0, 3, 1]  # none is grey; a before b, since it is more frequent
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]
+    assert sum(a.arrow_patch is not None for a in ax.texts if hasattr(a, "arrow_patch")) == 2
+    assert ax.get_title() == "4 items, 2 queries"
+
+
+def test_groups_beyond_the_colours_are_grey():
+    groups = [f"group {n}" for n in range(12)]
+    ax = plots.shared_space(np.random.default_rng(0).normal(size=(12, 2)), groups, np.zeros((0, 2)))
+    assert len(ax.collections[0].get_offsets()) == 12 - 8
+
+
+def test_the_most_there_is_stands_beside_what_was_recovered():
+    table = pd.DataFrame(
+        {
+            "generator": ["TwoTower", "popularity"],
+            "mean": [0.5, 0.4], "low": [0.45, 0.35], "high": [0.55, 0.45], "users": 7,
+        }
+    )  # fmt: skip
+    ax = plots.recovered_truth(table, best=0.9, k=10)
+    assert any(np.allclose(line.get_xdata(), 0.9) for line in ax.lines)
+    assert ax.get_xlim()[0] == 0 and ax.get_xlim()[1] > 0.9
+    colours = [t.get_color() for t in ax.texts if t.get_text() in ("0.500", "0.400")]
+    assert colours[1] == BASELINE and colours[0] != BASELINE
+    assert ax.get_title() == "7 users" and "first 10" in ax.get_xlabel()
+
+
+def test_gains_say_how_much_was_known_and_of_how_many():
+    table = pd.DataFrame(
+        {"known": ["3", "all"], "difference": [0.02, 0.01], "low": [0.01, -0.01],
+         "high": [0.03, 0.03], "users": [40, 41]}
+    )  # fmt: skip
+    ax = plots.feature_gains(table, metric="recall@20")
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["3 events known (40 users)", "all of these"]
+    assert ax.get_xlabel().startswith("recall@20")
