@@ -66,7 +66,7 @@ def looking_back(
     for name, line in zip(names, shares, strict=True):
         ax.plot(range(1, n + 1), line, color=colour[name], marker="o", ms=3, label=name)
     ax.set_ylim(bottom=0)
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="event looked at, counted back from the newest (1)", ylabel="share of the look")
     ax.legend(frameon=False)
