@@ -7,17 +7,15 @@ from candgen.errors import SettingError
 from candgen.features import Bins, EventLog, SearchLog, Vocabulary
 from candgen.models.towers.building import Shape, chosen_inputs, item_inputs, query_inputs
 from candgen.models.towers.inputs import (
-    Age,
     Columns,
     History,
     Ids,
     Items,
-    Searches,
-    Time,
     at_events,
     own_rows,
     right_now,
 )
+from candgen.models.towers.timed import Age, Searches, Time
 from candgen.training import EmbeddingTable
 
 N_ITEMS = 6

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candgen.features import Bins
-from candgen.models.towers.inputs import Input, SharedOut
+from candgen.models.towers.inputs import Input
+from candgen.models.towers.timed import SharedOut
 from candgen.models.towers.learning import TowerLearner
 from candgen.models.towers.network import Tower
 from candgen.training import EmbeddingTable, quiet

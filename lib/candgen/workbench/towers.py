@@ -149,11 +149,12 @@ def newcomer_study(
     repeats: int,
     judging: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """Compare towers with and without features on users who came after training.
+    """Compare towers with features and towers of ids alone on users who came after training.
 
     Both are trained on `data` as it is, several times from different starts, and serve each
-    newcomer from the first few events without learning anything more. Where towers without
-    features refuse, since nothing at all is known, popularity answers in their place.
+    newcomer from the first few events without learning anything more; ids alone do so by the mean
+    of the vectors of what the newcomer took. Where nothing at all is known they refuse, and
+    popularity answers in their place.
 
     Args:
         settings: Of the towers with features.
@@ -164,14 +165,15 @@ def newcomer_study(
         judging: Passed to `evaluation.judge`.
 
     Returns:
-        One row a number of known events, and "all" for each user's mean over them: `known`,
-        `with features`, `without`, `difference`, `low`, `high` (95 %, over users) and `users`.
+        One row a number of known events, and "all" for each user's mean over those above 0:
+        `known`, `with features`, `without`, `difference`, `low`, `high` (95 %, over users) and
+        `users`.
     """
     values: dict[int, pd.DataFrame] = {}
     for repeat in range(repeats):
         seed = settings["seed"] + repeat
         rich = TwoTower(**{**settings, "seed": seed}).fit(data)
-        ids = {"query_inputs": ["history"], "item_inputs": ["id"], "seed": seed}
+        ids = {"query_inputs": ["id"], "item_inputs": ["id"], "seed": seed}
         plain = TwoTower(**{**settings, **ids}).fit(data)
         for n in known:
             some = newcomers(data, n)
@@ -183,7 +185,8 @@ def newcomer_study(
                 judged = evaluation.judge(asked, some, **judging).per_user.set_index(USER)
                 columns[name] = judged[metric] / repeats
             values[n] = values.get(n, 0) + pd.DataFrame(columns)
-    values = {**values, "all": pd.concat(values.values()).groupby(level=0).mean()}
+    some_known = [held for n, held in values.items() if n] or list(values.values())
+    values = {**values, "all": pd.concat(some_known).groupby(level=0).mean()}
     return pd.DataFrame([_gain(n, held, settings["seed"]) for n, held in values.items()])
 
 

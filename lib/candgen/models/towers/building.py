@@ -26,17 +26,15 @@ from candgen.features import (
 )
 from candgen.features.moments import QUERY
 from candgen.models.towers.inputs import (
-    Age,
     Columns,
     History,
     Ids,
     Input,
-    Searches,
-    Time,
     at_events,
     n_own_rows,
     own_rows,
 )
+from candgen.models.towers.timed import Age, Searches, Time
 from candgen.seeds import derive_seed
 from candgen.training import EmbeddingTable
 

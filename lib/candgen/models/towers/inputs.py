@@ -45,7 +45,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.features import Bins, EventLog, SearchLog, day_of_week, hour_of_day
+from candgen.features import EventLog
 from candgen.training import Bags, EmbeddingTable
 
 POOLINGS = ("mean", "fading", "attention")
@@ -317,109 +317,3 @@ class Columns(Input):
 
     def learn(self, gradients):
         self.table.add_pooled(self._bags, gradients)
-
-
-class Searches(Input):
-    """The mean of the words of the last searches before the moment; none give zeros."""
-
-    def __init__(self, table: EmbeddingTable, log: SearchLog, *, most: int = 5) -> None:
-        """Keep what is needed.
-
-        Args:
-            table: One row a word of the vocabulary.
-            log: All searches that may be known.
-            most: Searches that are read, the last ones.
-        """
-        super().__init__("searches", table)
-        self.log, self.most = log, most
-
-    def look(self, asked, rng=None):
-        starts, stops = self.log.before(asked.users, asked.times, self.most)
-        self._bags = Bags(self.log.words, starts, stops, np.full(len(starts), -1))
-        return self.table.pool(self._bags)
-
-    def learn(self, gradients):
-        self.table.add_pooled(self._bags, gradients)
-
-
-class SharedOut(Input):
-    """Numbers that depend on the moment, shared out between two bins of each kind."""
-
-    def look(self, asked, rng=None):
-        rows, weights = self.bins(asked)  # (n, entries)
-        ends = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1]
-        none = np.full(len(rows), -1)
-        flat = rows.ravel(), ends[:-1], ends[1:], none, weights.ravel()
-        self._bags = Bags(*flat, mean=False)
-        return self.table.pool(self._bags)
-
-    def learn(self, gradients):
-        self.table.add_pooled(self._bags, gradients)
-
-    @abstractmethod
-    def bins(self, asked) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return rows of the table and weights, both of shape `(n, entries)`."""
-
-
-class Time(SharedOut):
-    """Time since the last event, hour of the day and day of the week of queries."""
-
-    HOURS = Bins.circle(8, 24.0)
-    DAYS = 7
-
-    def __init__(self, table: EmbeddingTable, gaps: Bins) -> None:
-        """Keep what is needed.
-
-        Args:
-            table: `n_rows(gaps)` rows.
-            gaps: Bins of log(1 + seconds since the last event).
-        """
-        super().__init__("time", table)
-        self.gaps = gaps
-
-    @classmethod
-    def n_rows(cls, gaps: Bins) -> int:
-        """Rows of the table: the gaps, one for a user's first event, the hours, the days."""
-        return len(gaps) + 1 + len(cls.HOURS) + cls.DAYS
-
-    @staticmethod
-    def gaps_of(asked: Queries) -> NDArray[np.float64]:
-        """Return log(1 + seconds since the last event); NaN where there was none."""
-        last = asked.last_times()
-        return np.where(last >= 0, np.log1p(np.maximum(asked.times - last, 0)), np.nan)
-
-    def bins(self, asked):
-        found = self.gaps_of(asked)
-        first = np.isnan(found)
-        gaps = self.gaps.share(np.where(first, 0.0, found))
-        gap_rows = np.where(first[:, None], len(self.gaps), gaps.rows)
-        gap_weights = np.where(first[:, None], np.float32([1, 0]), gaps.weights)
-        hours = self.HOURS.share(hour_of_day(asked.times))
-        after_gaps = len(self.gaps) + 1
-        days = after_gaps + len(self.HOURS) + day_of_week(asked.times)
-        rows = np.column_stack([gap_rows, after_gaps + hours.rows, days])
-        ones = np.ones(len(days), dtype=np.float32)
-        return rows.astype(np.int32), np.column_stack([gap_weights, hours.weights, ones])
-
-
-class Age(SharedOut):
-    """Time since an item appeared; what is not there yet is as new as can be."""
-
-    def __init__(self, table: EmbeddingTable, appeared: NDArray[np.int64], ages: Bins) -> None:
-        """Keep what is needed.
-
-        Args:
-            table: One row a bin.
-            appeared: Seconds at which each item appeared.
-            ages: Bins of log(1 + days since then).
-        """
-        super().__init__("age", table)
-        self.appeared, self.ages = appeared, ages
-
-    @staticmethod
-    def ages_of(appeared: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return log(1 + days) since items appeared, at moments, all of shape `(n,)`."""
-        return np.log1p(np.maximum(times - appeared, 0) / 86_400)
-
-    def bins(self, asked):
-        return self.ages.share(self.ages_of(self.appeared[asked.items], asked.times))

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.features import EventLog
-from candgen.models.towers.inputs import Age, Input, Items, Queries, at_events, right_now
+from candgen.models.towers.inputs import Input, Items, Queries, at_events, right_now
 from candgen.models.towers.network import Tower
+from candgen.models.towers.timed import Age
 from candgen.negatives import Drawn, Sampler
 from candgen.training import CompiledStep, EmbeddingTable, Learner, quiet
 from candgen.training.logits import logits
