@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from candgen.features import Bins
 from candgen.models.towers.inputs import Input
-from candgen.models.towers.timed import SharedOut
 from candgen.models.towers.learning import TowerLearner
 from candgen.models.towers.network import Tower
+from candgen.models.towers.timed import SharedOut
 from candgen.training import EmbeddingTable, quiet
 
 _DAY = 86_400  # seconds
