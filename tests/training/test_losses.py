@@ -243,7 +243,7 @@ def scored(tf):
                 made = logits(
                     tf.constant(queries, tf.float32),
                     tf.gather(table, positives),
-                    tf.gather(table, drawn.shared),
+                    tf.gather(table, np.maximum(drawn.shared, 0)),
                     tf.gather(table, np.maximum(drawn.own, 0)),
                     tf.constant(positives, tf.int32),
                     Drawn(*(tf.constant(field) for field in drawn)),
@@ -294,6 +294,18 @@ def test_what_the_user_is_known_to_have_gets_no_probability(scored):
     drawn = drawn_of([0, 3, 4], known=[[False, True, False], [False, False, False]])
     _, negatives, _ = scored(QUERIES, LINE, [2, 1], drawn)
     assert negatives.tolist() == [[0, NOTHING, 4], [0, -3, -4]]
+
+
+def test_items_of_nobody_that_fill_up_a_table_change_nothing(scored):
+    # 256 shared items are filled up; the same ones and one that is masked anyway are not.
+    rng = np.random.default_rng(0)
+    shared = rng.integers(6, size=256)
+    known = rng.random((2, 257)) < 0.3
+    _, some, slopes = scored(QUERIES, LINE, [2, 1], drawn_of(shared, known=known[:, :256]))
+    _, same, others = scored(QUERIES, LINE, [2, 1], drawn_of([*shared, -1], known=known))
+    np.testing.assert_array_equal(some[:, :256], same[:, :256])
+    assert np.all(some[:, 256:] == np.float32(NOTHING))
+    np.testing.assert_allclose(slopes, others, rtol=1e-5)
 
 
 def test_no_negatives_is_a_shape_too(scored):
