@@ -107,3 +107,26 @@ def test_a_part_of_a_log_keeps_its_users_and_their_order():
     part = log.part(np.array([0, 2, 4]))
     assert part.items.tolist() == [7, 9, 2] and part.times.tolist() == [0, 20, 40]
     assert part.users.tolist() == [0, 0, 2] and part.offsets.tolist() == [0, 2, 2, 3]
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_without_times_validation_goes_back_to_where_it_was_taken_from(tmp_path, repeats):
+    """User 0 took 5, 3, 4, 1 and user 1 took 2, 0, 5; the second event of each is validation."""
+    rows = [(0, 5), (1, 2), (0, 3), (0, 4), (1, 0), (0, 1), (1, 5)]
+    if repeats:
+        rows += [(0, 5), (0, 3)]
+    events = pd.DataFrame(rows, columns=["user", "item"])
+    drawn = events.index.isin([2, 4])
+    tables = {
+        "interactions": events,
+        "train": events[~drawn],
+        "validation": events[drawn],
+        "test": events[:1],
+        "users": pd.DataFrame({"user": range(2), "user_id": list("ab")}),
+        "items": pd.DataFrame({"item": range(6), "item_id": list("uvwxyz")}),
+    }
+    data = write_dataset(tmp_path, tables, {"name": "given"})
+    for log in (EventLog.of_training(data), EventLog.of_history(data)):
+        assert of_user(log, 0) == [5, 3, 4, 1] + [5, 3] * repeats
+        assert of_user(log, 1) == [2, 0, 5]
+    assert of_user(EventLog.of_training(data.for_validation()), 1) == [2, 5]

@@ -56,6 +56,11 @@ class EventLog:
         return cls(offsets, events[ITEM].to_numpy(np.int32)[order], times)
 
     @classmethod
+    def of_training(cls, dataset: Dataset) -> Self:
+        """Sort the events to learn from."""
+        return cls.of(_in_the_order_of_rows(dataset.train, dataset), dataset.n_users)
+
+    @classmethod
     def of_history(cls, dataset: Dataset) -> Self:
         """Sort what is known of each user when candidates are asked for: training plus fold-in."""
         events = dataset.train
@@ -63,7 +68,7 @@ class EventLog:
             parts = [events, dataset.table("fold_in")]
             columns = [c for c in (USER, ITEM, TIMESTAMP) if all(c in part for part in parts)]
             events = pd.concat([part[columns] for part in parts], ignore_index=True)
-        return cls.of(events, dataset.n_users)
+        return cls.of(_in_the_order_of_rows(events, dataset), dataset.n_users)
 
     def part(self, places: NDArray[np.int64]) -> Self:
         """Return the log of some events alone; `places` rise, and users are what they were."""
@@ -105,3 +110,24 @@ class EventLog:
     def users(self) -> NDArray[np.int32]:
         """The owner of each event, shape `(n,)`."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), self.lengths)
+
+
+def _in_the_order_of_rows(events: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """Put events without times back into the order that the source had them in.
+
+    Train and validation are tables of their own, so where validation was drawn from the middle of
+    histories, one after the other is not the order in which things happened.
+    """
+    if TIMESTAMP in events or not dataset.has("interactions"):
+        return events
+    whole, wanted = (
+        table[USER].to_numpy(np.int64) * dataset.n_items + table[ITEM].to_numpy(np.int64)
+        for table in (dataset.table("interactions"), events)
+    )
+    by_pair = np.argsort(whole, kind="stable")
+    repeats = pd.Series(wanted).groupby(wanted).cumcount().to_numpy()
+    places = np.searchsorted(whole[by_pair], wanted) + repeats
+    rows = by_pair[np.minimum(places, len(whole) - 1)]
+    if not len(wanted) or not np.array_equal(whole[rows], wanted):
+        return events
+    return events.iloc[np.argsort(rows, kind="stable")]

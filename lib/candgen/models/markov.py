@@ -64,7 +64,7 @@ class MarkovChain(Generator):
             raise SettingError(f"fading must be above 0 and at most 1, got {fading!r}.")
 
     def _fit(self, dataset: Dataset) -> None:
-        log = EventLog.of(dataset.train, dataset.n_users)
+        log = EventLog.of_training(dataset)
         followed = transitions(log, self.reach, dataset.n_items)
         total = np.asarray(followed.sum(axis=1), dtype=np.float64).ravel()
         whole = total + self.smoothing

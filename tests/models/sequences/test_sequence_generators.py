@@ -176,6 +176,13 @@ def test_repeats_that_fill_up_a_batch_teach_nothing(rounds):
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
+def test_stopping_early_goes_back_to_the_best_and_reads_the_whole_history(rounds):
+    model = reader(GRU4Rec, patience=2, watch="recall@1", epochs=40).fit(rounds)
+    watched = [epoch.watched for epoch in model.history_]
+    assert len(watched) < 40 and model.best_epoch_ == 1 + int(np.argmax(watched))
+    assert share_found(model, rounds) > 0.85  # though it learned without the newest event
+
+
 def test_settings_are_json_and_named_once():
     model = SASRec(dim=32, heads=2, loss="binary")
     assert models.from_settings("SASRec", json.loads(json.dumps(model.settings))).settings == (

@@ -39,7 +39,7 @@ class SequenceLearner(Learner):
         """
         self.network, self.length = network, settings.window
         self.history = EventLog.of_history(dataset)
-        log = EventLog.of(dataset.train, dataset.n_users)
+        log = EventLog.of_training(dataset)
         seed = derive_seed(settings.seed, "packing")
         self.windows = Windows(log, settings.window, cut=settings.windows, seed=seed)
         self.n_examples = len(self.windows)
@@ -61,8 +61,8 @@ class SequenceLearner(Learner):
         self.tables = {"items": self.table}
         nearer = 1 / np.arange(1, settings.ahead + 1)
         self._nearer = np.cumsum(nearer) / nearer.sum()
-        self._known = np.bincount(dataset.train[ITEM], minlength=dataset.n_items) > 0
-        self._taken = _Taken(dataset.train_matrix)
+        self.known_items = np.bincount(dataset.train[ITEM], minlength=dataset.n_items) > 0
+        self._taken = _Taken(dataset.train_matrix) if settings.loss == "binary" else None
         self._sampler = None
         if settings.loss == "sampled":
             self._sampler = make_sampler(
@@ -105,7 +105,9 @@ class SequenceLearner(Learner):
         return 1 + np.searchsorted(self._nearer[:-1], rng.random((n, self.length)), side="right")
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self.states(users, self.history) @ self.table.rows.T
+        found = self.states(users, self.history) @ self.table.rows.T
+        found[:, ~self.known_items] = -np.inf
+        return found
 
     def states(self, users: NDArray[np.int64], log: EventLog) -> NDArray[np.float32]:
         """Return the state after each user's last event, shape `(n, dim)`."""
@@ -123,7 +125,7 @@ class SequenceLearner(Learner):
     # --- one way of gathering and one loss a setting
 
     def _for_full(self, batch: Batch, rng: np.random.Generator) -> tuple[dict, dict]:
-        never = np.where(self._known, 0, _NEVER).astype(np.float32)
+        never = np.where(self.known_items, 0, _NEVER).astype(np.float32)
         given = {"items": batch.items, "targets": batch.targets, "never": never}
         return {"all": np.arange(len(self.table), dtype=np.int32)}, given
 
@@ -165,7 +167,7 @@ class SequenceLearner(Learner):
         )
 
     def _for_binary(self, batch: Batch, rng: np.random.Generator) -> tuple[dict, dict]:
-        negatives = self._taken.avoid(batch.users, np.flatnonzero(self._known), rng)
+        negatives = self._taken.avoid(batch.users, np.flatnonzero(self.known_items), rng)
         return {"items": batch.items, "targets": batch.targets, "negatives": negatives}, {}
 
     def _binary(self, embedded: dict[str, Any], given: dict[str, Any]) -> Any:
