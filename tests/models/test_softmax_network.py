@@ -37,22 +37,26 @@ class TestSoftmaxNetworkWithLayers(VectorContract):
         return SoftmaxNetwork(**{**SMALL, "hidden": [32, 16], "epochs": 7, **settings})
 
 
-@pytest.fixture(scope="module")
-def described_tastes(taste_world, tmp_path_factory):
-    """The taste world, in which users and items have a column that tells their taste."""
-    tables = {name: taste_world.table(name) for name in taste_world.info["tables"]}
-    tables["users"] = taste_world.users.assign(club=[f"club {u % 6}" for u in range(181)])
-    tables["items"] = taste_world.items.assign(genre=[f"genre {i % 6}" for i in range(121)])
-    return write_dataset(tmp_path_factory.mktemp("described"), tables, {"name": "described"})
-
-
 class TestSoftmaxNetworkWithFeatures(VectorContract):
     """The last user and the last item have no event, but they have a club and a genre."""
 
     @pytest.fixture(scope="class")
     @classmethod
-    def taste_world(cls, described_tastes):
-        return described_tastes
+    def taste_world(cls, taste_world, tmp_path_factory):
+        tables = {name: taste_world.table(name) for name in taste_world.info["tables"]}
+        tables["users"] = taste_world.users.assign(club=[f"club {u % 6}" for u in range(181)])
+        tables["items"] = taste_world.items.assign(genre=[f"genre {i % 6}" for i in range(121)])
+        return write_dataset(tmp_path_factory.mktemp("described"), tables, {"name": "described"})
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def trained_users(cls):
+        return np.arange(168)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def folded_users(cls):
+        return np.arange(168, 180)
 
     def make(self, **settings):
         return SoftmaxNetwork(**{**SMALL, "epochs": 8, **settings})
@@ -205,15 +209,22 @@ def fashion(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("fashion"), tables, {"name": "fashion"})
 
 
+def logits_of_nobody(model, dataset):
+    """What is answered now to somebody of whom nothing is known."""
+    empty = EventLog.of(dataset.train[:0], dataset.n_users)
+    asked = model._learned.now(empty, np.array([0]))
+    if model.moment_:
+        asked = asked._replace(times=np.array([model.moment_]))
+    return (model._learned.query_vectors(asked) @ model.item_vectors().T)[0]
+
+
 def probability_of_the_new(dataset, **settings):
     chosen = {"dim": 4, "epochs": 15, "batch_size": 200, "learning_rate": 0.03}
     model = SoftmaxNetwork(**{**chosen, "history_length": 1, **settings}).fit(dataset)
     assert model.known_users_.all()
-    empty = model._learned.now(EventLog.of(dataset.train[:0], 2000), np.array([0]))
-    empty = empty._replace(times=np.array([model.moment_]))
-    logits = model._learned.query_vectors(empty) @ model.item_vectors().T
+    logits = logits_of_nobody(model, dataset)
     shares = np.exp(logits - logits.max())
-    return float((shares / shares.sum())[0, 5:].sum())
+    return float(shares[5:].sum() / shares.sum())
 
 
 def test_the_age_of_the_example_answers_for_now_instead_of_the_past(fashion):
@@ -283,8 +294,8 @@ def coins(tmp_path_factory):
 def learned_shares(dataset, **settings):
     chosen = {"dim": 2, "epochs": 60, "batch_size": 100, "learning_rate": 0.05}
     model = SoftmaxNetwork(**{**chosen, "schedule": "linear", **settings}).fit(dataset)
-    biases = model.item_vectors()[:, -1]  # a history without the target is empty
-    return np.exp(biases) / np.exp(biases).sum()
+    logits = logits_of_nobody(model, dataset)  # a history without the target is empty
+    return np.exp(logits) / np.exp(logits).sum()
 
 
 @pytest.mark.parametrize("negatives", ["all", "uniform", "popularity"])
@@ -303,6 +314,27 @@ def test_probabilities_sum_to_one(learned):
     shares = np.exp(learned.log_probabilities(np.arange(7)))
     assert shares.shape == (7, learned._dataset.n_items)
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_surprise_is_the_mean_over_what_is_held_out(learned, timed):
+    users = np.arange(25)
+    logs = learned.log_probabilities(users)
+    held_out = timed.held_out[timed.held_out["user"] < 25]
+    pairs = set(zip(held_out["user"], held_out["item"], strict=True))
+    expected = -np.mean([logs[user, item] for user, item in pairs])
+    found = learned.surprise(timed, users, rows_per_block=7)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_parts_are_named_with_what_is_learned(learned, timed):
+    parts = learned.parts_.set_index("part")
+    assert list(parts["kind"].unique()) == ["input", "hidden", "user vector", "row"]
+    entering = parts.loc[parts["kind"] == "input", "width"].sum()
+    assert parts.loc["ReLU 1", "numbers"] == (entering + 1) * 8
+    dense = sum(np.size(w) for w in learned._learned.step.weights().values())
+    assert dense == parts.loc[["ReLU 1", "user vector"], "numbers"].sum()
+    tables = sum(t.rows.size for t in learned._learned.tables.values())
+    assert parts["numbers"].sum() == dense + tables
 
 
 def test_the_bias_is_one_more_coordinate(learned, timed):
