@@ -105,7 +105,7 @@ class PairLearner(Learner):
             history: What is known of users, shape `(n_users, n_items)`.
             steps: Steps for each user.
             l2: Penalty, as in training.
-            seed: Of start and draws.
+            seed: Of the draws.
         """
         size, rng = self._shape[0], np.random.default_rng(seed)
         ones = np.ones(size, np.float32)
@@ -115,7 +115,7 @@ class PairLearner(Learner):
             lengths = np.diff(own.indptr)
             keys = np.repeat(some, lengths) * np.int64(self._n_items) + own.indices
             at = np.resize(np.arange(len(some)), size)  # places in `some`
-            tables = self._rows_for(some, rng)
+            tables = self._rows_for(some)
             for step in range(steps):
                 places = own.indptr[at] + (rng.random(size) * lengths[at]).astype(np.int64)
                 positives = own.indices[places].astype(np.int32)
@@ -133,10 +133,8 @@ class PairLearner(Learner):
             for name, table in tables.items():
                 self.tables[name].rows[some] = table.rows
 
-    def _rows_for(
-        self, users: NDArray[np.int64], rng: np.random.Generator
-    ) -> dict[str, EmbeddingTable]:
-        """Make small tables for some users, with the spread of the start that they had."""
+    def _rows_for(self, users: NDArray[np.int64]) -> dict[str, EmbeddingTable]:
+        """Make small tables for some users, starting from the rows that they have."""
         made = {}
         for name, table in self.tables.items():
             if name.startswith("users/"):
