@@ -80,6 +80,12 @@ def changed_inputs(model: TwoTower, names: Sequence[str]) -> dict[str, TwoTower]
     return made
 
 
+def ids_alone_of(settings: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> TwoTower:
+    """Return towers with the same settings that read ids alone, or with some settings instead."""
+    ids = {"query_inputs": ["id"], "item_inputs": ["id"]}
+    return TwoTower(**{**settings, **ids, **(instead or {})})
+
+
 def strangers_truth(
     fitted: Mapping[str, models.Generator], data: Dataset, oracle: Oracle, k: int
 ) -> dict[str, NDArray[np.float64]]:
@@ -148,6 +154,7 @@ def newcomer_study(
     metric: str,
     repeats: int,
     judging: Mapping[str, Any],
+    ids_alone: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Compare towers with features and towers of ids alone on users who came after training.
 
@@ -163,6 +170,7 @@ def newcomer_study(
         metric: Such as "recall@20".
         repeats: Starts; values are means over them, user by user.
         judging: Passed to `evaluation.judge`.
+        ids_alone: Settings that suit towers of ids alone better than those of the others.
 
     Returns:
         One row a number of known events, and "all" for each user's mean over those above 0:
@@ -173,8 +181,7 @@ def newcomer_study(
     for repeat in range(repeats):
         seed = settings["seed"] + repeat
         rich = TwoTower(**{**settings, "seed": seed}).fit(data)
-        ids = {"query_inputs": ["id"], "item_inputs": ["id"], "seed": seed}
-        plain = TwoTower(**{**settings, **ids}).fit(data)
+        plain = ids_alone_of({**settings, "seed": seed}, ids_alone).fit(data)
         for n in known:
             some = newcomers(data, n)
             columns = {}
