@@ -51,5 +51,5 @@ def test_gains_say_how_much_was_known_and_of_how_many():
     )  # fmt: skip
     ax = plots.feature_gains(table, metric="recall@20")
     names = [label.get_text() for label in ax.get_yticklabels()]
-    assert names == ["3 events known (40 users)", "all of these"]
+    assert names == ["3 known (40 users)", "all of these"]
     assert ax.get_xlabel().startswith("recall@20")

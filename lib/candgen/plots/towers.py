@@ -119,11 +119,11 @@ def feature_gains(table: pd.DataFrame, *, metric: str, ax: Axes | None = None) -
         ax = plt.subplots(figsize=(7.2, 0.5 * len(table) + 1.4))[1]
     marks = [
         Mark(
-            "all of these" if r.known == "all" else f"{r.known} events known ({r.users} users)",
+            "all of these" if r.known == "all" else f"{r.known} known ({r.users} users)",
             r.difference, r.low, r.high, MODEL if r.low > 0 else INK,
         )
         for r in table.itertuples()
     ]  # fmt: skip
     differences(marks, label=f"{metric}: with features less without", margin=0.0, ax=ax)
-    ax.set_title(f"{table['users'].max()} users who came after training")
+    ax.set_title(f"{table['users'].max()} users who came after training, by events known of them")
     return ax
