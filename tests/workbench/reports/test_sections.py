@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -199,3 +200,10 @@ def test_a_table_escapes_every_part_of_a_cell():
 def test_a_parameter_that_is_a_whole_path_is_cut_to_its_last_part():
     assert overview.short("/home/somebody/films.zip") == "…/films.zip"
     assert overview.short("../shared/films") == "../shared/films"
+
+
+def test_the_opening_has_words_where_the_reference_itself_is_best(report):
+    best = report.comparisons[0].ranked(report.metric)[0]
+    asked = replace(report, baseline=best.label)
+    assert asked.reference(asked.comparisons[0]) is not None
+    assert f"Highest {report.metric}: {best.label}" in text_of(overview.opening(asked).html)

@@ -57,7 +57,8 @@ def _answer(report: Report, ground: Comparison) -> dict[str, str]:
     reference = report.reference(ground)
     best = ground.ranked(report.metric)[0]
     shown = {"where": ground.title, "metric": report.metric, "best": best.label,
-             "value": _with_interval(best, report.metric)}  # fmt: skip
+             "value": _with_interval(best, report.metric),
+             "reference": "", "reference_value": ""}  # fmt: skip
     if reference is not None and reference is not best:
         shown["reference"] = reference.label
         shown["reference_value"] = _with_interval(reference, report.metric)
