@@ -280,6 +280,15 @@ def test_searches_of_the_same_second_are_not_read_and_earlier_ones_are():
     np.testing.assert_allclose(vectors[1], (2 * rows["red"] + rows["dog"]) / 3, atol=1e-6)
 
 
+def test_searches_are_hidden_at_random_in_training():
+    found = searches()
+    found.dropout = 0.3
+    asked = at_events(timed(), np.full(3000, 2))
+    hidden = ~found.look(asked, np.random.default_rng(0)).any(axis=1)
+    assert 0.26 < hidden.mean() < 0.34
+    assert found.look(asked).any(axis=1).all()
+
+
 # --- from a dataset
 
 

@@ -130,7 +130,7 @@ ALL = ["id", "history", "features", "searches", "time"]
 
 
 def deep(**settings):
-    wanted = {"hidden": [32], "feature_dim": 8, "epochs": 20, "id_dropout": 0.3}
+    wanted = {"hidden": [32], "feature_dim": 8, "epochs": 20, "id_dropout": 0.5}
     wanted["query_inputs"] = ALL
     return TwoTower(**{**SMALL, "batch_size": 128, **wanted, **settings})
 

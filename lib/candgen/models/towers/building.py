@@ -185,7 +185,8 @@ def query_inputs(
         words = Vocabulary(found.loc[found[USER].isin(np.flatnonzero(log.lengths)), QUERY])
         searches = SearchLog.of(found, words, dataset.n_users)
         table = shape.table("words", len(words), feature=True)
-        made.append(Searches(table, searches, most=shape.search_length))
+        hidden = shape.dropout if len(names) > 1 else 0.0
+        made.append(Searches(table, searches, most=shape.search_length, dropout=hidden))
     if "time" in names:
         gaps = Time.gaps_of(at_events(log, np.arange(len(log))))
         bins = Bins.of(gaps[~np.isnan(gaps)], _BINS)

@@ -15,19 +15,24 @@ from candgen.training import Bags, EmbeddingTable
 class Searches(Input):
     """The mean of the words of the last searches before the moment; none give zeros."""
 
-    def __init__(self, table: EmbeddingTable, log: SearchLog, *, most: int = 5) -> None:
+    def __init__(
+        self, table: EmbeddingTable, log: SearchLog, *, most: int = 5, dropout: float = 0.0
+    ) -> None:
         """Keep what is needed.
 
         Args:
             table: One row a word of the vocabulary.
             log: All searches that may be known.
             most: Searches that are read, the last ones.
+            dropout: Share of the looks of training that see none.
         """
         super().__init__("searches", table)
-        self.log, self.most = log, most
+        self.log, self.most, self.dropout = log, most, dropout
 
     def look(self, asked, rng=None):
         starts, stops = self.log.before(asked.users, asked.times, self.most)
+        if rng is not None and self.dropout:
+            starts = np.where(rng.random(len(starts)) < self.dropout, stops, starts)
         self._bags = Bags(self.log.words, starts, stops, np.full(len(starts), -1))
         return self.table.pool(self._bags)
 
