@@ -248,7 +248,8 @@ def test_candidates_are_asked_for_with_an_age_of_nothing(learned):
 
 def test_only_successes_are_examples_and_have_rows(tmp_path):
     rated = [(u, i, 5.0 if i < 3 else 2.0) for u in range(40) for i in ((u % 3), 3 + (u % 2))]
-    train = pd.DataFrame(rated[::-1], columns=["user", "item", "rating"])  # not by user
+    rated = sorted(rated, key=lambda event: event[2])  # not by user
+    train = pd.DataFrame(rated, columns=["user", "item", "rating"])
     tables = {
         "interactions": train,
         "train": train,
