@@ -5,7 +5,7 @@ import ast
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "seeds", "checks"),
+    ("columns", "errors", "files", "seeds", "checks", "alias"),
     ("datasets",),
     ("interactions", "feedback"),
     ("splits",),

@@ -6,7 +6,12 @@ import pytest
 
 from candgen import files
 from candgen.workbench import fingerprints, status
-from candgen.workbench.fingerprints import Fingerprints, what_changed, why_not_done
+from candgen.workbench.fingerprints import (
+    Fingerprints,
+    library_digest,
+    what_changed,
+    why_not_done,
+)
 from candgen.workbench.parameters import read_page
 from candgen.workbench.plan import read_plan
 
@@ -93,7 +98,7 @@ def test_the_library_counts_but_not_what_only_surrounds_runs(tmp_path):
         (tmp_path / name).write_text("x = 1")
 
     def digest():
-        return fingerprints.library_digest(tmp_path, leave_out=fingerprints._AROUND)
+        return library_digest(tmp_path, leave_out=fingerprints._AROUND)
 
     before = digest()
     for name in ("cli.py", "workbench/kernels/server.py"):

@@ -49,8 +49,8 @@ from candgen.models.softmax_network_settings import (
     QUERY_INPUTS,
     SoftmaxNetworkSettings,
 )
-from candgen.models.towers.building import Shape, chosen_inputs, item_inputs, query_inputs
-from candgen.models.towers.inputs import Ids, Input
+from candgen.models.towers.building import chosen_inputs, item_inputs, query_inputs
+from candgen.models.towers.inputs import Ids, Input, after
 from candgen.models.towers.network import Tower
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
@@ -170,7 +170,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             self._towers(queries, rows),
             sampler,
             n_items=dataset.n_items,
-            moment=_after(log),
+            moment=after(log),
             temperature=self.temperature,
             history_length=self.history_length,
             optimizer=self.optimizer,
@@ -201,7 +201,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
     def _rows(self, dataset: Dataset, log: EventLog, places: NDArray[np.int64]) -> list[Input]:
         """Make the inputs of the last layer's rows; ids have a row if they are ever an example."""
         taken = log if self.shared_item_table or len(places) == len(log) else log.part(places)
-        shape = replace(self._shape(), hidden=())  # a row is a sum, whatever the network is
+        shape = replace(self.training.shape(), hidden=())  # a row is a sum, whatever the network is
         made = item_inputs(
             dataset,
             self.item_inputs_,
@@ -219,7 +219,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         self, dataset: Dataset, log: EventLog, places: NDArray[np.int64], rows: list[Input]
     ) -> list[Input]:
         """Make the inputs of the network."""
-        shape, own = self._shape(), _ids_of(rows) if self.shared_item_table else None
+        shape, own = self.training.shape(), _ids_of(rows) if self.shared_item_table else None
         made = query_inputs(
             dataset,
             [name for name in self.query_inputs_ if name != "example_age"],
@@ -260,25 +260,9 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         found = {f.column: {"kind": f.kind, **bins.get(f.kind, {})} for f in suggested(table)}
         return dict(described) or found
 
-    def _shape(self) -> Shape:
-        return Shape(
-            dim=self.dim,
-            feature_dim=self.feature_dim,
-            hidden=self.hidden,
-            optimizer=self.optimizer,
-            spread=self.spread,
-            dropout=self.id_dropout,
-            at_least=self.id_at_least,
-            pooling=self.pooling,
-            fading=self.fading,
-            history_length=self.history_length,
-            search_length=self.search_length,
-            seed=self.seed,
-        )
-
     def _finish(self, learner: SoftmaxLearner, dataset: Dataset) -> None:
         self._log = EventLog.of_history(dataset)
-        self.moment_ = learner.moment = _after(EventLog.of(dataset.train, dataset.n_users))
+        self.moment_ = learner.moment = after(EventLog.of(dataset.train, dataset.n_users))
         self._learned, self.n_examples_ = learner, learner.n_examples
         self.parts_ = parts_of(learner, self.hidden)
         if not self.answers_cold_items:
@@ -288,7 +272,3 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
 
 def _ids_of(rows: list[Input]) -> Ids | None:
     return next((one for one in rows if isinstance(one, Ids)), None)
-
-
-def _after(log: EventLog) -> int:
-    return int(log.times.max()) + 1 if log.has_times else 0

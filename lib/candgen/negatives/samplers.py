@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.negatives.alias import Alias
+from candgen.alias import Alias
 from candgen.negatives.frequency import FrequencyEstimator
 from candgen.negatives.shown import KnownItems, Shown
 

@@ -25,6 +25,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from candgen.alias import alias_table
 from candgen.datasets.world.catalogue import Catalogue
 from candgen.datasets.world.oracle import FADING_DAYS, Oracle
 from candgen.datasets.world.people import People
@@ -60,7 +61,7 @@ class Sampler(NamedTuple):
 def make_sampler(settings: WorldSettings, catalogue: Catalogue) -> Sampler:
     """Prepare to draw items with probability proportional to exp(exposure_bias * fame)."""
     weights = np.exp(settings.exposure_bias * catalogue.fame.astype(np.float64))
-    return Sampler(*_alias(weights * (len(weights) / weights.sum())))
+    return Sampler(*alias_table(weights * (len(weights) / weights.sum())))
 
 
 def simulate(
@@ -85,33 +86,6 @@ def simulate(
             np.arange(1.0, settings.page_size + 1) ** -settings.position_bias,
         )
     )  # fmt: skip
-
-
-@njit(cache=True)
-def _alias(share):
-    """Build the alias table of shares whose mean is 1."""
-    n = len(share)
-    keep, other = np.ones(n), np.arange(n).astype(np.int32)
-    small, large = np.empty(n, np.int32), np.empty(n, np.int32)
-    n_small = n_large = 0
-    for i in range(n):
-        if share[i] < 1.0:
-            small[n_small] = i
-            n_small += 1
-        else:
-            large[n_large] = i
-            n_large += 1
-    rest = share.copy()
-    while n_small and n_large:
-        low, high = small[n_small - 1], large[n_large - 1]
-        n_small -= 1
-        keep[low], other[low] = rest[low], high
-        rest[high] -= 1.0 - rest[low]
-        if rest[high] < 1.0:
-            n_large -= 1
-            small[n_small] = high
-            n_small += 1
-    return keep, other
 
 
 @njit

@@ -15,18 +15,16 @@ new training, and users and items that were never seen are served from their fea
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from candgen.checks import number, one_of, whole_number
+from candgen.checks import number, one_of
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.features import EventLog
 from candgen.models.base import VectorGenerator, unit_rows
-from candgen.models.content import plain
 from candgen.models.learned import LearnedGenerator
 from candgen.models.towers.building import (
     ITEM_INPUTS,
@@ -36,37 +34,26 @@ from candgen.models.towers.building import (
     item_inputs,
     query_inputs,
 )
-from candgen.models.towers.inputs import POOLINGS, Ids
+from candgen.models.towers.inputs import Ids, after
 from candgen.models.towers.learning import TowerLearner
-from candgen.models.towers.network import NORMALIZATIONS, Tower
+from candgen.models.towers.network import Tower
+from candgen.models.towers.settings import SIMILARITIES, TowerSettings, at_most_one
 from candgen.negatives import KINDS, make_sampler
 from candgen.seeds import derive_seed
-from candgen.training import TrainingSettings
 from candgen.training.losses import LOSSES
-
-SIMILARITIES = ("dot", "cosine")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoTowerSettings(TrainingSettings):
+class TwoTowerSettings(TowerSettings):
     """What the towers read, how they are built, and what they are taught."""
+
+    QUERY_INPUTS = QUERY_INPUTS
+    ITEM_INPUTS = ITEM_INPUTS
 
     query_inputs: list[str] = field(default_factory=list)
     """Out of id, history, features, searches, time; empty: all the dataset has, but no id."""
     item_inputs: list[str] = field(default_factory=list)
     """Out of id, features, age; empty: all that the dataset has."""
-    user_features: dict[str, Any] = field(default_factory=dict)
-    """Column of the users table -> kind or options; empty: by what the columns hold."""
-    item_features: dict[str, Any] = field(default_factory=dict)
-    """Column of the items table -> kind or options; empty: by what the columns hold."""
-    hidden: list[int] = field(default_factory=list)
-    """Sizes of the ReLU layers of each tower; empty: the inputs are added up."""
-    dim: int = 64
-    """Length of the vectors of users and items, and of the tables of ids."""
-    feature_dim: int = 16
-    """With hidden layers: length of the vectors of features, searches, time and age."""
-    normalization: str = "none"
-    """With hidden layers: layer (normalization before each ReLU) or none."""
     similarity: str = "cosine"
     """dot or cosine."""
     temperature: float = 0.1
@@ -79,63 +66,28 @@ class TwoTowerSettings(TrainingSettings):
     """Of logistic and contrastive: what all negatives weigh against the positive."""
     negatives: str = "in-batch"
     """none, all, uniform, popularity, in-batch, mixed, hard or impressions."""
-    n_negatives: int = 1000
-    """Shared negatives a batch (impressions: own ones an example); in-batch has no use for it."""
-    alpha: float = 0.75
-    """Of popularity: the power of an item's events that makes it likely."""
-    hardness: float = 0.1
-    """Of hard: the share of the pool, best scored first, that counts."""
-    correction: bool = True
-    """Softmax: whether log Q, how often a negative is expected, is taken off its logit."""
-    skip_known: bool = False
-    """Whether negatives that the user has in the history do not count."""
-    history_length: int = 50
-    """Last events that a query reads, where events have times; 0: all."""
-    pooling: str = "mean"
-    """Of the history: mean, fading or attention."""
-    fading: float = 0.9
-    """With pooling fading: what an item weighs by each later one."""
     shared_item_table: bool = True
     """Whether history and item ids read one table."""
     id_share: float = 0.0
     """Without hidden layers: share of id against history in the sum; 0 adds them as they are."""
-    search_length: int = 5
-    """Last searches that a query reads."""
-    id_at_least: int = 1
-    """Training events from which a user or an item has a vector of its own."""
-    id_dropout: float = 0.1
-    """How often training hides an input, so that what is unknown has a learned answer."""
     uploaded: str = "upload_time"
     """Column of the items table that says when an item appeared, if there is one."""
-    spread: float = 0.1
-    """Standard deviation of the start of the tables."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, known in (("query_inputs", QUERY_INPUTS), ("item_inputs", ITEM_INPUTS)):
-            for value in _as_list(name, getattr(self, name)):
-                one_of(name, value, known)
-        object.__setattr__(self, "user_features", plain(self.user_features))
-        object.__setattr__(self, "item_features", plain(self.item_features))
-        sizes = [whole_number("hidden", n, at_least=1) for n in _as_list("hidden", self.hidden)]
-        object.__setattr__(self, "hidden", sizes)
-        for name in ("dim", "feature_dim", "n_negatives", "search_length", "id_at_least"):
-            whole_number(name, getattr(self, name), at_least=1)
-        whole_number("history_length", self.history_length)
-        one_of("normalization", self.normalization, NORMALIZATIONS)
         one_of("similarity", self.similarity, SIMILARITIES)
         one_of("loss", self.loss, tuple(LOSSES))
         one_of("negatives", self.negatives, KINDS)
-        one_of("pooling", self.pooling, POOLINGS)
         number("temperature", self.temperature, above=0)
-        number("spread", self.spread, above=0)
-        for name in ("margin", "negative_weight", "alpha", "hardness"):
+        for name in ("margin", "negative_weight"):
             number(name, getattr(self, name))
-        for name in ("fading", "id_share", "id_dropout"):
-            if number(name, getattr(self, name)) > 1:
-                raise SettingError(f"{name} must be at most 1, got {getattr(self, name)!r}.")
+        at_most_one("id_share", self.id_share)
         if self.loss == "contrastive" and self.similarity != "cosine":
             raise SettingError("The contrastive loss wants cosines: set similarity to cosine.")
+
+    def shape(self) -> Shape:
+        """Return how inputs are made."""
+        return replace(super().shape(), uploaded=self.uploaded)
 
 
 class TwoTower(LearnedGenerator, VectorGenerator):
@@ -209,7 +161,7 @@ class TwoTower(LearnedGenerator, VectorGenerator):
 
     def _learner(self, dataset: Dataset) -> TowerLearner:
         log = EventLog.of(dataset.train, dataset.n_users)
-        shape = self._shape()
+        shape = self.training.shape()
         items = item_inputs(dataset, self.item_inputs_, shape, log=log, features=self.item_features)
         shared = next((i for i in items if isinstance(i, Ids)), None)
         if not self.shared_item_table or shared is None:
@@ -241,30 +193,13 @@ class TwoTower(LearnedGenerator, VectorGenerator):
             towers,
             sampler,
             n_items=dataset.n_items,
-            moment=_after(log),
+            moment=after(log),
             loss=self.loss,
             margin=self.margin,
             negative_weight=self.negative_weight,
             temperature=self.temperature,
             history_length=self.history_length,
             optimizer=self.optimizer,
-        )
-
-    def _shape(self) -> Shape:
-        return Shape(
-            dim=self.dim,
-            feature_dim=self.feature_dim,
-            hidden=self.hidden,
-            optimizer=self.optimizer,
-            spread=self.spread,
-            dropout=self.id_dropout,
-            at_least=self.id_at_least,
-            pooling=self.pooling,
-            fading=self.fading,
-            history_length=self.history_length,
-            search_length=self.search_length,
-            uploaded=self.uploaded,
-            seed=self.seed,
         )
 
     def _tower(self, name: str, inputs: list) -> Tower:
@@ -282,16 +217,6 @@ class TwoTower(LearnedGenerator, VectorGenerator):
     def _finish(self, learner: TowerLearner, dataset: Dataset) -> None:
         self._log = EventLog.of_history(dataset)
         self._untrained = learner.log.lengths == 0
-        self.moment_ = learner.moment = _after(EventLog.of(dataset.train, dataset.n_users))
+        self.moment_ = learner.moment = after(EventLog.of(dataset.train, dataset.n_users))
         self._learned = learner
         self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]
-
-
-def _after(log: EventLog) -> int:
-    return int(log.times.max()) + 1 if log.has_times else 0
-
-
-def _as_list(name: str, value: Any) -> list[Any]:
-    if isinstance(value, str) or not isinstance(value, (list, tuple)):
-        raise SettingError(f"{name} must be a list, got {value!r}.")
-    return list(value)

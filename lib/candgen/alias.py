@@ -23,7 +23,7 @@ class Alias:
         """
         weights = np.asarray(weights, dtype=np.float64)
         self.probabilities = weights / weights.sum()
-        self._keep, self._other = _table(self.probabilities * len(weights))
+        self._keep, self._other = alias_table(self.probabilities * len(weights))
 
     def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.int32]:
         """Draw `n` numbers, with replacement."""
@@ -33,8 +33,11 @@ class Alias:
 
 
 @numba.njit(cache=True)
-def _table(rest):
-    """Share out slots of width 1 among shares whose mean is 1; `rest` is used up."""
+def alias_table(rest):
+    """Build the table of shares whose mean is 1: what is kept of each slot, and who has the rest.
+
+    The shares are used up.
+    """
     n = len(rest)
     keep, other = np.ones(n), np.arange(n).astype(np.int32)
     small, large = np.empty(n, np.int32), np.empty(n, np.int32)

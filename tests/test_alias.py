@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from candgen.negatives.alias import Alias
+from candgen.alias import Alias
 
 
 @pytest.mark.parametrize("weights", [[1.0], [3.0, 1.0], [1, 1, 1], [0, 5, 1e-9, 2], range(50)])

@@ -1,0 +1,120 @@
+"""The settings that every generator with towers shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from candgen.checks import number, one_of, whole_number
+from candgen.errors import SettingError
+from candgen.models.content import plain
+from candgen.models.towers.building import Shape
+from candgen.models.towers.inputs import POOLINGS
+from candgen.models.towers.network import NORMALIZATIONS
+from candgen.training import TrainingSettings
+
+SIMILARITIES = ("dot", "cosine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TowerSettings(TrainingSettings):
+    """What is read, how it is built, and which negatives it is taught with."""
+
+    QUERY_INPUTS: ClassVar[tuple[str, ...]]
+    """What `query_inputs` may name."""
+    ITEM_INPUTS: ClassVar[tuple[str, ...]]
+    """What `item_inputs` may name."""
+
+    query_inputs: list[str] = field(default_factory=list)
+    """Of the query; empty: all that the dataset has."""
+    item_inputs: list[str] = field(default_factory=list)
+    """Of the item; empty: all that the dataset has."""
+    user_features: dict[str, Any] = field(default_factory=dict)
+    """Column of the users table -> kind or options; empty: by what the columns hold."""
+    item_features: dict[str, Any] = field(default_factory=dict)
+    """Column of the items table -> kind or options; empty: by what the columns hold."""
+    hidden: list[int] = field(default_factory=list)
+    """Sizes of the ReLU layers; empty: the inputs are added up."""
+    dim: int = 64
+    """Length of the vectors of users and items, and of the tables of ids."""
+    feature_dim: int = 16
+    """With hidden layers: length of the vectors of features, searches, time and age."""
+    normalization: str = "none"
+    """With hidden layers: layer (normalization before each ReLU) or none."""
+    n_negatives: int = 1000
+    """Shared negatives a batch (impressions: own ones an example); all and in-batch ignore it."""
+    alpha: float = 0.75
+    """Of popularity: the power of an item's events that makes it likely."""
+    hardness: float = 0.1
+    """Of hard: the share of the pool, best scored first, that counts."""
+    correction: bool = True
+    """Of softmax: whether log Q, how often a negative is expected, is taken off its logit."""
+    skip_known: bool = False
+    """Whether negatives that the user has in the history do not count."""
+    history_length: int = 50
+    """Last events that a query reads, where events have times; 0: all."""
+    pooling: str = "mean"
+    """Of the history: mean, fading or attention."""
+    fading: float = 0.9
+    """With pooling fading: what an item weighs by each later one."""
+    search_length: int = 5
+    """Last searches that a query reads."""
+    id_at_least: int = 1
+    """Training events from which a user or an item has a vector of its own."""
+    id_dropout: float = 0.1
+    """How often training hides an id or a feature, so that unknown ones have a learned answer."""
+    spread: float = 0.1
+    """Standard deviation of the start of the tables."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("query_inputs", "item_inputs"):
+            for value in _as_list(name, getattr(self, name)):
+                one_of(name, value, getattr(self, name.upper()))
+        object.__setattr__(self, "user_features", plain(self.user_features))
+        object.__setattr__(self, "item_features", plain(self.item_features))
+        sizes = [whole_number("hidden", n, at_least=1) for n in _as_list("hidden", self.hidden)]
+        object.__setattr__(self, "hidden", sizes)
+        for name in ("dim", "feature_dim", "n_negatives", "search_length", "id_at_least"):
+            whole_number(name, getattr(self, name), at_least=1)
+        whole_number("history_length", self.history_length)
+        one_of("normalization", self.normalization, NORMALIZATIONS)
+        one_of("pooling", self.pooling, POOLINGS)
+        number("spread", self.spread, above=0)
+        for name in ("alpha", "hardness"):
+            number(name, getattr(self, name))
+        for name in ("fading", "id_dropout"):
+            at_most_one(name, getattr(self, name))
+
+    def shape(self) -> Shape:
+        """Return how inputs are made."""
+        return Shape(
+            dim=self.dim,
+            feature_dim=self.feature_dim,
+            hidden=self.hidden,
+            optimizer=self.optimizer,
+            spread=self.spread,
+            dropout=self.id_dropout,
+            at_least=self.id_at_least,
+            pooling=self.pooling,
+            fading=self.fading,
+            history_length=self.history_length,
+            search_length=self.search_length,
+            seed=self.seed,
+        )
+
+
+def at_most_one(name: str, value: float) -> None:
+    """Refuse what is not a number from 0 to 1.
+
+    Raises:
+        SettingError: Naming the setting.
+    """
+    if number(name, value) > 1:
+        raise SettingError(f"{name} must be at most 1, got {value!r}.")
+
+
+def _as_list(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise SettingError(f"{name} must be a list, got {value!r}.")
+    return list(value)
