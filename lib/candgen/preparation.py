@@ -83,6 +83,10 @@ class PreparationSettings:
     """Share that is held out for test: of events, users or items, as the split says."""
     validation_fraction: float = 0.1
     """Share that is held out for validation, taken from what test left; 0: none."""
+    validation_clustering: float = 0.0
+    """Source given: how strongly a user's validation events hang together; 0: not at all."""
+    validation_popularity: float = 0.0
+    """Source given: power of an item's events that makes them likely to be validation; 0: none."""
     test_from: str = ""
     """Timeline: the ISO date at which test begins, instead of a share."""
     validation_from: str = ""
@@ -115,6 +119,8 @@ class PreparationSettings:
             policy=policy,
             test_fraction=self.test_fraction,
             validation_fraction=self.validation_fraction,
+            validation_clustering=self.validation_clustering,
+            validation_popularity=self.validation_popularity,
             test_from=_date("test_from", self.test_from),
             validation_from=_date("validation_from", self.validation_from),
             fold_in_fraction=self.fold_in_fraction,
@@ -341,7 +347,10 @@ def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> 
         )
         parts = parts.copy()
         parts[train] = validation_from_train(rest, settings)
-        rule += f"; validation is a random {settings.validation_fraction:.0%} of each user's train"
+        drawn = "a random"
+        if settings.validation_clustering or settings.validation_popularity:
+            drawn = "an uneven"
+        rule += f"; validation is {drawn} {settings.validation_fraction:.0%} of each user's train"
     check_parts(parts, wants_validation=settings.validation_fraction > 0)
     return Split.without_limits(numbered.events, parts, rule)
 

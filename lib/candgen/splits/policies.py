@@ -14,7 +14,7 @@ alone.
 | held_out_users | a random share of users, absent from train but for a query | other users |
 | cold_users | all events of a random share of users | all events of other users |
 | cold_items | all events of a random share of items | all events of other items |
-| given | somebody else's | somebody else's, or a random share of each user's train |
+| given | somebody else's | somebody else's, or a share of each user's train |
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ class SplitSettings:
     """Timeline: events at or after this second are test, instead of a share."""
     validation_from: int | None = None
     """Timeline: events at or after this second, and before test, are validation."""
+    validation_clustering: float = 0.0
+    """Given: how strongly a user's validation events hang together; 0: not at all."""
+    validation_popularity: float = 0.0
+    """Given: the power of an item's events that makes them likely to be validation; 0: none."""
     fold_in_fraction: float = 0.8
     """Held-out users: share of their events that is known when candidates are asked for."""
     seed: int = 0
@@ -84,7 +88,18 @@ class SplitSettings:
                 f"test_fraction {self.test_fraction} and validation_fraction "
                 f"{self.validation_fraction} leave nothing to learn from."
             )
+        for name in ("validation_clustering", "validation_popularity"):
+            self._check_likeness(name, getattr(self, name))
         self._check_dates()
+
+    def _check_likeness(self, name: str, value: float) -> None:
+        if not (np.isfinite(value) and (value >= 0 or name == "validation_popularity")):
+            raise SettingError(f"{name} is {value}, expected a number of at least 0.")
+        if value and self.policy != "given":
+            raise SettingError(
+                f"{name} is {value}, but split is {self.policy!r}: it is for a given split, whose "
+                "validation has to be made of its train."
+            )
 
     def _check_dates(self) -> None:
         dated = self.test_from is not None or self.validation_from is not None
@@ -147,8 +162,22 @@ def split(events: Events, settings: SplitSettings) -> Split:
 
 
 def validation_from_train(events: Events, settings: SplitSettings) -> NDArray[np.uint8]:
-    """Take a random share of each user's training events for validation, for a given split."""
-    return _random_share(events, settings.validation_fraction, settings, "validation", VALIDATION)
+    """Take a share of each user's training events for validation, for a given split.
+
+    A random one, unless `validation_clustering` or `validation_popularity` says otherwise.
+    """
+    fraction = settings.validation_fraction
+    if not settings.validation_clustering and not settings.validation_popularity:
+        return _random_share(events, fraction, settings, "validation", VALIDATION)
+    from candgen.splits.likeness import order_of_holding_out  # numba takes a second
+
+    order = order_of_holding_out(
+        events,
+        clustering=settings.validation_clustering,
+        popularity=settings.validation_popularity,
+        seed=derive_seed(settings.seed, "validation"),
+    )
+    return _share_of_each(events, order, fraction, VALIDATION)
 
 
 def check_parts(parts: NDArray[np.uint8], *, wants_validation: bool) -> None:
@@ -321,6 +350,13 @@ def _random_share(
     """Give a random share of each user's events to a part, leaving every user one at least."""
     shuffled = np.random.default_rng(derive_seed(settings.seed, purpose)).permutation(len(events))
     order = shuffled[np.argsort(events.users[shuffled], kind="stable")]
+    return _share_of_each(events, order, fraction, part)
+
+
+def _share_of_each(
+    events: Events, order: NDArray[np.int64], fraction: float, part: int
+) -> NDArray[np.uint8]:
+    """Give the last events of each user, in an order grouped by user, to a part; one stays."""
     sizes = np.bincount(events.users, minlength=events.n_users)
     taken = np.minimum(np.floor(sizes * fraction + 0.5).astype(np.int64), np.maximum(sizes - 1, 0))
     sorted_users = events.users[order]
