@@ -1,41 +1,67 @@
 """Three posts on a line, and where a user who saw two of them ends up.
 
 The posts have one number each: their ids 0, 1, 2. The user engaged with post 1 and left post 2,
-and was never shown post 0. Two ways to teach the user's number u, both quadratic in u, so that
-gradient descent can be set beside the point at which it must end:
+and was never shown post 0. The user's number u is taught by one of three losses:
 
-- *product*: label = u * post, squared error, label 1 for what was engaged with and 0 for the rest;
-- *closeness*: towards the posts engaged with and, more weakly, away from the negatives,
-  sum of (u - post)^2 over the former minus weight * (u - post)^2 over the latter.
+- *squared*: the loss is a parabola, so where gradient descent must end has a closed form;
+- *logistic*: softplus(-score) of what was engaged with, softplus(score) of each negative;
+- *softmax*: minus the log of an engaged post's share in the exponentials of its own score and those
+  of the negatives.
+
+And the score of a post is one of two:
+
+- *product*: u * post. Squared, its label is 1 for what was engaged with and 0 for the rest;
+- *closeness*: -(u - post)^2. Squared, that is towards the posts engaged with and, more weakly,
+  away from the negatives: the sum of (u - post)^2 over the former, less weight * (u - post)^2 over
+  the latter.
+
+Logistic and softmax have no closed form in general: the place where the slope is zero is found by
+root finding. Where the loss falls for ever in one direction, a penalty on u^2 keeps it finite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, softmax
 
-from candgen.checks import number, whole_number
+from candgen.checks import number, one_of, whole_number
 from candgen.errors import SettingError
 
 POSTS = (0.0, 1.0, 2.0)
 ENGAGED = (1.0,)
 LEFT = (2.0,)  # shown, not engaged with
 NEVER_SHOWN = (0.0,)
+SCORES = ("product", "closeness")
+
+_NEAR, _FAR = 4.0, 2.0**20  # where a zero of a slope is looked for first and last
+_PIECES = 4096
 
 
 class Slope(NamedTuple):
-    """The derivative of a loss, `steepness * u - pull`, written with two numbers."""
+    """The derivative of a parabola, `steepness * u - pull`, written with two numbers."""
 
     steepness: float
     pull: float
 
     @property
+    def how(self) -> str:
+        """How the landing is known."""
+        return "closed form"
+
+    @property
     def landing(self) -> float:
         """Where the derivative is zero, in closed form."""
         return self.pull / self.steepness
+
+    def derivative(self, u: float) -> float:
+        """The derivative of the loss at u."""
+        return self.steepness * u - self.pull
 
     def descend(self, *, start: float, rate: float, steps: int) -> NDArray[np.float64]:
         """Follow the slope down by hand; returns u before and after every step, `(steps + 1,)`.
@@ -43,17 +69,52 @@ class Slope(NamedTuple):
         Raises:
             SettingError: If the rate is so large that the steps run away.
         """
-        number("rate", rate, above=0.0)
-        whole_number("steps", steps)
-        if rate * self.steepness >= 2:
+        return _descend(self.derivative, self.steepness, start=start, rate=rate, steps=steps)
+
+
+@dataclass(frozen=True)
+class Bend:
+    """The derivative of a loss that is no parabola."""
+
+    derivative: Callable[[float], float]
+    steepness: float
+    """No second derivative is larger, which bounds the rate of descent."""
+    how: str = "root finding"
+    """How the landing is known."""
+
+    @property
+    def landing(self) -> float:
+        """Where the derivative is zero, bracketed and then found by Brent's method.
+
+        Raises:
+            SettingError: If it is zero nowhere, or in more than one place.
+        """
+        reach = _NEAR
+        while not self.derivative(-reach) < 0 < self.derivative(reach):
+            reach *= 2
+            if reach > _FAR:
+                raise SettingError(
+                    "Nothing holds the user: the loss falls for ever in one direction. Give it a "
+                    "penalty above 0, or a negative on the other side."
+                )
+        places = np.linspace(-reach, reach, _PIECES + 1)
+        rising = np.array([self.derivative(place) > 0 for place in places])
+        changes = np.flatnonzero(rising[:-1] != rising[1:])
+        if len(changes) > 1:
             raise SettingError(
-                f"rate must be below {2 / self.steepness:g} here, or every step overshoots by "
-                f"more than the one before; got {rate!r}."
+                "The loss has more than one valley: where the user lands depends on the start. "
+                "Lower the weight or take fewer negatives."
             )
-        path = [float(start)]
-        for _ in range(steps):
-            path.append(path[-1] - rate * (self.steepness * path[-1] - self.pull))
-        return np.array(path)
+        left = changes[0]
+        return float(brentq(self.derivative, places[left], places[left + 1], xtol=1e-13))
+
+    def descend(self, *, start: float, rate: float, steps: int) -> NDArray[np.float64]:
+        """Follow the slope down by hand; returns u before and after every step, `(steps + 1,)`.
+
+        Raises:
+            SettingError: If the rate is so large that steps could run away.
+        """
+        return _descend(self.derivative, self.steepness, start=start, rate=rate, steps=steps)
 
 
 def product_slope(engaged: Sequence[float], negatives: Sequence[float] = ()) -> Slope:
@@ -83,3 +144,98 @@ def _descending(steepness: float, pull: float) -> Slope:
             "every post is 0. Lower the weight or take fewer negatives."
         )
     return Slope(steepness, pull)
+
+
+def logistic_slope(
+    engaged: Sequence[float],
+    negatives: Sequence[float] = (),
+    *,
+    score: str = "product",
+    weight: float = 1.0,
+    penalty: float = 0.0,
+) -> Bend:
+    """The slope of the logistic loss; each negative weighs `weight` of what was engaged with.
+
+    Args:
+        engaged: Posts that shall score high.
+        negatives: Posts that shall score low; one that is given twice counts twice.
+        score: One of `SCORES`.
+        weight: Of a negative.
+        penalty: Times u^2, added to the loss.
+    """
+    one_of("score", score, SCORES)
+    number("weight", weight), number("penalty", penalty)
+    posts = np.array([*engaged, *negatives])
+    signs = np.array([-1.0] * len(engaged) + [1.0] * len(negatives))
+    weights = np.where(signs < 0, 1.0, weight)
+
+    def derivative(u: float) -> float:
+        scores, slopes = _scores(u, posts, score)
+        return float(weights * signs * expit(signs * scores) @ slopes) + 2 * penalty * u
+
+    # softplus bends by at most 1/4 of the squared slope of the score; softplus(d^2) by less than 3.
+    bends = posts**2 / 4 if score == "product" else np.full(len(posts), 3.0)
+    return Bend(derivative, float(weights @ bends) + 2 * penalty)
+
+
+def softmax_slope(
+    engaged: Sequence[float],
+    negatives: Sequence[float] = (),
+    *,
+    score: str = "product",
+    penalty: float = 0.0,
+) -> Bend:
+    """The slope of the softmax of each engaged post among itself and the negatives.
+
+    By closeness u^2 is in every score and falls out, so what is left bends like the product's.
+
+    Args:
+        engaged: Posts that shall score high.
+        negatives: Posts that shall score low; one that is given twice counts twice.
+        score: One of `SCORES`.
+        penalty: Times u^2, added to the loss.
+    """
+    one_of("score", score, SCORES)
+    number("penalty", penalty)
+    rivals = [np.array([post, *negatives]) for post in engaged]
+
+    def derivative(u: float) -> float:
+        slope = 2 * penalty * u
+        for posts in rivals:
+            scores, slopes = _scores(u, posts, score)
+            slope += float(softmax(scores) @ slopes) - slopes[0]
+        return float(slope)
+
+    stretch = 1.0 if score == "product" else 2.0
+    bend = sum((stretch * np.ptp(posts)) ** 2 / 4 for posts in rivals)  # the most a variance can be
+    return Bend(derivative, float(bend) + 2 * penalty)
+
+
+def _scores(
+    u: float, posts: NDArray[np.float64], score: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the score of each post at u, and its derivative by u."""
+    if score == "product":
+        return u * posts, posts
+    return -((u - posts) ** 2), -2 * (u - posts)
+
+
+def _descend(
+    derivative: Callable[[float], float],
+    steepness: float,
+    *,
+    start: float,
+    rate: float,
+    steps: int,
+) -> NDArray[np.float64]:
+    number("rate", rate, above=0.0)
+    whole_number("steps", steps)
+    if rate * steepness >= 2:
+        raise SettingError(
+            f"rate must be below {2 / steepness:g} here, or steps may overshoot by more and more; "
+            f"got {rate!r}."
+        )
+    path = [float(start)]
+    for _ in range(steps):
+        path.append(path[-1] - rate * derivative(path[-1]))
+    return np.array(path)
