@@ -9,7 +9,7 @@ from candgen.negatives import KINDS, make_sampler
 
 COUNTS = np.array([40, 20, 20, 10, 5, 5, 0])
 BATCH = 50
-SHARED = ("uniform", "popularity", "in-batch", "mixed", "hard")
+SHARED = ("uniform", "popularity", "in-batch", "cross-batch", "mixed", "hard")
 
 
 def batches(shop, sampler, n, seed=0):
@@ -74,6 +74,66 @@ def test_mixed_is_the_batch_and_then_uniform_items(shop):
     np.testing.assert_allclose(sampler.probabilities(), expected)
 
 
+# --- positives of other examples, drawn independently so that chi-square holds
+
+
+def independent_batches(shop, sampler, n, seed=0):
+    """Batches of events drawn with replacement, and what is drawn for each."""
+    rng = np.random.default_rng(seed)
+    items, users = shop.train["item"].to_numpy(np.int32), shop.train["user"].to_numpy()
+    for _ in range(n):
+        drawn = rng.integers(len(items), size=BATCH)
+        yield items[drawn], sampler.draw(items[drawn], users[drawn], rng)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), [("in-batch", slice(0, BATCH)), ("cross-batch", slice(BATCH, 2 * BATCH))]
+)
+def test_positives_of_others_come_by_as_promised(shop, kind, part):
+    sampler = make_sampler(kind, shop, batch_size=BATCH, memory=2)
+    met = np.concatenate([d.shared[part] for _, d in independent_batches(shop, sampler, 202)])
+    promised = sampler.probabilities()
+    np.testing.assert_allclose(promised, COUNTS / 100)
+    assert p_value(np.bincount(met[met >= 0], minlength=7), promised) > 0.001
+
+
+def test_the_memory_holds_the_batches_before_first_in_first_out(shop):
+    sampler = make_sampler("cross-batch", shop, batch_size=BATCH, memory=2)
+    nothing = np.full(BATCH, -1)
+    (one, first), (two, second), (three, third), (four, fourth) = batches(shop, sampler, 4)
+    np.testing.assert_array_equal(first.shared, [*one, *nothing, *nothing])
+    np.testing.assert_array_equal(second.shared, [*two, *nothing, *one])
+    np.testing.assert_array_equal(third.shared, [*three, *one, *two])
+    np.testing.assert_array_equal(fourth.shared, [*four, *two, *three])
+
+
+def test_while_the_memory_fills_the_correction_follows_what_is_held(shop):
+    sampler = make_sampler("cross-batch", shop, batch_size=BATCH, memory=2, correction=True)
+    found = list(batches(shop, sampler, 4))
+    for (_, drawn), others in zip(found, [49, 99, 149, 149], strict=True):
+        there = drawn.shared >= 0
+        expected = others * COUNTS[drawn.shared[there]] / 99
+        np.testing.assert_allclose(np.exp(drawn.log_expected[there]), expected, rtol=1e-6)
+        assert not drawn.log_expected[~there].any()
+
+
+@pytest.mark.parametrize("kind", ["in-batch", "cross-batch", "mixed"])
+def test_a_sampler_goes_on_where_another_one_stopped(shop, kind):
+    """What was learned from the stream and what is remembered both count."""
+    settings = {"n": 9, "batch_size": BATCH, "correction": True, "count_ahead": False}
+    whole = make_sampler(kind, shop, **settings)
+    list(batches(shop, whole, 3))
+    kept = {name: held.copy() for name, held in whole.state().items()}
+    [(_, expected)] = batches(shop, whole, 1, seed=1)
+    resumed = make_sampler(kind, shop, **settings)
+    [(_, forgetful)] = batches(shop, make_sampler(kind, shop, **settings), 1, seed=1)
+    resumed.load_state(kept)
+    [(_, found)] = batches(shop, resumed, 1, seed=1)
+    for one, same in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert np.any(forgetful.log_expected != expected.log_expected)
+
+
 @pytest.mark.parametrize("kind", SHARED)
 def test_each_item_is_met_as_often_as_the_correction_says(shop, kind):
     # For an example of item 0: how often the other items are among its negatives, by counting.
@@ -81,8 +141,9 @@ def test_each_item_is_met_as_often_as_the_correction_says(shop, kind):
     met, said, n = np.zeros(7), np.full(7, np.nan), 0
     for positives, drawn in batches(shop, sampler, 800):
         n += positives[0] == 0
-        met += (positives[0] == 0) * np.bincount(drawn.shared, minlength=7)
-        said[drawn.shared] = np.exp(drawn.log_expected)
+        there = drawn.shared >= 0
+        met += (positives[0] == 0) * np.bincount(drawn.shared[there], minlength=7)
+        said[drawn.shared[there]] = np.exp(drawn.log_expected[there])
     others = slice(1, 6)
     error = 4 * np.sqrt(said[others] / n)  # counts spread no wider than a Poisson's
     assert np.all(np.abs(met[others] / n - said[others]) < error)
@@ -125,6 +186,15 @@ def test_impressions_promise_what_an_example_at_random_gets(shop):
     np.testing.assert_allclose(found, [0, 0.25, 0, 0.5, 0, 0, 0.25])
 
 
+def test_impressions_for_an_example_at_random_are_drawn_as_promised(shop):
+    sampler = make_sampler("impressions", shop, n=1, batch_size=4)
+    rng = np.random.default_rng(0)
+    users = rng.choice(shop.train["user"].to_numpy(), size=20_000)
+    drawn = sampler.draw(np.zeros(len(users), np.int32), users, rng).own
+    observed = np.bincount(drawn[drawn >= 0], minlength=7)
+    assert p_value(observed, sampler.probabilities()) > 0.001
+
+
 def test_impressions_say_so_when_there_are_none(silent_shop):
     with pytest.raises(DataError, match=r"'shop' has no table 'impressions'.*'uniform'"):
         make_sampler("impressions", silent_shop, n=2, batch_size=4)
@@ -132,9 +202,11 @@ def test_impressions_say_so_when_there_are_none(silent_shop):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_seed_same_negatives_and_same_shapes(shop, kind):
-    sampler = make_sampler(kind, shop, n=9, batch_size=BATCH)
-    (_, first), (_, second) = batches(shop, sampler, 2)
-    again, _ = batches(shop, sampler, 2)
+    def two():
+        return batches(shop, make_sampler(kind, shop, n=9, batch_size=BATCH), 2)
+
+    (_, first), (_, second) = two()
+    again, _ = two()
     for one, same, other in zip(first, again[1], second, strict=True):
         np.testing.assert_array_equal(one, same)
         assert one.shape == other.shape
@@ -156,11 +228,12 @@ def test_examples_may_be_other_than_the_events(shop):
     np.testing.assert_allclose(found.probabilities(), [0, 0.25, 0, 0.75, 0, 0, 0])
 
 
-def test_uncounted_items_are_learned_from_the_stream(shop):
-    sampler = make_sampler("in-batch", shop, batch_size=BATCH, correction=True, count_ahead=False)
+@pytest.mark.parametrize(("kind", "others"), [("in-batch", 49), ("cross-batch", 249)])
+def test_uncounted_items_are_learned_from_the_stream(shop, kind, others):
+    sampler = make_sampler(kind, shop, batch_size=BATCH, correction=True, count_ahead=False)
     for _, drawn in batches(shop, sampler, 400):
         last = drawn
-    truth = 49 * COUNTS[last.shared] / 100
+    truth = others * COUNTS[last.shared] / 100
     np.testing.assert_allclose(np.exp(last.log_expected), truth, rtol=0.4)
     np.testing.assert_allclose(sampler.probabilities(), COUNTS / 100, atol=0.08)
 
@@ -172,6 +245,7 @@ def test_uncounted_items_are_learned_from_the_stream(shop):
         ({"n": 0}, "number of negatives must be 1 or greater"),
         ({"alpha": 1.5}, "alpha must be at most 1"),
         ({"hardness": 0}, "hardness must be above 0"),
+        ({"memory": 0}, "memory must be 1 or greater"),
     ],
 )
 def test_settings_out_of_range_are_named(shop, settings, message):

@@ -155,6 +155,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             batch_size=self.batch_size,
             alpha=self.alpha,
             hardness=self.hardness,
+            memory=self.memory,
             correction=self.correction,
             skip_known=self.skip_known,
             positives=log.items[places],

@@ -35,7 +35,7 @@ class SoftmaxNetworkSettings(TowerSettings):
     biases: bool = True
     """Whether the last layer has a bias an item, one more coordinate of the vectors; dot only."""
     negatives: str = "all"
-    """all (the full softmax), or uniform, popularity, in-batch, mixed, hard or impressions."""
+    """all (the full softmax), or any other kind of `candgen.negatives` but none."""
     positive_column: str = ""
     """Column of the events that says how much was watched or liked; empty: every event counts."""
     positive_from: float = 0.0

@@ -7,7 +7,8 @@
 | uniform | `n` items, each as likely as any other |
 | popularity | `n` items, as likely as (times it is a positive) ** `alpha` |
 | in-batch | the positives of the other examples |
-| mixed | those, and `n` uniform ones |
+| cross-batch | those, and the positives of the `memory` batches before |
+| mixed | the positives of the other examples, and `n` uniform ones |
 | hard | of `n` uniform ones the best scored share, `hardness` |
 | impressions | `n` items that were shown to the example's user and left |
 
@@ -28,6 +29,7 @@ from candgen.errors import SettingError
 from candgen.negatives.frequency import FrequencyEstimator
 from candgen.negatives.samplers import (
     ByPopularity,
+    CrossBatch,
     Drawn,
     Everything,
     Hard,
@@ -40,10 +42,16 @@ from candgen.negatives.samplers import (
 )
 from candgen.negatives.shown import KnownItems, Shown, shown_in_vain
 
-KINDS = ("none", "all", "uniform", "popularity", "in-batch", "mixed", "hard", "impressions")
+KINDS = (
+    "none", "all", "uniform", "popularity", "in-batch", "cross-batch", "mixed", "hard",
+    "impressions",
+)  # fmt: skip
+STARTS_WITH_BATCH = ("in-batch", "cross-batch", "mixed")
+"""Kinds whose first shared negatives are the positives of the batch, in its order."""
 
 __all__ = [
     "KINDS",
+    "STARTS_WITH_BATCH",
     "Drawn",
     "FrequencyEstimator",
     "KnownItems",
@@ -62,6 +70,7 @@ def make_sampler(
     batch_size: int,
     alpha: float = 0.75,
     hardness: float = 0.1,
+    memory: int = 4,
     correction: bool = False,
     skip_known: bool = False,
     positives: ArrayLike | None = None,
@@ -74,18 +83,19 @@ def make_sampler(
     Args:
         kind: One of `KINDS`.
         dataset: Its training part says which items there are, and how often.
-        n: Negatives drawn for a batch, for each example with "impressions". "none", "all" and
-            "in-batch" have no use for it.
+        n: Negatives drawn for a batch, for each example with "impressions". "none", "all",
+            "in-batch" and "cross-batch" have no use for it.
         batch_size: Examples a batch.
         alpha: Of "popularity", 0 to 1: 0 is uniform, 1 as often as in the events.
         hardness: Of "hard", above 0 and at most 1: the share of the pool that counts.
+        memory: Of "cross-batch": earlier batches whose positives serve, too; 1 or more.
         correction: Whether the loss is told how often each negative is expected.
         skip_known: Whether shared negatives that the example's user has in the history are marked,
             so that they do not count.
         positives: The item of every training example, where examples are not the training events.
         users: The user of every training example, likewise.
-        count_ahead: Whether items are counted beforehand; otherwise "in-batch" and "mixed"
-            estimate how often they occur from the stream of batches.
+        count_ahead: Whether items are counted beforehand; otherwise "in-batch", "cross-batch"
+            and "mixed" estimate how often they occur from the stream of batches.
         cold_items: Whether items without a training event are drawn too: for generators that
             answer them.
 
@@ -97,6 +107,7 @@ def make_sampler(
     n = whole_number("number of negatives", n, at_least=1)
     batch_size = whole_number("batch_size", batch_size, at_least=1)
     alpha, hardness = _share("alpha", alpha), _share("hardness", hardness)
+    memory = whole_number("memory", memory, at_least=1)
     if hardness == 0:
         raise SettingError("hardness must be above 0: no negative would be left.")
     positives = dataset.train[ITEM].to_numpy() if positives is None else np.asarray(positives)
@@ -116,6 +127,8 @@ def make_sampler(
         return ByPopularity(counts, drawable, n, alpha, **settings)
     if kind == "in-batch":
         return InBatch(ahead, n_items, **settings)
+    if kind == "cross-batch":
+        return CrossBatch(ahead, n_items, batch_size, memory, **settings)
     if kind == "mixed":
         return Mixed(ahead, drawable, n, batch_size, **settings)
     if kind == "hard":

@@ -65,6 +65,16 @@ class FrequencyEstimator:
         """
         return _shares(items, self.n_seen, self._hits, self._gaps)
 
+    def state(self) -> dict[str, NDArray]:
+        """Return all that was learned, by name; the arrays are not copies."""
+        held = {"last": self._last, "hits": self._hits, "gaps": self._gaps}
+        return {**held, "seen": np.array(self.n_seen)}
+
+    def load_state(self, state: dict[str, NDArray]) -> None:
+        """Go on from a state that `state` returned, of an estimator of the same size."""
+        self._last[:], self._hits[:] = state["last"], state["hits"]
+        self._gaps[:], self.n_seen = state["gaps"], int(state["seen"])
+
 
 @numba.njit(cache=True, inline="always")
 def _slot(item, which, n_slots):

@@ -70,6 +70,13 @@ class Sampler(ABC):
     def probabilities(self) -> NDArray[np.float64]:
         """Return the probability of each item in one draw, shape `(n_items,)`; no draw: zeros."""
 
+    def state(self) -> dict[str, NDArray]:
+        """Return what earlier batches left behind, by name; the arrays are not copies."""
+        return {}
+
+    def load_state(self, state: dict[str, NDArray]) -> None:  # noqa: B027, most kinds have none
+        """Go on from a state that `state` returned."""
+
     def _shared(
         self, positives: NDArray[np.int32], rng: np.random.Generator
     ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -190,17 +197,73 @@ class InBatch(Sampler):
         shares = self.estimator.shares(np.arange(self._n_items))
         return shares / shares.sum()
 
+    def state(self) -> dict[str, NDArray]:
+        return {} if self.estimator is None else self.estimator.state()
+
+    def load_state(self, state: dict[str, NDArray]) -> None:
+        if self.estimator is not None:
+            self.estimator.load_state(state)
+
     def _shared(self, positives, rng):
         if self.estimator is not None:
             self.estimator.observe(positives)
-        return positives, self._expected(positives, len(positives))
+        return positives, self._expected(positives, len(positives) - 1)
 
-    def _expected(self, items: NDArray[np.int32], batch_size: int) -> NDArray[np.float64]:
-        """Return how often each item is expected among the other examples of a batch."""
+    def _expected(self, items: NDArray[np.int32], n_others: int) -> NDArray[np.float64]:
+        """Return how often each item is expected among so many other examples."""
         if self.estimator is not None:
-            return (batch_size - 1) * self.estimator.shares(items)
+            return n_others * self.estimator.shares(items)
         # An epoch shuffles the examples, so the others are drawn from all examples but this one.
-        return (batch_size - 1) * self._counts[items] / max(1, self._counts.sum() - 1)
+        return n_others * self._counts[items] / max(1, self._counts.sum() - 1)
+
+
+class CrossBatch(InBatch):
+    """The positives of the other examples and of the batches before (Wang et al., SIGIR 2021).
+
+    Ids are remembered, first in first out, and their vectors are computed anew: unlike those of
+    the paper's memory they are never stale, and they cost what as many drawn negatives do. While
+    the memory fills, -1 stands for what is not there yet; it counts for nobody, and the expected
+    numbers are those of what is held, so every batch has the same shape and the right correction.
+    """
+
+    kind = "cross-batch"
+
+    def __init__(
+        self,
+        counts: NDArray[np.integer] | None,
+        n_items: int,
+        batch_size: int,
+        memory: int,
+        **shared_settings,
+    ) -> None:
+        """Start with nothing remembered.
+
+        Args:
+            counts: As for `InBatch`.
+            n_items: Items of the catalogue.
+            batch_size: Examples a batch.
+            memory: Earlier batches that are remembered.
+            **shared_settings: Those of `Sampler`.
+        """
+        super().__init__(counts, n_items, **shared_settings)
+        self._held = np.full(memory * batch_size, -1, np.int32)
+
+    def state(self) -> dict[str, NDArray]:
+        return {**super().state(), "held": self._held}
+
+    def load_state(self, state: dict[str, NDArray]) -> None:
+        super().load_state(state)
+        self._held = np.array(state["held"], np.int32)
+
+    def _shared(self, positives, rng):
+        if self.estimator is not None:
+            self.estimator.observe(positives)
+        shared = np.concatenate([positives, self._held])
+        there = shared >= 0
+        expected = np.ones(len(shared))
+        expected[there] = self._expected(shared[there], int(there.sum()) - 1)
+        self._held = np.concatenate([self._held, positives])[len(positives) :]  # the oldest go
+        return shared, expected
 
 
 class Mixed(InBatch):
@@ -232,7 +295,7 @@ class Mixed(InBatch):
         batch, of_batch = super()._shared(positives, rng)
         drawn = self._items[rng.integers(len(self._items), size=self.n, dtype=np.int32)]
         shared = np.concatenate([batch, drawn])
-        of_drawn = self._expected(drawn, len(positives))
+        of_drawn = self._expected(drawn, len(positives) - 1)
         return shared, np.concatenate([of_batch, of_drawn]) + self.n * self._uniform[shared]
 
 

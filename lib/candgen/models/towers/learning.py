@@ -12,13 +12,12 @@ from candgen.features import EventLog
 from candgen.models.towers.inputs import Input, Items, Queries, at_events, right_now
 from candgen.models.towers.network import Tower
 from candgen.models.towers.timed import Age
-from candgen.negatives import Drawn, Sampler
+from candgen.negatives import STARTS_WITH_BATCH, Drawn, Sampler
 from candgen.training import CompiledStep, EmbeddingTable, Learner, quiet
 from candgen.training.logits import logits
 from candgen.training.losses import make_loss
 
 _ROWS = 4096  # vectors made at once
-_IN_BATCH = ("in-batch", "mixed")  # kinds whose first shared items are the positives
 
 
 class TowerLearner(Learner):
@@ -111,7 +110,7 @@ class TowerLearner(Learner):
     ) -> Items:
         """Line up the positives, further shared negatives and everybody's own negatives."""
         batch, n_own = drawn.own.shape
-        further = drawn.shared[batch if self.sampler.kind in _IN_BATCH else 0 :]
+        further = drawn.shared[batch if self.sampler.kind in STARTS_WITH_BATCH else 0 :]
         items = np.concatenate([positives, further, drawn.own.ravel()])
         if self.age is None:
             return Items(items, None)
@@ -126,7 +125,7 @@ class TowerLearner(Learner):
         drawn = Drawn(**{name: given[f"drawn/{name}"] for name in Drawn._fields})
         batch, n_own = drawn.own.shape
         n_shared = drawn.shared.shape[0]
-        reused = batch if self.sampler.kind in _IN_BATCH else 0
+        reused = batch if self.sampler.kind in STARTS_WITH_BATCH else 0
         n_first = batch + n_shared - reused
         own = tf.reshape(items[n_first:], (batch, n_own, items.shape[1]))
         if "moments" in given and n_shared:
@@ -151,8 +150,15 @@ class TowerLearner(Learner):
         super().set_weights(weights)
         self._item_vectors = None
 
+    def state(self):
+        drawing = self.sampler.state()
+        return super().state() | {f"sampler/{name}": held for name, held in drawing.items()}
+
     def load_state(self, state):
         super().load_state(state)
+        start = "sampler/"
+        held = {n.removeprefix(start): a for n, a in state.items() if n.startswith(start)}
+        self.sampler.load_state(held)
         self._item_vectors = None
 
     # --- serving

@@ -42,11 +42,13 @@ class TowerSettings(TrainingSettings):
     normalization: str = "none"
     """With hidden layers: layer (normalization before each ReLU) or none."""
     n_negatives: int = 1000
-    """Shared negatives a batch (impressions: own ones an example); all and in-batch ignore it."""
+    """Drawn for a batch (impressions: for an example); all, in-batch and cross-batch ignore it."""
     alpha: float = 0.75
     """Of popularity: the power of an item's events that makes it likely."""
     hardness: float = 0.1
     """Of hard: the share of the pool, best scored first, that counts."""
+    memory: int = 4
+    """Of cross-batch: earlier batches whose positives serve, too."""
     correction: bool = True
     """Of softmax: whether log Q, how often a negative is expected, is taken off its logit."""
     skip_known: bool = False
@@ -75,7 +77,7 @@ class TowerSettings(TrainingSettings):
         object.__setattr__(self, "item_features", plain(self.item_features))
         sizes = [whole_number("hidden", n, at_least=1) for n in _as_list("hidden", self.hidden)]
         object.__setattr__(self, "hidden", sizes)
-        for name in ("dim", "feature_dim", "n_negatives", "search_length", "id_at_least"):
+        for name in ("dim", "feature_dim", "n_negatives", "memory", "search_length", "id_at_least"):
             whole_number(name, getattr(self, name), at_least=1)
         whole_number("history_length", self.history_length)
         one_of("normalization", self.normalization, NORMALIZATIONS)

@@ -65,7 +65,7 @@ class TwoTowerSettings(TowerSettings):
     negative_weight: float = 1.0
     """Of logistic and contrastive: what all negatives weigh against the positive."""
     negatives: str = "in-batch"
-    """none, all, uniform, popularity, in-batch, mixed, hard or impressions."""
+    """none, all, uniform, popularity, in-batch, cross-batch, mixed, hard or impressions."""
     shared_item_table: bool = True
     """Whether history and item ids read one table."""
     id_share: float = 0.0
@@ -182,6 +182,7 @@ class TwoTower(LearnedGenerator, VectorGenerator):
             batch_size=self.batch_size,
             alpha=self.alpha,
             hardness=self.hardness,
+            memory=self.memory,
             correction=self.correction and self.loss == "softmax",
             skip_known=self.skip_known,
         )
