@@ -153,7 +153,7 @@ class VectorContract(GeneratorContract):
         assert isinstance(fitted, VectorGenerator)
         users = fitted.user_vectors(trained_users).astype(float)
         items = fitted.item_vectors().astype(float)[fitted.known_items_]
-        if fitted.similarity == "cosine":
+        if fitted.searched_by == "cosine":
             users /= np.linalg.norm(users, axis=1, keepdims=True)
             items /= np.linalg.norm(items, axis=1, keepdims=True)
         scores = fitted.score(trained_users)[:, fitted.known_items_]

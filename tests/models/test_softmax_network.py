@@ -32,6 +32,18 @@ class TestSoftmaxNetworkAsOnGowalla(VectorContract):
         return SoftmaxNetwork(**{**SMALL, **chosen, **drawn, **settings})
 
 
+class TestSoftmaxNetworkThatFavoursThePopular(TestSoftmaxNetworkAsOnGowalla):
+    def make(self, **settings):
+        return super().make(**{"popularity_weight": 0.02, **settings})
+
+    def test_a_score_gains_by_the_log_of_an_items_events(self, taste_world, fitted):
+        plain = self.make(popularity_weight=0.0).fit(taste_world)
+        events = np.bincount(taste_world.train["item"], minlength=taste_world.n_items)
+        users, known = np.arange(168), np.flatnonzero(events)
+        gained = fitted.score(users, known) - plain.score(users, known)
+        assert np.abs(gained - 0.02 * np.log(1 + events[known])).max() < 1e-5
+
+
 class TestSoftmaxNetworkWithLayers(VectorContract):
     def make(self, **settings):
         return SoftmaxNetwork(**{**SMALL, "hidden": [32, 16], "epochs": 7, **settings})

@@ -71,6 +71,23 @@ def test_every_loss_learns_from_negatives_of_every_kind(taste_world, trained_use
     assert share_of_own_taste(model, trained_users) > 0.8  # chance: 1 in 6
 
 
+# --- popularity, added when candidates are asked for
+
+
+@pytest.mark.parametrize("inputs", [["id"], ["history"]], ids=["ids", "histories"])
+def test_a_score_gains_by_the_log_of_an_items_events(taste_world, inputs):
+    settings = {**SMALL, "epochs": 2, "query_inputs": inputs, "item_inputs": ["id"]}
+    plain = TwoTower(**settings).fit(taste_world)
+    model = TwoTower(**settings, popularity_weight=0.25).fit(taste_world)
+    users = np.flatnonzero(model.known_users_)  # folded-in ones, whom ids do not know, among them
+    events = np.bincount(taste_world.train["item"], minlength=taste_world.n_items)
+    known = np.flatnonzero(events)
+    gained = model.score(users, known) - plain.score(users, known)
+    expected = np.broadcast_to(0.25 * np.log(1 + events[known]), gained.shape)
+    np.testing.assert_allclose(gained, expected, atol=1e-5)
+    assert model.item_vectors().shape[1] == model.user_vectors(users).shape[1] == model.dim + 1
+
+
 # --- descriptions and times: users and items that training has never seen
 
 

@@ -151,7 +151,12 @@ class VectorGenerator(Generator):
     """A generator whose scores are products of a user vector and an item vector."""
 
     similarity: ClassVar[Literal["dot", "cosine"]] = "dot"
-    """What the vectors were trained for, and how they must be searched."""
+    """What the vectors were trained for."""
+
+    @property
+    def searched_by(self) -> str:
+        """How the vectors are compared when candidates are searched: dot or cosine."""
+        return self.similarity
 
     def user_vectors(self, users: ArrayLike) -> NDArray[np.float32]:
         """Return one vector a user, shape `(len(users), dim)`, folded in where need be.
@@ -175,7 +180,7 @@ class VectorGenerator(Generator):
         queries, found = self._user_vectors(users), self.item_vectors()
         if items is not None:
             found = found[items]
-        if self.similarity == "cosine":
+        if self.searched_by == "cosine":
             queries, found = unit_rows(queries), unit_rows(found)
         return queries @ found.T
 

@@ -85,6 +85,11 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         self.answers_cold_items = "features" in self.item_inputs_
         return super().fit(dataset)
 
+    @property
+    def searched_by(self) -> str:
+        """dot where popularity has a coordinate beside the vectors of length 1."""
+        return "dot" if self.popularity_weight else self.similarity
+
     def item_vectors(self) -> NDArray[np.float32]:
         """Return the rows of the last layer, with biases as their last coordinate; or zeros.
 
@@ -175,7 +180,19 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             temperature=self.temperature,
             history_length=self.history_length,
             optimizer=self.optimizer,
+            popularity_weight=self.popularity_weight,
         )
+
+    def _weights(
+        self, dataset: Dataset, log: EventLog, places: NDArray[np.int64]
+    ) -> NDArray[np.float32] | None:
+        """Weigh the events of the log that are examples; others have no use for a weight."""
+        found = self.training.example_weights(dataset, log.items[places])
+        if found is None:
+            return None
+        weights = np.ones(len(log), np.float32)
+        weights[places] = found
+        return weights
 
     def _places_of_examples(self, dataset: Dataset) -> NDArray[np.int64]:
         """Return which events of the log count as a success, in its order."""

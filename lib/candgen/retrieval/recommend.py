@@ -51,7 +51,7 @@ def recommend(
         allowed = _only(allowed, known)
     if isinstance(generator, VectorGenerator):
         queries, items = generator.user_vectors(users), generator.item_vectors()
-        if generator.similarity == "cosine":
+        if generator.searched_by == "cosine":
             queries, items = unit_rows(queries), unit_rows(items)
         masks = {"exclude": exclude, "allowed": allowed}
         return top_k(queries, items, k, **masks, rows_per_block=rows_per_block)

@@ -37,14 +37,14 @@ def queries_per_second(
     k = min(k, len(items))
     if isinstance(generator, VectorGenerator):
         found = generator.item_vectors()[items]
-        found = unit_rows(found) if generator.similarity == "cosine" else found
+        found = unit_rows(found) if generator.searched_by == "cosine" else found
     else:
         found = items
 
     def search(asked: np.ndarray) -> None:
         if isinstance(generator, VectorGenerator):
             queries = generator.user_vectors(asked)
-            top_k(unit_rows(queries) if generator.similarity == "cosine" else queries, found, k)
+            top_k(unit_rows(queries) if generator.searched_by == "cosine" else queries, found, k)
             return
         ranking, rows = Ranking(len(asked), len(items), k), default_rows(len(items))
         for start in range(0, len(asked), rows):

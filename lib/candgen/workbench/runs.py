@@ -233,7 +233,7 @@ class Run:
                 users=users,  # the rows of user_vectors; users without a history have none
                 user_vectors=model.user_vectors(users),
                 item_vectors=model.item_vectors(),
-                similarity=np.array(model.similarity),
+                similarity=np.array(model.searched_by),
             )
 
 

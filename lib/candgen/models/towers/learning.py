@@ -47,7 +47,9 @@ class TowerLearner(Learner):
         negative_weight: float = 1.0,
         temperature: float = 1.0,
         history_length: int = 0,
+        example_weights: NDArray[np.float32] | None = None,
         optimizer: str = "adam",
+        popularity_weight: float = 0.0,
     ) -> None:
         """Put the parts together.
 
@@ -64,18 +66,24 @@ class TowerLearner(Learner):
             negative_weight: Of the loss.
             temperature: Products are divided by it, but for the contrastive loss.
             history_length: Last events that a query reads; 0: all.
+            example_weights: What each event of the log weighs as an example; None: all alike.
             optimizer: Of the towers' layers.
+            popularity_weight: Of the log of an item's events, when candidates are asked for.
         """
         self.log, self.queries, self.items, self.sampler = log, queries, items, sampler
         self.query_tower, self.item_tower = towers
         self.n_items, self.moment, self.history_length = n_items, moment, history_length
-        self.n_examples = len(log)
+        self.n_examples, self._example_weights = len(log), example_weights
         self.tables = _tables(queries, items)
         self.age = next((i for i in items if isinstance(i, Age)), None)
         self._loss = make_loss(loss, margin=margin, weight=negative_weight, negatives=sampler.kind)
         self._temperature = 1.0 if loss == "contrastive" else temperature
         layers = [*self.query_tower.layers, *self.item_tower.layers]
         self.step = CompiledStep(self._loss_of_batch, layers=layers, optimizer=optimizer)
+        self._gains = None  # of each item's score when candidates are asked for
+        if popularity_weight:
+            counts = np.bincount(log.items, minlength=n_items)
+            self._gains = np.float32(popularity_weight) * np.log1p(counts).astype(np.float32)
         self._item_vectors: NDArray[np.float32] | None = None
 
     # --- learning
@@ -83,6 +91,8 @@ class TowerLearner(Learner):
     def learn(self, examples, weights, rate, rng):
         asked = at_events(self.log, examples, self.history_length)
         positives = self.log.items[examples]
+        if self._example_weights is not None:
+            weights = weights * self._example_weights[examples]
         drawn = self.sampler.draw(positives, asked.users, rng)
         items = self._items_of(positives, drawn, asked.times, rng)
         embedded = {f"query/{i.name}": i.look(asked, rng) for i in self.queries}
@@ -172,28 +182,41 @@ class TowerLearner(Learner):
         return right_now(log, users, moment, self.history_length)
 
     def query_vectors(self, asked: Queries) -> NDArray[np.float32]:
-        """Return the query tower's vectors, shape `(n, dim)`."""
-        made = np.empty((len(asked.users), self.query_tower.dim), dtype=np.float32)
+        """Return the query tower's vectors, shape `(n, dim)`.
+
+        With a `popularity_weight`, they have a 1 as one more coordinate, and items what they gain.
+        """
+        dim = self.query_tower.dim
+        made = np.ones((len(asked.users), self._width(dim)), dtype=np.float32)
         for start in range(0, len(made), _ROWS):
             part = slice(start, start + _ROWS)
             log, *columns = asked
             some = Queries(log, *(None if c is None else c[part] for c in columns))
-            made[part] = self._through(self.query_tower, self.queries, some)
+            made[part, :dim] = self._through(self.query_tower, self.queries, some)
         return made
 
     def item_vectors(self, moment: int | None = None) -> NDArray[np.float32]:
-        """Return the item tower's vectors of all items at a moment, shape `(n_items, dim)`."""
+        """Return the item tower's vectors of all items at a moment, shape `(n_items, dim)`.
+
+        One coordinate more with a `popularity_weight`, as for queries.
+        """
         if self._item_vectors is not None and moment is None:
             return self._item_vectors
-        made = np.empty((self.n_items, self.item_tower.dim), dtype=np.float32)
+        dim = self.item_tower.dim
+        made = np.empty((self.n_items, self._width(dim)), dtype=np.float32)
         at = self.moment if moment is None else moment
         for start in range(0, len(made), _ROWS):
             items = np.arange(start, min(start + _ROWS, len(made)))
             some = Items(items, np.full(len(items), at))
-            made[items] = self._through(self.item_tower, self.items, some)
+            made[items, :dim] = self._through(self.item_tower, self.items, some)
+        if self._gains is not None:
+            made[:, dim] = self._gains
         if moment is None:
             self._item_vectors = made
         return made
+
+    def _width(self, dim: int) -> int:
+        return dim + (self._gains is not None)
 
     def _through(self, tower: Tower, inputs: Sequence[Input], asked: Any) -> NDArray[np.float32]:
         looked = {f"{tower.name}/{i.name}": i.look(asked) for i in inputs}

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from candgen.checks import number, one_of, whole_number
+from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.content import plain
 from candgen.models.towers.building import Shape
 from candgen.models.towers.inputs import POOLINGS
 from candgen.models.towers.network import NORMALIZATIONS
+from candgen.negatives import exposure_weights, item_exposure
 from candgen.training import TrainingSettings
 
 SIMILARITIES = ("dot", "cosine")
@@ -53,6 +58,10 @@ class TowerSettings(TrainingSettings):
     """Of softmax: whether log Q, how often a negative is expected, is taken off its logit."""
     skip_known: bool = False
     """Whether negatives that the user has in the history do not count."""
+    exposure_power: float = 0.0
+    """An example weighs as the inverse of its item's exposure to this power; 0: all alike."""
+    exposure_clip: float = 10.0
+    """No example weighs more than this many times the average one."""
     history_length: int = 50
     """Last events that a query reads, where events have times; 0: all."""
     pooling: str = "mean"
@@ -67,6 +76,9 @@ class TowerSettings(TrainingSettings):
     """How often training hides an id or a feature, so that unknown ones have a learned answer."""
     spread: float = 0.1
     """Standard deviation of the start of the tables."""
+
+    popularity_weight: float = 0.0
+    """What a candidate's score gains by its popularity: so much times log(1 + training events)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,10 +95,21 @@ class TowerSettings(TrainingSettings):
         one_of("normalization", self.normalization, NORMALIZATIONS)
         one_of("pooling", self.pooling, POOLINGS)
         number("spread", self.spread, above=0)
-        for name in ("alpha", "hardness"):
+        number("exposure_power", self.exposure_power)
+        number("exposure_clip", self.exposure_clip, at_least=1.0)
+        for name in ("alpha", "hardness", "popularity_weight"):
             number(name, getattr(self, name))
         for name in ("fading", "id_dropout"):
             at_most_one(name, getattr(self, name))
+
+    def example_weights(
+        self, dataset: Dataset, items: NDArray[np.integer]
+    ) -> NDArray[np.float32] | None:
+        """Weigh training examples of these items by `exposure_power`; None: all alike."""
+        if not self.exposure_power:
+            return None
+        weighed = {"power": self.exposure_power, "clip": self.exposure_clip}
+        return exposure_weights(item_exposure(dataset), items, **weighed)
 
     def shape(self) -> Shape:
         """Return how inputs are made."""

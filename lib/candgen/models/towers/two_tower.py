@@ -119,6 +119,11 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         self.answers_cold_items = "features" in self.item_inputs_
         return super().fit(dataset)
 
+    @property
+    def searched_by(self) -> str:
+        """dot where popularity has a coordinate beside the vectors of length 1."""
+        return "dot" if self.popularity_weight else self.similarity
+
     def serving(self, dataset: Dataset) -> TwoTower:
         """Return the same towers with the histories of a dataset, without learning anything.
 
@@ -133,7 +138,10 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         return made
 
     def item_vectors(self) -> NDArray[np.float32]:
-        """Return one vector an item as of `moment_`, shape `(n_items, dim)`; zeros for unknown."""
+        """Return one vector an item as of `moment_`, shape `(n_items, dim)`; zeros for unknown.
+
+        With a `popularity_weight`, shape `(n_items, dim + 1)`: the last coordinate is its part.
+        """
         self._known("known_items_")
         return self._items
 
@@ -157,7 +165,10 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         history = self.history_matrix_[users]
         lengths = np.maximum(np.diff(history.indptr), 1).astype(np.float32)
         means = (history @ self._items) / lengths[:, None]
-        return unit_rows(means) if self.similarity == "cosine" else means
+        places = means[:, : self.dim]  # without what popularity adds
+        means[:, : self.dim] = unit_rows(places) if self.similarity == "cosine" else places
+        means[:, self.dim :] = 1
+        return means
 
     def _learner(self, dataset: Dataset) -> TowerLearner:
         log = EventLog.of(dataset.train, dataset.n_users)
@@ -201,6 +212,7 @@ class TwoTower(LearnedGenerator, VectorGenerator):
             temperature=self.temperature,
             history_length=self.history_length,
             optimizer=self.optimizer,
+            popularity_weight=self.popularity_weight,
         )
 
     def _tower(self, name: str, inputs: list) -> Tower:
