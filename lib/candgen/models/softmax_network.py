@@ -179,6 +179,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             moment=after(log),
             temperature=self.temperature,
             history_length=self.history_length,
+            example_weights=self._weights(dataset, log, places),
             optimizer=self.optimizer,
             popularity_weight=self.popularity_weight,
         )

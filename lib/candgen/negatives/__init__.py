@@ -27,6 +27,7 @@ from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.negatives.frequency import FrequencyEstimator
+from candgen.negatives.propensity import exposure_weights, item_exposure
 from candgen.negatives.samplers import (
     ByPopularity,
     CrossBatch,
@@ -57,6 +58,8 @@ __all__ = [
     "KnownItems",
     "Sampler",
     "Shown",
+    "exposure_weights",
+    "item_exposure",
     "make_sampler",
     "shown_in_vain",
 ]

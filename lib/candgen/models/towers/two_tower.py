@@ -211,6 +211,7 @@ class TwoTower(LearnedGenerator, VectorGenerator):
             negative_weight=self.negative_weight,
             temperature=self.temperature,
             history_length=self.history_length,
+            example_weights=self.training.example_weights(dataset, log.items),
             optimizer=self.optimizer,
             popularity_weight=self.popularity_weight,
         )
