@@ -1,0 +1,226 @@
+"""Pictures of what negatives are and what they teach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+from numpy.typing import NDArray
+
+from candgen.evaluation.calibration import Reliability
+from candgen.plots import labels as written
+from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALETTE, axes
+
+_OF_RELIABILITY = {"the log": MODEL, "the oracle": ACCENT}
+_FEWEST = 20  # predictions that a bin needs to be drawn
+
+
+def draws_and_promises(table: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
+    """Show how often items of each popularity are drawn beside how often that was promised.
+
+    Args:
+        table: Columns `popularity`, `drawn`, `promised` (1 is uniform) and `items`.
+        label: Names the sampler.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    ax.axhline(1, color=BASELINE, linestyle="--", linewidth=1.2)
+    ax.plot(table["popularity"], table["promised"], color=MODEL, label="promised")
+    ax.plot(table["popularity"], table["drawn"], "o", color=ACCENT, label="drawn")
+    _logarithmic(ax, "x")
+    ax.set_ylim(0, 1.15 * max(1.2, table[["drawn", "promised"]].to_numpy().max()))
+    ax.set(xlabel="training users of an item", ylabel="draws, 1 is uniform")
+    ax.set_title(f"{label}: {table['items'].sum():,} items")
+    ax.legend(frameon=False)
+    return ax
+
+
+def cosines(found: Mapping[str, NDArray[np.floating]], *, ax: Axes | None = None) -> Axes:
+    """Show how the cosines between any user and any item are distributed, one step a name.
+
+    Args:
+        found: Cosines by name, any shape.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    edges = np.linspace(-1, 1, 81)
+    for (name, values), colour in zip(found.items(), PALETTE, strict=False):
+        shares = np.histogram(np.clip(values, -1, 1), edges)[0] / np.size(values)
+        ax.stairs(shares, edges, color=colour, fill=True, alpha=0.25)
+        ax.stairs(shares, edges, color=colour, label=name, linewidth=1.6)
+    ax.set(xlabel="cosine of a user and an item, any two", ylabel="share of pairs", xlim=(-1, 1.02))
+    ax.legend(frameon=False, loc="upper left")
+    return ax
+
+
+def calibration_curves(
+    found: Mapping[str, Reliability], *, meaning: str, ax: Axes | None = None
+) -> Axes:
+    """Show mean outcomes over mean predictions; on the dashed line a score means what it says.
+
+    Args:
+        found: By what the predictions are held against: "the log", "the oracle".
+        meaning: "probability", or "lift" (both axes are then logarithmic).
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    drawn = []
+    for name, bins in found.items():
+        full = bins.count >= _FEWEST
+        if meaning == "lift":
+            full &= (bins.predicted > 0) & (bins.observed > 0)
+        told = f"{name}, {bins.count.sum():,} predictions"
+        colour = _OF_RELIABILITY.get(name, INK)
+        ax.plot(bins.predicted[full], bins.observed[full], "o-", color=colour, label=told)
+        drawn += [*bins.predicted[full], *bins.observed[full]]
+    low, high = (min(drawn), max(drawn)) if drawn else (0.0, 1.0)
+    if meaning == "lift":
+        low, high = min(low, 0.5) / 1.3, max(high, 2.0) * 1.3
+        _logarithmic(ax, "x"), _logarithmic(ax, "y")
+    else:
+        low, high = 0.0, 1.0
+    ax.plot([low, high], [low, high], "--", color=BASELINE, linewidth=1.2, zorder=0)
+    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    unit = "probability" if meaning == "probability" else "share, 1 is everybody's"
+    ax.set(xlabel=f"predicted {unit}", ylabel=f"mean outcome ({unit})")
+    ax.legend(frameon=False, fontsize="small", loc="upper left")
+    return ax
+
+
+def against_popularity(
+    popularity: NDArray[np.integer],
+    values: NDArray[np.floating],
+    *,
+    label: str,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show one dot an item, by how many training users it has, and the median along the way.
+
+    Args:
+        popularity: Training users of each item, 1 or more.
+        values: One an item.
+        label: What the values are.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    ax.plot(popularity, values, ".", color=MODEL, markersize=3, alpha=0.35)
+    group = np.floor(2 * np.log2(popularity))
+    middle = pd.DataFrame({"x": popularity, "y": values}).groupby(group).median()
+    ax.plot(middle["x"], middle["y"], color=INK, linewidth=2)
+    _logarithmic(ax, "x")
+    ax.set(xlabel="training users of an item", ylabel=label)
+    ax.set_title(f"{len(values):,} items, and their median")
+    return ax
+
+
+def biases(found: Mapping[str, Mapping[str, float]], *, k: int, ax: Axes | None = None) -> Axes:
+    """Show how popular candidates are beside what users own and beside their true taste.
+
+    Args:
+        found: By generator: bias against "own" histories and, if known, against "true taste".
+        k: Places of a list that count.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 0.6 * len(found) + 1.5))[1]
+    marks = {"own": ("o", MODEL, "what users have"), "true taste": ("D", ACCENT, "true taste")}
+    for row, of_generator in enumerate(found.values()):
+        for kind, value in of_generator.items():
+            sign, colour, name = marks[kind]
+            label = f"popularity over that of {name}" if row == 0 else None
+            ax.plot(value, row, sign, color=colour, label=label)
+    ax.axvline(1, color=BASELINE, linestyle="--", linewidth=1.2)
+    ax.set_yticks(range(len(found)), list(found))
+    ax.set_ylim(len(found) - 0.5, -0.6)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"popularity of the first {k} candidates, 1 is alike")
+    ax.grid(False, axis="y")
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, 1.25), ncols=2)
+    return ax
+
+
+def landing_places(
+    table: pd.DataFrame, posts: NDArray[np.floating], *, ax: Axes | None = None
+) -> Axes:
+    """Show where each way of teaching leaves a user among posts on a line.
+
+    Args:
+        table: Indexed by loss, score and what it is taught by, with a column `exact`.
+        posts: Their places, named by their order.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    rows = list(dict.fromkeys(f"{loss}, {score}" for loss, score, _ in table.index))
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 0.45 * len(rows) + 1.4))[1]
+    for place, height in enumerate(posts):
+        ax.axvline(height, color=BASELINE, linestyle="--", linewidth=1.2)
+        ax.annotate(f"post {place}", (height, 1), xycoords=("data", "axes fraction"),
+                    xytext=(0, 3), textcoords="offset points", ha="center", color=BASELINE,
+                    fontsize="small")  # fmt: skip
+    ax.axvspan(-10, np.mean(posts), color=BASELINE, alpha=0.07, linewidth=0)
+    taught = list(dict.fromkeys(by for *_, by in table.index))
+    for by, colour in zip(taught, (ACCENT, MODEL), strict=False):
+        some = table.xs(by, level="taught by")
+        places = [rows.index(f"{loss}, {score}") for loss, score in some.index]
+        ax.plot(some["exact"], places, "o", color=colour, label=by)
+    exact = table["exact"]
+    ax.set(xlim=(min(-0.8, exact.min() - 0.2), max(2.4, exact.max() + 0.2)))
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_ylim(len(rows) - 0.5, -0.6)
+    ax.set_xlabel("where the user's number ends; shaded: nearer to post 0 than to post 2")
+    ax.grid(False)
+    ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def sampler_map(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    x_label: str,
+    y_label: str,
+    line: float | None = None,
+    logarithmic: bool = False,
+    names: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Show one dot a sampler in two measures, named where names fit, coloured by its kind.
+
+    Args:
+        table: One row a sampler, with its `label` and `negatives` and both measures.
+        x: Column of the horizontal measure.
+        y: Column of the vertical one.
+        x_label: With its unit or cut-off.
+        y_label: Likewise.
+        line: A place on the horizontal axis that means something, drawn dashed.
+        logarithmic: Whether the horizontal axis is.
+        names: Whether the dots are named.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    ax = axes(ax)
+    kinds = list(dict.fromkeys(table["negatives"]))
+    inks = {kind: PALETTE[place % len(PALETTE)] for place, kind in enumerate(kinds)}
+    colours = [inks[kind] for kind in table["negatives"]]
+    if line is not None:
+        ax.axvline(line, color=BASELINE, linestyle="--", linewidth=1.2)
+    ax.scatter(table[x], table[y], c=colours, s=34, edgecolors="white", zorder=3)
+    if logarithmic:
+        _logarithmic(ax, "x")
+    ax.margins(0.12)
+    ax.set(xlabel=x_label, ylabel=y_label)
+    if names:
+        ax.figure.draw_without_rendering()
+        written.at_points(ax, list(table[x]), list(table[y]), list(table["label"]), colours)
+    return ax
+
+
+def _logarithmic(ax: Axes, which: str) -> None:
+    getattr(ax, f"set_{which}scale")("log")
+    axis = getattr(ax, f"{which}axis")
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.set_minor_formatter(NullFormatter())
