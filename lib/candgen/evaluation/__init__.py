@@ -2,6 +2,15 @@
 
 from candgen.evaluation.candidates import Candidates
 from candgen.evaluation.comparing import compare
+from candgen.evaluation.exposure_shares import (
+    exposure_shares,
+    gap_change,
+    gap_of,
+    gap_table,
+    groups_by,
+    groups_by_popularity,
+    merit_shares,
+)
 from candgen.evaluation.freshness import ages_of_items, best_candidates, by_age, share_among
 from candgen.evaluation.groups import by_group
 from candgen.evaluation.judgement import Judgement
@@ -15,6 +24,7 @@ from candgen.evaluation.truth import (
     relevance_tables,
     true_relevance,
 )
+from candgen.evaluation.unbiased import recall_estimates, true_recall, weighed_recall
 
 __all__ = [
     "Candidates",
@@ -25,16 +35,26 @@ __all__ = [
     "by_age",
     "by_group",
     "compare",
+    "exposure_shares",
+    "gap_change",
+    "gap_of",
+    "gap_table",
+    "groups_by",
+    "groups_by_popularity",
     "judge",
     "judge_candidates",
     "judge_file",
     "known_of",
+    "merit_shares",
     "overlap",
+    "recall_estimates",
     "relevance_of_lists",
     "relevance_table",
     "relevance_tables",
     "share_among",
     "shared_hits",
     "titles_side_by_side",
+    "true_recall",
     "true_relevance",
+    "weighed_recall",
 ]

@@ -53,6 +53,28 @@ def bootstrap_intervals(
     Raises:
         DataError: If there is no user, or a value is NaN.
     """
+    means = bootstrap_means(values, n_resamples=n_resamples, seed=seed)
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    return Intervals(low, high)
+
+
+def bootstrap_means(
+    values: NDArray[np.floating], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> NDArray[np.float64]:
+    """Draw the users again and again, and return the mean of each column for each time.
+
+    Args:
+        values: One row a user, one column a metric, shape `(n_users, n_columns)`, no NaN.
+        n_resamples: How often the users are drawn again, with replacement.
+        seed: Same seed, same users.
+
+    Returns:
+        Shape `(n_resamples, n_columns)`.
+
+    Raises:
+        DataError: If there is no user, or a value is NaN.
+    """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or not len(values):
         raise DataError(f"An interval needs at least one user, got values of {values.shape}.")
@@ -67,9 +89,7 @@ def bootstrap_intervals(
         drawn += np.arange(size)[:, None] * n_users
         times = np.bincount(drawn.ravel(), minlength=size * n_users).reshape(size, n_users)
         means.append(times.astype(np.float64) @ values / n_users)  # (size, n_columns)
-    tail = (1 - level) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail], axis=0)
-    return Intervals(low, high)
+    return np.concatenate(means)
 
 
 def sign_flip_test(
