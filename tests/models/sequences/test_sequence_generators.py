@@ -10,7 +10,9 @@ from candgen.datasets.dataset import write_dataset
 from candgen.errors import SettingError
 from candgen.features import EventLog
 from candgen.models import GRU4Rec, MarkovChain, Popularity, SASRec
+from candgen.models.sequences.direct import DirectPath
 from candgen.models.sequences.learner import SequenceLearner
+from candgen.seeds import derive_seed
 
 SMALL = {"dim": 16, "window": 10, "blocks": 1, "batch_size": 8, "learning_rate": 0.02}
 N_ITEMS = 24
@@ -19,6 +21,11 @@ N_ITEMS = 24
 class TestSASRec(VectorContract):
     def make(self, **settings):
         return SASRec(**{**SMALL, "epochs": 6, "spread": 0.2, **settings})
+
+
+class TestSASRecWithADirectPath(VectorContract):
+    def make(self, **settings):
+        return SASRec(**{**SMALL, "epochs": 6, "spread": 0.2, "direct": 8, **settings})
 
 
 class TestGRU4Rec(VectorContract):
@@ -110,6 +117,49 @@ class TestOnARing:
         np.testing.assert_allclose(newest, shares[:, :1, :, 5, 4:], rtol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def both(rounds):
+    """The same network without a path and with one that weighs 2."""
+    settings = {"epochs": 2, "seed": 3}
+    path = {"direct": 8, "direct_weight": 2.0, "direct_fading": 0.5}
+    alone, joined = reader(SASRec, **settings), reader(SASRec, **settings, **path)
+    return alone.fit(rounds), joined.fit(rounds)
+
+
+class TestWithADirectPath:
+    def test_the_score_is_the_networks_and_twice_the_paths(self, both, rounds):
+        alone, joined = both
+        log, users = EventLog.of_history(rounds), np.arange(30)
+        path = DirectPath.counted(
+            EventLog.of_training(rounds), N_ITEMS, 8, seed=derive_seed(3, "direct")
+        )
+        say = 0.5 ** np.arange(6)[::-1] / (0.5 ** np.arange(6)).sum()  # of six events
+        newest = log.items[log.offsets[users][:, None] + np.arange(6)]
+        of_path = (say[:, None] * path.sources[newest]).sum(axis=1) @ path.targets.T
+        np.testing.assert_allclose(
+            joined.score(users), alone.score(users) + 2 * of_path, rtol=1e-3, atol=1e-3
+        )
+
+    def test_the_network_is_trained_as_it_would_be_without(self, both):
+        alone, joined = both
+        assert [e.loss for e in alone.history_] == [e.loss for e in joined.history_]
+        np.testing.assert_array_equal(joined.item_vectors()[:, :16], alone.item_vectors())
+
+    def test_it_reads_the_events_that_it_is_given(self, both, rounds):
+        joined, users = both[1], np.arange(20)
+        log = EventLog.of_history(rounds).shuffled(seed=1)
+        paths = joined.reading(log).user_vectors(users)[:, 16:], joined.user_vectors(users)[:, 16:]
+        assert np.abs(paths[0] - paths[1]).max() > 0.01
+
+    def test_while_training_is_watched_the_path_counts(self, rounds):
+        model = reader(SASRec, direct=8)
+        learner = SequenceLearner(model._network(), rounds, model.training)
+        users, items = np.arange(10), learner.item_vectors()
+        assert items.shape == (N_ITEMS, 24)
+        expected = learner.states(users, learner.history) @ items.T
+        np.testing.assert_allclose(learner.scores(users), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("settings", [{"loss": "sampled", "negatives": 24}, {"loss": "binary"}])
 def test_the_other_losses_find_it_too(rounds, settings):
     model = reader(SASRec, **settings).fit(rounds)
@@ -196,6 +246,7 @@ def test_settings_are_json_and_named_once():
     [
         {"dropout": 1.0}, {"window": 0}, {"loss": "ful"}, {"windows": "first"}, {"spread": 0},
         {"alpha": 2.0}, {"dim": 10, "heads": 3}, {"negatives": 0}, {"blocks": 0},
+        {"direct": -1}, {"direct_weight": 0}, {"direct_fading": 1.5},
     ],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused_by_name(wrong):

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from candgen.columns import ITEM
 from candgen.datasets import Dataset
 from candgen.features import EventLog
+from candgen.models.sequences.direct import DirectPath
 from candgen.models.sequences.losses import binary_loss, softmax_loss
 from candgen.models.sequences.networks import Network
 from candgen.models.sequences.start import vectors_of_neighbours
@@ -59,6 +60,12 @@ class SequenceLearner(Learner):
                 seed=derive_seed(settings.seed, "neighbours"),
             )
         self.tables = {"items": self.table}
+        self.direct, self._weight = None, np.float32(settings.direct_weight)
+        self._fading = settings.direct_fading
+        if settings.direct:
+            self.direct = DirectPath.counted(
+                log, dataset.n_items, settings.direct, seed=derive_seed(settings.seed, "direct")
+            )
         nearer = 1 / np.arange(1, settings.ahead + 1)
         self._nearer = np.cumsum(nearer) / nearer.sum()
         self.known_items = np.bincount(dataset.train[ITEM], minlength=dataset.n_items) > 0
@@ -105,12 +112,25 @@ class SequenceLearner(Learner):
         return 1 + np.searchsorted(self._nearer[:-1], rng.random((n, self.length)), side="right")
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        found = self.states(users, self.history) @ self.table.rows.T
+        found = self.states(users, self.history) @ self.item_vectors().T
         found[:, ~self.known_items] = -np.inf
         return found
 
     def states(self, users: NDArray[np.int64], log: EventLog) -> NDArray[np.float32]:
-        """Return the state after each user's last event, shape `(n, dim)`."""
+        """Return the state after each user's last event, and behind it the direct path's."""
+        read = self._network_states(users, log)
+        if self.direct is None:
+            return read
+        direct = self.direct.states(users, log, length=self.length, fading=self._fading)
+        return np.hstack([read, self._weight * direct])
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Return what the states are multiplied with, one vector an item."""
+        rows = self.table.rows
+        return rows if self.direct is None else np.hstack([rows, self.direct.targets])
+
+    def _network_states(self, users: NDArray[np.int64], log: EventLog) -> NDArray[np.float32]:
+        """Return the network's state after each user's last event, shape `(n, dim)`."""
         tf = quiet.tensorflow()
         out = np.empty((len(users), self.network.dim), dtype=np.float32)
         for start in range(0, len(users), _USERS_AT_ONCE):
