@@ -9,6 +9,14 @@ from candgen.plots.evaluation import (
     per_user_spread,
     recall_by_k,
 )
+from candgen.plots.exposure import (
+    against_bias,
+    changes,
+    estimates,
+    exposure_and_merit,
+    rounds,
+    shown_and_wanted,
+)
 from candgen.plots.factorization import convergence, reconstructions
 from candgen.plots.feedback import feedback_matrix
 from candgen.plots.preferences import preferences
@@ -25,12 +33,16 @@ __all__ = [
     "MODEL",
     "PALETTE",
     "activity",
+    "against_bias",
     "ages_of_candidates",
     "attention",
+    "changes",
     "colours",
     "convergence",
     "cost_curves",
+    "estimates",
     "events_over_time",
+    "exposure_and_merit",
     "feature_gains",
     "feedback_matrix",
     "group_bars",
@@ -47,8 +59,10 @@ __all__ = [
     "recall_by_k",
     "reconstructions",
     "recovered_truth",
+    "rounds",
     "search_speed",
     "shared_space",
+    "shown_and_wanted",
     "training_curves",
     "use_style",
 ]
