@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from candgen.evaluation.calibration import Reliability
-from candgen.plots import labels as written
-from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALETTE, axes
+from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALE, PALETTE, axes
 
 _OF_RELIABILITY = {"the log": MODEL, "the oracle": ACCENT}
 _FEWEST = 20  # predictions that a bin needs to be drawn
@@ -189,7 +189,7 @@ def sampler_map(
     names: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Show one dot a sampler in two measures, named where names fit, coloured by its kind.
+    """Show one dot a sampler in two measures, named at the right, coloured by its kind.
 
     Args:
         table: One row a sampler, with its `label` and `negatives` and both measures.
@@ -208,15 +208,36 @@ def sampler_map(
     colours = [inks[kind] for kind in table["negatives"]]
     if line is not None:
         ax.axvline(line, color=BASELINE, linestyle="--", linewidth=1.2)
-    ax.scatter(table[x], table[y], c=colours, s=34, edgecolors="white", zorder=3)
+    ax.scatter(table[x], table[y], c=colours, s=38, edgecolors="white", zorder=3)
     if logarithmic:
         _logarithmic(ax, "x")
-    ax.margins(0.12)
+    ax.margins(0.08)
     ax.set(xlabel=x_label, ylabel=y_label)
+    ax.grid(color=PALE, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
     if names:
-        ax.figure.draw_without_rendering()
-        written.at_points(ax, list(table[x]), list(table[y]), list(table["label"]), colours)
+        _name_to_the_right(ax, table[x], table[y], table["label"], colours)
     return ax
+
+
+def _name_to_the_right(
+    ax: Axes, xs: Iterable[float], ys: Iterable[float], names: Iterable[str], colours: list[str]
+) -> None:
+    """Write names in a column right of the axes, in the order of heights, each led to its dot."""
+    ys = np.asarray(list(ys), dtype=float)
+    low, high = ax.get_ylim()
+    order = np.argsort(ys, kind="stable")
+    gap = 15 / (ax.get_window_extent().height * 72 / ax.figure.dpi)  # as a share of the height
+    steps = gap * np.arange(len(ys))
+    places = np.empty(len(ys))
+    places[order] = isotonic_regression((ys[order] - low) / (high - low) - steps).x + steps
+    for x, y, name, colour, place in zip(xs, ys, names, colours, places, strict=True):
+        ax.annotate(
+            name, (x, y), xytext=(1.03, place), textcoords="axes fraction", color=colour,
+            va="center", fontsize="small", annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.7, "alpha": 0.5, "shrinkB": 4},
+        )  # fmt: skip
 
 
 def _logarithmic(ax: Axes, which: str) -> None:

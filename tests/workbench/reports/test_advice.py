@@ -157,7 +157,7 @@ def test_what_log_and_oracle_both_prefer_is_advised(ground):
     said = said_of(ground, "in-batch negatives with logQ rather than without")
     assert said.verdict == advice.YES and said.advice == "Yes, by the log and by the oracle."
     spare = f"{said.truth.low:.4f}"
-    assert spare in said.overturned and "would have to shrink by" in said.overturned
+    assert spare in said.overturned and "would have to lose" in said.overturned
 
 
 def test_what_they_contradict_each_other_on_is_called_so(ground):
@@ -170,7 +170,7 @@ def test_what_they_contradict_each_other_on_is_called_so(ground):
 def test_what_makes_no_difference_does_not_matter_and_with_a_finer_margin_is_open(ground):
     assert said_of(ground, "the softmax rather than the hinge").verdict == advice.SAME
     said = said_of(ground, "the softmax rather than the hinge", margin=0.0)
-    assert said.verdict == advice.OPEN and "times the users and seeds" in said.overturned
+    assert said.verdict == advice.OPEN and "takes more users and seeds" in said.overturned
 
 
 @pytest.mark.parametrize(
@@ -192,15 +192,15 @@ def test_a_verdict_says_which_judge_is_sure(log, truth, words):
 def test_what_overturns_a_statement_names_the_seed_that_already_fails_and_the_spare():
     effect = Effect(0.10, 0.04, 0.16, {1: 0.25, 2: -0.05})
     said = advice.overturned_by(effect, None, advice.YES)
-    assert "of 0.1000 would have to shrink by 0.0400 (40%)" in said
-    assert "It fails already with seed 2 (log)" in said
+    assert "have to lose 0.0400 of its 0.1000 (40%) by the log" in said
+    assert "It fails already with seed 2, by the log" in said
     negative = advice.overturned_by(Effect(-0.10, -0.16, -0.04, {1: -0.1}), None, advice.NO)
-    assert "shrink by 0.0400" in negative and "One seed" in negative
+    assert "lose 0.0400 of its" in negative and "One seed" in negative
 
 
 def test_an_undecided_difference_says_how_many_more_users_it_wants():
     said = advice.overturned_by(Effect(0.01, -0.02, 0.04, {1: 0.0, 2: 0.02}), None, advice.OPEN)
-    assert "about 9 times the users and seeds" in said  # (0.03 / 0.01) ** 2
+    assert "about 9 times by the log" in said  # (0.03 / 0.01) ** 2
 
 
 def test_the_figures_to_meet_are_met_or_not(ground):
@@ -235,8 +235,8 @@ def test_the_largest_disagreement_comes_first(ground):
 
 def test_the_answer_names_both_winners_and_what_the_other_would_cost(ground):
     said = " ".join(advice_page.answer(ground, 0.005))
-    assert "by the log, the best is “in-batch” with recall 0.2500" in said
-    assert "By the oracle, the best is “popular” with true relevance 0.5000" in said
+    assert "Judged by the log, use “in-batch”: recall@20 0.2500" in said
+    assert "Judged by the oracle, use “popular”: true relevance@20 0.5000" in said
     assert "recall by −0.1500" in said and "true relevance by 0.0900" in said
 
 

@@ -220,23 +220,25 @@ def overturned_by(
 ) -> str:
     """Say by how much a difference would have to shrink, and where it fails already."""
     named = {"log": log} if truth is None else {"oracle": truth, "log": log}
-    said = []
+    said, spare, wanted = [], [], []
     for by, effect in named.items():
-        whose = "The difference" if truth is None else f"By the {by}, the difference"
         if effect.clear:
-            spare = effect.low if effect.value > 0 else -effect.high
-            share = min(1.0, spare / abs(effect.value))
-            said.append(
-                f"{whose} of {abs(effect.value):.4f} would have to shrink by {spare:.4f} "
-                f"({share:.0%}) before its interval held 0."
-            )
+            left = effect.low if effect.value > 0 else -effect.high
+            share = min(1.0, left / abs(effect.value))
+            spare.append(f"{left:.4f} of its {abs(effect.value):.4f} ({share:.0%}) by the {by}")
         elif verdict != SAME and effect.value:
-            times = (max(effect.high - effect.value, effect.value - effect.low) / effect.value) ** 2
+            ends = max(effect.high - effect.value, effect.value - effect.low)
+            times = (ends / effect.value) ** 2
             more = f"about {math.ceil(times):,}" if times < 1000 else "over a thousand"
-            said.append(f"{whose} would need {more} times the users and seeds to stand clear of 0.")
+            wanted.append(f"{more} times by the {by}")
+    if spare:
+        said.append(f"The difference would have to lose {' and '.join(spare)}.")
+    if wanted:
+        said.append(f"To decide it takes more users and seeds: {', '.join(wanted)}.")
+    for by, effect in named.items():
         turned = [s for s, value in effect.by_seed.items() if value * effect.value < 0]
         if turned and effect.clear:
-            said.append(f"It fails already with seed {', '.join(map(str, turned))} ({by}).")
+            said.append(f"It fails already with seed {', '.join(map(str, turned))}, by the {by}.")
     if len(log.by_seed) < 2:
         said.append("One seed: another start was not tried.")
     said += [f"It fails already on {name}." for name in fails_on]

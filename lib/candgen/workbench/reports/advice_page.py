@@ -90,32 +90,34 @@ def opening(report: Report) -> Fragment:
 def answer(ground: Ground, margin: float) -> list[str]:
     """Answer the question from the runs of one dataset, in sentences."""
     log = _best(ground, "recall")
-    said = [
-        f"{ground.title} ({len(ground.users):,} users, {len(ground.arms)} ways to teach): by the "
-        f"log, the best is {_with(ground, log, 'recall')}; {_near(ground, log, 'recall')}"
-    ]
-    if not ground.has_truth:
-        said[0] += " No oracle knows what was never shown here, so this is what the log rewards."
-        return said
-    truth = _best(ground, "true_relevance")
-    said[0] += (
-        f" By the oracle, the best is {_with(ground, truth, 'true_relevance')}; "
-        f"{_near(ground, truth, 'true_relevance')}"
-    )
-    if truth is not log:
-        price = ground.effect(truth, log, "recall") if _shared(truth, log) else None
-        gain = ground.effect(truth, log, "true_relevance") if _shared(truth, log) else None
-        if price is not None:
-            said.append(
-                f"The two do not agree. Taking the oracle's best instead of the log's changes "
-                f"recall by {advice.spelled(price)} and true relevance by {advice.spelled(gain)}."
-            )
+    where = f"{ground.title}, {len(ground.users):,} users, {len(ground.arms)} ways to teach. "
+    said = [f"{where}Judged by the log, use {_with(ground, log, 'recall')}"]
+    if ground.has_truth:
+        truth = _best(ground, "true_relevance")
+        said.append(f"Judged by the oracle, use {_with(ground, truth, 'true_relevance')}")
+        said.append(_price(ground, log, truth))
     else:
-        said.append("The log and the oracle agree on the best.")
-    sure = [s for s in advice.statements(ground, (), margin) if s.verdict == advice.YES]
-    if sure:
-        said.append(f"Yes by both judges: {'; '.join(s.words for s in sure)}.")
+        said.append("Nobody knows here what was never shown: this is what the log rewards.")
+    made = advice.statements(ground, (), margin)
+    for verdict, opening in (
+        (advice.YES, "Clear" if not ground.has_truth else "Clear by both judges"),
+        (advice.SPLIT, "The judges contradict each other on"),
+    ):
+        if words := [s.words for s in made if s.verdict == verdict]:
+            said.append(f"{opening}: {'; '.join(words)}.")
     return said
+
+
+def _price(ground: Ground, log: Arm, truth: Arm) -> str:
+    if truth is log:
+        return "The log and the oracle agree on the best."
+    if not _shared(truth, log):
+        return "The log and the oracle do not agree on the best."
+    price, gain = (ground.effect(truth, log, name) for name in ("recall", "true_relevance"))
+    return (
+        "The two do not agree. Taking the oracle's best instead of the log's changes recall by "
+        f"{advice.spelled(price)} and true relevance by {advice.spelled(gain)}."
+    )
 
 
 def _shared(one: Arm, other: Arm) -> bool:
@@ -129,7 +131,8 @@ def _best(ground: Ground, measure: str) -> Arm:
 def _with(ground: Ground, arm: Arm, measure: str) -> str:
     column = ground.column(measure)
     found = ground.contrast([arm], [column], lambda means: means[0, 0])
-    return f"“{arm.label}” with {measure.replace('_', ' ')} {advice.spelled(found)}"
+    named = f"{measure.replace('_', ' ')}@{ground.k}"
+    return f"“{arm.label}”: {named} {advice.spelled(found)}; {_near(ground, arm, measure)}"
 
 
 def _near(ground: Ground, best: Arm, measure: str) -> str:
@@ -141,8 +144,9 @@ def _near(ground: Ground, best: Arm, measure: str) -> str:
     ]
     if not near:
         return "every other way is clearly behind."
-    shown = "; ".join(near[:4]) + (f"; and {len(near) - 4} more" if len(near) > 4 else "")
-    return f"not to be told from it: {shown}."
+    shown = "; ".join(f"“{name}”" for name in near[:3])
+    more = f"; and {len(near) - 3} more" if len(near) > 3 else ""
+    return f"these runs cannot tell it from {shown}{more}."
 
 
 def table_of_advice(report: Report) -> Fragment:
@@ -157,7 +161,7 @@ def _advice(report: Report, ground: Ground) -> Fragment:
         n = len(said.log.by_seed)
         rows.append(
             [
-                Cell(said.words, note=f"{said.one.label}\nagainst {said.other.label}"),
+                Cell(said.words, note=" against ".join(_apart(said.one, said.other))),
                 Cell(said.advice, tone=_TONES.get(said.verdict, "muted")),
                 _difference(said.log),
                 EMPTY if said.truth is None else _difference(said.truth),
@@ -171,6 +175,14 @@ def _advice(report: Report, ground: Ground) -> Fragment:
     paired = "difference and 95 % interval, paired by user and seed"
     hints = ["", "", paired, paired, "shared by both", ""]
     return Table(f"Advice, {ground.title}", heads, rows, hints=hints, wordy=True).fragment()
+
+
+def _apart(one: Arm, other: Arm) -> tuple[str, str]:
+    """Name two arms by their samplers, unless something else tells them apart."""
+    alike = all(
+        one.study.get(n) == other.study.get(n) for n in ("loss", "similarity", "temperature")
+    )
+    return (one.sampler, other.sampler) if alike else (one.label, other.label)
 
 
 def _difference(effect: Effect) -> Cell:
@@ -226,9 +238,11 @@ def _disagreement(ground: Ground) -> Fragment:
     apart = [one for one in apart if one.by_log != one.by_truth][:_FURTHEST]
     if not apart:
         return whole + note("Both rank them in the same order.", tone="good")
+    softmax = all(one.arm.study["loss"] == "softmax" for one in apart)
     cells = [
-        [Cell(one.arm.label), _place(one.by_log), _place(one.by_truth),
-         value(one.arm.number("recall")), value(one.arm.number("true_relevance"))]
+        [Cell(one.arm.sampler if softmax else one.arm.label), _place(one.by_log),
+         _place(one.by_truth), value(one.arm.number("recall")),
+         value(one.arm.number("true_relevance"))]
         for one in apart
     ]  # fmt: skip
     heads = ["way to teach", "place by the log", "place by the oracle", "recall", "true relevance"]
