@@ -105,4 +105,13 @@ def test_a_change_is_called_by_its_interval():
     rows = [("a", "gap", 0.1, 0.3), ("b", "gap", -0.3, -0.1), ("c", "gap", -0.1, 0.1),
             ("a", "relevance", -0.3, -0.1)]  # fmt: skip
     table = pd.DataFrame(rows, columns=["policy", "measure", "low", "high"])
-    assert study.verdicts(table, "gap") == {"a": "grows", "b": "shrinks", "c": "undecided"}
+    found = study.verdicts(table, "gap")
+    assert found == {"grows": ["a"], "shrinks": ["b"], "is undecided": ["c"]}
+
+
+def test_tables_are_kept_with_their_names(tmp_path):
+    one, other = pd.DataFrame({"x": [1, 2]}), pd.DataFrame({"x": [3]})
+    study.keep(tmp_path / "kept.parquet", {"one": one, "other": other})
+    read = pd.read_parquet(tmp_path / "kept.parquet")
+    assert read["x"].tolist() == [1, 2, 3]
+    assert read["table"].tolist() == ["one", "one", "other"]

@@ -82,7 +82,9 @@ def against_bias(
         x: Column of the horizontal axis.
         label: What it is.
     """
-    figure, panels = plt.subplots(1, len(tables), figsize=(4.4 * len(tables), 3.9), squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(tables), figsize=(3.3 * len(tables) + 0.8, 3.4), squeeze=False
+    )
     for ax, (measure, table) in zip(panels[0], tables.items(), strict=True):
         lines = {name: rows.sort_values(x) for name, rows in table.groupby("training", sort=False)}
         _lines(lines, x=x, y="mean", ax=ax, band=True, last=ax is panels[0][-1])
@@ -139,13 +141,13 @@ def rounds(
         controls: Policies that are drawn grey.
     """
     figure, panels = plt.subplots(
-        1, len(measures), figsize=(4.4 * len(measures), 4.2), squeeze=False
+        1, len(measures), figsize=(3.3 * len(measures) + 0.8, 3.6), squeeze=False
     )
     for ax, (column, title) in zip(panels[0], measures.items(), strict=True):
         _lines(dict(tables), x="round", y=column, ax=ax, controls=controls,
                last=ax is panels[0][-1])  # fmt: skip
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="times trained on what it recommended", title=title)
+        ax.set(xlabel="rounds of retraining", title=title)
     return figure
 
 

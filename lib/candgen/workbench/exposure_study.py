@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from candgen import evaluation, preparation
+from candgen import evaluation, files, preparation
 from candgen.columns import USER
 from candgen.datasets import Dataset
 from candgen.datasets.world import Oracle
@@ -238,15 +238,22 @@ def group_gaps(
     return tables, pd.DataFrame(rows, columns=["groups", "lists", "gap", "low", "high"])
 
 
-def verdicts(changed: pd.DataFrame, measure: str) -> dict[str, str]:
-    """Say of each policy which way a measure went: "grows", "shrinks" or "undecided".
+def verdicts(changed: pd.DataFrame, measure: str) -> dict[str, list[str]]:
+    """Sort policies by which way a measure went: "grows", "shrinks" or "is undecided".
 
     Args:
         changed: From `feedback_loop.changes`.
         measure: Whose rows are read.
     """
-    rows = changed[changed["measure"] == measure]
-    return {
-        row.policy: "grows" if row.low > 0 else "shrinks" if row.high < 0 else "undecided"
-        for row in rows.itertuples()
-    }
+    found: dict[str, list[str]] = {}
+    for row in changed[changed["measure"] == measure].itertuples():
+        verdict = "grows" if row.low > 0 else "shrinks" if row.high < 0 else "is undecided"
+        found.setdefault(verdict, []).append(row.policy)
+    return found
+
+
+def keep(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write tables below each other, named in a column `table`; the file appears whole."""
+    whole = pd.concat([t.assign(table=name) for name, t in tables.items()], ignore_index=True)
+    with files.appearing(path) as passing:
+        whole.to_parquet(passing, index=False)
