@@ -236,7 +236,10 @@ def _name_to_the_right(
         ax.annotate(
             name, (x, y), xytext=(1.03, place), textcoords="axes fraction", color=colour,
             va="center", fontsize="small", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.7, "alpha": 0.5, "shrinkB": 4},
+            arrowprops={
+                "arrowstyle": "-", "color": colour, "lw": 0.7, "alpha": 0.5, "shrinkB": 4,
+                "relpos": (0, 0.5),
+            },
         )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ NOTHING = (
     "invented world and without any data of yours."
 )
 _TONES = {advice.YES: "good", advice.NO: "good", advice.SPLIT: "bad"}
+_CONTRADICTION = "The judges contradict each other on"
 _FURTHEST = 5
 _MEASURES = (  # of the record: name, head, digits, hint
     ("recall", "recall", 4, "held-out items found among the first k"),
@@ -83,7 +84,8 @@ def opening(report: Report) -> Fragment:
     html = top.html
     for ground in grounds:
         for sentence in answer(ground, report.margin):
-            html += note(sentence, tone="good").html
+            tone = "warning" if sentence.startswith(_CONTRADICTION) else "good"
+            html += note(sentence, tone=tone).html
     return Fragment(html, top.summary, title=report.title)
 
 
@@ -101,7 +103,7 @@ def answer(ground: Ground, margin: float) -> list[str]:
     made = advice.statements(ground, (), margin)
     for verdict, opening in (
         (advice.YES, "Clear" if not ground.has_truth else "Clear by both judges"),
-        (advice.SPLIT, "The judges contradict each other on"),
+        (advice.SPLIT, _CONTRADICTION),
     ):
         if words := [s.words for s in made if s.verdict == verdict]:
             said.append(f"{opening}: {'; '.join(words)}.")
@@ -132,7 +134,9 @@ def _with(ground: Ground, arm: Arm, measure: str) -> str:
     column = ground.column(measure)
     found = ground.contrast([arm], [column], lambda means: means[0, 0])
     named = f"{measure.replace('_', ' ')}@{ground.k}"
-    return f"“{arm.label}”: {named} {advice.spelled(found)}; {_near(ground, arm, measure)}"
+    starts = f"{len(arm.seeds)} starts" if len(arm.seeds) > 1 else "one start alone"
+    near = _near(ground, arm, measure)
+    return f"“{arm.label}”: {named} {advice.spelled(found)}, {starts}; {near}"
 
 
 def _near(ground: Ground, best: Arm, measure: str) -> str:
