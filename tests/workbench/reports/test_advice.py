@@ -233,6 +233,20 @@ def test_positives_alone_that_beat_chance_do_not_meet_the_figure(
     assert [check.met for check in advice.checks(ground)] == [False, False]  # 0.20 / 0.08 < 5
 
 
+def test_chance_that_is_missed_by_less_than_runs_can_tell_is_called_so(
+    sweep_builder, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(ARMS, "alone", (ARMS["alone"][0], 0.017, 0.2, 1.0))
+    folder = write_study_sweep(sweep_builder, tmp_path / "s", arms=("alone",))
+    for run in ("alone-seed1", "alone-seed2"):  # random lists without any spread over users
+        frame = pd.read_parquet(folder / run / "per_user.parquet")
+        frame.loc[frame["generator"] == "random", "recall@20"] = 0.016
+        frame.to_parquet(folder / run / "per_user.parquet", index=False)
+    (ground,), _ = read_grounds(read_sweep(folder))
+    assert [check.met for check in advice.checks(ground)] == [None]
+    assert "than these runs can tell" in text_of(advice_page.checked(open_report(folder)))
+
+
 def test_ranks_by_log_and_oracle_are_compared_with_an_interval(ground):
     arms = [ground.find(label=n) for n in ("uniform", "in-batch", "in-batch-plain", "popular")]
     found = ground.agreement(arms, "recall", "true_relevance")

@@ -205,7 +205,7 @@ def _checked(ground: Ground) -> Fragment:
         [
             Cell(check.claim),
             Cell(check.found),
-            Cell("met" if check.met else "not met", tone="good" if check.met else "bad"),
+            _MET[check.met],
         ]
         for check in advice.checks(ground)
     ]
@@ -213,6 +213,13 @@ def _checked(ground: Ground) -> Fragment:
         return note("The runs that these figures come from have not finished.", tone="warning")
     return Table(f"Figures to meet, {ground.title}", ["figure", "found", ""], rows, wordy=True,
                  sortable=False).fragment()  # fmt: skip
+
+
+_MET = {
+    True: Cell("met", tone="good"),
+    None: Cell("missed by less than these runs can tell", tone="muted"),
+    False: Cell("not met", tone="bad"),
+}
 
 
 def disagreement(report: Report) -> Fragment:
