@@ -56,6 +56,7 @@ def test_histories_are_read_in_every_way(taste_world, trained_users, folded_user
     [
         {"negatives": "all", "correction": False},
         {"negatives": "mixed", "n_negatives": 64},
+        {"negatives": "cross-batch", "memory": 2, "exposure_power": 0.5},
         {"negatives": "hard", "n_negatives": 100, "hardness": 0.5},
         {"loss": "logistic", "negatives": "uniform", "n_negatives": 64},
         {"loss": "bpr", "negatives": "popularity", "n_negatives": 64, "skip_known": True},
@@ -266,6 +267,9 @@ def test_negatives_that_were_not_there_yet_count_for_nothing(described_world):
         ({"hidden": [0]}, "hidden must be 1 or greater"),
         ({"temperature": 0}, "temperature must be greater than 0"),
         ({"id_dropout": 1.5}, "id_dropout must be at most 1"),
+        ({"memory": 0}, "memory must be 1 or greater"),
+        ({"exposure_power": -1}, "exposure_power must be 0 or greater"),
+        ({"exposure_clip": 0.5}, "exposure_clip must be 1 or greater"),
         ({"loss": "contrastive", "similarity": "dot"}, "contrastive loss wants cosines"),
         ({"user_features": ["age"]}, "features must say which column is what"),
     ],
