@@ -10,6 +10,7 @@ from candgen import evaluation, models, preparation
 from candgen.models import TwoTower
 from candgen.negatives import Drawn, make_sampler
 from candgen.workbench import negatives_study as study
+from candgen.workbench import posts_study
 from candgen.workbench.towers import oracle_of
 
 PARAMETERS = {
@@ -51,8 +52,8 @@ def judged(data, fitted):
 
 
 def test_every_way_to_teach_ends_where_it_must_and_only_closeness_comes_back_to_2():
-    ways = study.ways_to_teach(2, weight=0.25, penalty=0.01)
-    table, paths = study.landings(ways, start=1.8, rate=0.1, steps=6000)
+    ways = posts_study.ways_to_teach(2, weight=0.25, penalty=0.01)
+    table, paths = posts_study.landings(ways, start=1.8, rate=0.1, steps=6000)
     assert len(table) == 3 * 2 * 2
     np.testing.assert_allclose(table["descent"], table["exact"], atol=1e-6)
     assert (table.xs("shown posts only", level="taught by")["nearer"] == "0").all()
@@ -60,18 +61,21 @@ def test_every_way_to_teach_ends_where_it_must_and_only_closeness_comes_back_to_
     assert (helped["closeness"] == "2").all() and (helped["product"] == "0").all()
     assert table.loc[("squared", "closeness", "with sampled 0"), "exact"] == pytest.approx(2)
     assert paths["squared", "product", "shown posts only"][0] == 1.8
+    drawn, ends = posts_study.descents_by("closeness", paths, table, 60)
+    assert len(drawn) == 6 and all(len(path) == 61 for path in drawn.values())
+    assert ends["squared, with sampled 0"] == pytest.approx(2)
 
 
 def test_one_sampled_zero_is_a_tie_by_closeness():
-    table, _ = study.landings(
-        study.ways_to_teach(1, weight=0.25, penalty=0.01), start=0.0, rate=0.1, steps=2000
+    table, _ = posts_study.landings(
+        posts_study.ways_to_teach(1, weight=0.25, penalty=0.01), start=0.0, rate=0.1, steps=2000
     )
     tied = table.xs(("closeness", "with sampled 0"), level=("score", "taught by"))
     assert (tied["nearer"] == "neither").all()
 
 
 def test_a_penalty_is_given_only_to_what_would_run_away():
-    ways = study.ways_to_teach(2, weight=0.25, penalty=0.3)
+    ways = posts_study.ways_to_teach(2, weight=0.25, penalty=0.3)
     given = {name for name, way in ways.items() if way.penalty}
     assert given == {("softmax", score, "shown posts only") for score in ("product", "closeness")}
 

@@ -163,10 +163,11 @@ def landing_places(
                     fontsize="small")  # fmt: skip
     ax.axvspan(-10, np.mean(posts), color=BASELINE, alpha=0.07, linewidth=0)
     taught = list(dict.fromkeys(by for *_, by in table.index))
-    for by, colour in zip(taught, (ACCENT, MODEL), strict=False):
+    rings = {"markersize": 12, "markerfacecolor": "none", "markeredgewidth": 2}  # around a dot
+    for by, colour, look in zip(taught, (ACCENT, MODEL), (rings, {}), strict=False):
         some = table.xs(by, level="taught by")
         places = [rows.index(f"{loss}, {score}") for loss, score in some.index]
-        ax.plot(some["exact"], places, "o", color=colour, label=by)
+        ax.plot(some["exact"], places, "o", color=colour, label=by, **look)
     exact = table["exact"]
     ax.set(xlim=(min(-0.8, exact.min() - 0.2), max(2.4, exact.max() + 0.2)))
     ax.set_yticks(range(len(rows)), rows)

@@ -217,8 +217,8 @@ def descent(
         ax.plot(path, color=ink)
         ax.plot(last, landings[name], "o", color=ink, clip_on=False, zorder=3)
     ax.set(xlabel="steps of gradient descent", ylabel="the user's number", xlim=(0, last))
-    ax.set_ylim(min(posts) - 0.3, max(posts) + 0.3)
     ends = [landings[name] for name in paths]
+    ax.set_ylim(min([*posts, *ends]) - 0.3, max([*posts, *ends]) + 0.3)
     ax.figure.draw_without_rendering()
     written.at_line_ends(ax, last, ends, list(paths), inks)
     return ax
