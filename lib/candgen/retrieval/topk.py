@@ -136,7 +136,7 @@ class Ranking:
             forbidden = np.flatnonzero(~allowed).astype(np.int32)
         else:
             listed = allowed
-        self._masks = Masks(
+        self.masks = Masks(
             *_entries("exclude", exclude, shape),
             forbidden,
             listed is not None,
@@ -149,7 +149,7 @@ class Ranking:
 
         rows = slice(start, start + len(scores))
         items, best = self.found.items[rows], self.found.scores[rows]
-        select(scores, self._masks.of_rows(rows), items, best)
+        select(scores, self.masks.of_rows(rows), items, best)
 
     def take_products(
         self, queries: NDArray[np.float32], items: NDArray[np.float32], rows: int
@@ -163,7 +163,7 @@ class Ranking:
         rows = max(1, min(rows, -(-len(queries) // n_threads)))
         scratch = np.empty((n_threads, rows, len(items)), dtype=np.float32)
         with one_blas_thread():
-            select_products(queries, items.T, self._masks, scratch, *self.found)
+            select_products(queries, items.T, self.masks, scratch, *self.found)
 
 
 class Masks(NamedTuple):

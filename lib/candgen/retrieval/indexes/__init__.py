@@ -1,0 +1,140 @@
+"""Indexes: item vectors made ready to be searched, exactly or nearly so.
+
+    index = indexes.build("faiss-ivf", model.item_vectors(), model.searched_by, ids=item_ids)
+    index.save(folder)
+    found = indexes.load(folder).query(model.user_vectors(users), 100, exclude=histories)
+
+Every kind answers the same question in the same form, so one can take another's place. Libraries
+are imported by the kind that needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from candgen.checks import one_of, whole_number
+from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.retrieval.indexes import folders, sidecar
+from candgen.retrieval.indexes.augmenting import longest
+from candgen.retrieval.indexes.base import SIMILARITIES, Index, searched
+
+_HOMES = {
+    "exact": ("exact", "ExactIndex"),
+    "annoy": ("trees", "AnnoyIndex"),
+    "faiss-flat": ("faiss_kinds", "FlatIndex"),
+    "faiss-ivf": ("faiss_kinds", "ListsIndex"),
+    "faiss-hnsw": ("faiss_kinds", "GraphIndex"),
+    "faiss-pq": ("faiss_kinds", "CompressedIndex"),
+}
+KINDS = tuple(_HOMES)
+
+__all__ = ["KINDS", "Index", "build", "kind_of", "load"]
+
+
+def kind_of(kind: str) -> type[Index]:
+    """Return the class of a kind of index.
+
+    Raises:
+        SettingError: If there is no such kind.
+    """
+    one_of("kind", kind, KINDS)
+    module, name = _HOMES[kind]
+    return getattr(import_module(f"candgen.retrieval.indexes.{module}"), name)
+
+
+def build(
+    kind: str,
+    item_vectors: NDArray[np.floating],
+    similarity: str,
+    *,
+    ids: ArrayLike | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> Index:
+    """Make item vectors ready to be searched.
+
+    Args:
+        kind: exact, annoy, faiss-flat, faiss-ivf, faiss-hnsw or faiss-pq.
+        item_vectors: Shape `(n_items, dim)`.
+        similarity: dot or cosine, a generator's `searched_by`.
+        ids: One raw id an item, numbers or text; 0 .. n_items - 1 when omitted.
+        seed: Of what is random in the building.
+        **settings: Of the kind; its `Settings` says which.
+
+    Raises:
+        SettingError: If kind, similarity or a setting does not exist or is out of range.
+        DataError: If a vector is not finite, or there is not one id an item.
+    """
+    found = kind_of(kind)
+    one_of("similarity", similarity, SIMILARITIES)
+    known = list(found.Settings.__dataclass_fields__)
+    for name in settings:
+        if name not in known:
+            hint = did_you_mean(name, known) or " It has none."
+            raise SettingError(f"A {kind} index has no setting {name!r}.{hint}")
+    chosen = found.Settings(**settings)
+    vectors = searched(item_vectors, similarity)
+    made = found(
+        vectors, similarity, ids=_checked_ids(ids, len(vectors)), longest=longest(vectors),
+        seed=whole_number("seed", seed), settings=chosen,
+    )  # fmt: skip
+    made._build()
+    return made
+
+
+def load(
+    folder: Path | str,
+    *,
+    similarity: str | None = None,
+    dim: int | None = None,
+    item_vectors: NDArray[np.floating] | None = None,
+    ids: ArrayLike | None = None,
+    whole: bool = False,
+) -> Index:
+    """Open a saved index, its files mapped into memory, after comparing them with its sidecar.
+
+    Args:
+        folder: Where it was saved.
+        similarity: What it is going to be asked for; refused if it was built for another.
+        dim: Dimension of the queries to come.
+        item_vectors: The generator's vectors as they are now; an older index is refused.
+        ids: The raw ids as they are now.
+        whole: Whether all bytes are digested; without, of files above 32 MiB evenly spread blocks.
+
+    Raises:
+        DataError: If anything is missing, damaged, swapped or other than expected; the message
+            names the file, what was expected, what was found and what to try.
+    """
+    folder = Path(folder)
+    said = sidecar.read(folder, list(KINDS))
+    vectors = folders.open_array(folder, folders.VECTORS, said.vectors, whole=whole)
+    held = folders.open_array(folder, folders.IDS, said.ids, whole=whole)
+    folders.check_shapes(folder, said, vectors, held)
+    given = None if item_vectors is None else searched(item_vectors, said.similarity)
+    raw = None if ids is None else _as_ids(ids)
+    folders.check_asked(folder, said, similarity, dim, given, raw)
+    return kind_of(said.kind).opened(folder, said, vectors, held, whole=whole)
+
+
+def _as_ids(ids: ArrayLike) -> NDArray:
+    found = np.asarray(ids)
+    if found.dtype.kind == "O":
+        found = found.astype(str)
+    return found.astype(np.int64) if found.dtype.kind in "iu" else found
+
+
+def _checked_ids(ids: ArrayLike | None, n_items: int) -> NDArray:
+    found = np.arange(n_items) if ids is None else _as_ids(ids)
+    if found.shape != (n_items,) or found.dtype.kind not in "iU":
+        raise DataError(
+            f"One id an item expected, whole numbers or text, for {n_items:,} items; got "
+            f"{found.dtype} of shape {found.shape}."
+        )
+    if len(np.unique(found)) != n_items:
+        raise DataError(f"Ids must differ, {n_items - len(np.unique(found)):,} are repeated.")
+    return found

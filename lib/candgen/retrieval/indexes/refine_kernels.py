@@ -1,0 +1,51 @@
+"""Compiled last step of an approximate search: exact scores, filters and order of what it found."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from candgen.models.heap import replace_root, sort_best_first
+
+
+@numba.njit(cache=True)
+def _holds(sorted_items, item):
+    low, high = 0, len(sorted_items)
+    while low < high:
+        middle = (low + high) // 2
+        if sorted_items[middle] < item:
+            low = middle + 1
+        else:
+            high = middle
+    return low < len(sorted_items) and sorted_items[low] == item
+
+
+@numba.njit(cache=True, parallel=True)
+def refine(queries, vectors, found, starts, withheld, eligible, items, scores):
+    """Rank by inner product what an index found and the filters let through.
+
+    Args:
+        queries: float32, shape `(n_queries, dim)`.
+        vectors: float32, shape `(n_items, dim)`.
+        found: int64, shape `(n_queries, fetched)`; -1 where the index found nothing. No item
+            occurs twice in a row.
+        starts: Where the withheld items of each query begin, shape `(n_queries + 1,)`.
+        withheld: Items, ascending within a query.
+        eligible: Mask of items that may be offered, shape `(n_items,)`, or empty for all.
+        items: int32, shape `(n_queries, k)`, filled with -1.
+        scores: float32, shape `(n_queries, k)`, filled with -inf.
+    """
+    dim, size = queries.shape[1], items.shape[1]
+    for row in numba.prange(len(queries)):
+        seen = withheld[starts[row] : starts[row + 1]]
+        for place in range(found.shape[1]):
+            item = found[row, place]
+            if item < 0 or (len(eligible) and not eligible[item]) or _holds(seen, item):
+                continue
+            score = np.float32(0)
+            for d in range(dim):
+                score += queries[row, d] * vectors[item, d]
+            worst, last = scores[row, 0], items[row, 0]
+            if score > worst or (score == worst and (last < 0 or item < last)):
+                replace_root(scores[row], items[row], size, score, np.int32(item))
+        sort_best_first(scores[row], items[row])

@@ -1,0 +1,130 @@
+"""What lies beside an index and says what it is.
+
+Libraries of approximate search open a file built with another dimension or metric without a
+complaint and answer nonsense. The sidecar says what the file holds, for which vectors it was made
+and by which version; loading compares it with what is there and refuses what does not agree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from candgen import files
+from candgen.errors import DataError, did_you_mean
+
+FORMAT = 1
+SIDECAR = "index.json"
+AGAIN = "Build the index again from the vectors."
+
+
+@dataclass(frozen=True)
+class Content:
+    """How a file or an array is recognized."""
+
+    size: int
+    """Bytes."""
+    spread: str
+    """Digest of evenly spread blocks, checked at every load."""
+    whole: str
+    """Digest of all bytes, checked where it is asked for."""
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """Everything that must agree before an index is believed."""
+
+    format: int
+    kind: str
+    similarity: str
+    """dot or cosine."""
+    dim: int
+    """Length of the vectors that are searched."""
+    n_items: int
+    longest: float
+    """Length of the longest vector, which one coordinate more is made from."""
+    settings: dict[str, Any]
+    seed: int
+    library: str
+    """Who wrote the index file; empty where there is none."""
+    library_version: str
+    vectors: Content
+    ids: Content
+    index: Content | None
+    """None for exact search, which needs the vectors alone."""
+
+    def write(self, folder: Path) -> None:
+        """Write the sidecar; it appears after all that it describes."""
+        files.write_json(folder / SIDECAR, dataclasses.asdict(self))
+
+
+_TYPES = {
+    "format": int, "kind": str, "similarity": str, "dim": int, "n_items": int,
+    "longest": float, "settings": dict, "seed": int, "library": str, "library_version": str, "vectors": dict, "ids": dict,
+    "index": (dict, type(None)),
+}  # fmt: skip
+
+
+def read(folder: Path, kinds: list[str]) -> Sidecar:
+    """Read a folder's sidecar.
+
+    Args:
+        folder: Of the index.
+        kinds: Kinds of index that can be opened.
+
+    Raises:
+        DataError: If there is none, or it cannot be read, lacks a key, has a wrong type, another
+            format, or a kind that does not exist.
+    """
+    path = folder / SIDECAR
+    if not path.is_file():
+        there = (
+            sorted(p.name for p in folder.iterdir())[:5] if folder.is_dir() else "no such folder"
+        )
+        raise DataError(
+            f"{folder} is not a finished index: it has no {SIDECAR} (found {there}). A folder that "
+            "was being written when its writer stopped looks like this. " + AGAIN
+        )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as JSON ({error}). {AGAIN}") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path} must hold one JSON object, got {type(found).__name__}. {AGAIN}")
+    if found.get("format") != FORMAT:
+        raise DataError(
+            f"{path} has format {found.get('format')!r}, this version of candgen reads {FORMAT}. "
+            + AGAIN
+        )
+    _check_keys(path, found)
+    if found["kind"] not in kinds:
+        raise DataError(
+            f"{path} names the kind {found['kind']!r}, which does not exist."
+            f"{did_you_mean(found['kind'], kinds)} {AGAIN}"
+        )
+    contents = {name: _content(path, name, found[name]) for name in ("vectors", "ids", "index")}
+    return Sidecar(**{**{name: found[name] for name in _TYPES}, **contents})
+
+
+def _check_keys(path: Path, found: dict[str, Any]) -> None:
+    if missing := [name for name in _TYPES if name not in found]:
+        raise DataError(f"{path} lacks the keys {', '.join(missing)}. {AGAIN}")
+    for name, kind in _TYPES.items():
+        if not isinstance(found[name], kind) or isinstance(found[name], bool):
+            expected = kind.__name__ if isinstance(kind, type) else "dict or None"
+            raise DataError(f"{path}: {name} must be {expected}, got {found[name]!r}. {AGAIN}")
+
+
+def _content(path: Path, name: str, found: dict[str, Any] | None) -> Content | None:
+    if found is None:
+        return None
+    try:
+        return Content(**found)
+    except TypeError:
+        raise DataError(
+            f"{path}: {name} must have the keys size, spread and whole, got "
+            f"{', '.join(map(str, found)) or 'none'}. {AGAIN}"
+        ) from None

@@ -1,0 +1,217 @@
+"""What every kind of index answers, against a plain sort."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from candgen.errors import DataError, SettingError
+from candgen.retrieval import NO_ITEM, indexes, top_k
+
+GENEROUS = {  # settings at which a small catalogue is searched nearly whole
+    "exact": {},
+    "annoy": {"trees": 40, "search_k": 4000},
+    "faiss-flat": {},
+    "faiss-ivf": {"lists": 12, "probes": 9},
+    "faiss-hnsw": {"ef": 300},
+    "faiss-pq": {"lists": 12, "probes": 9, "rerank": 6},
+}
+each_kind = pytest.mark.parametrize("kind", indexes.KINDS)
+each_similarity = pytest.mark.parametrize("similarity", ["dot", "cosine"])
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    """Items in groups, of very different lengths, and queries near them."""
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(15, 12))
+    items = centres[rng.integers(15, size=700)] + 0.5 * rng.normal(size=(700, 12))
+    items *= rng.lognormal(sigma=0.5, size=(700, 1))
+    queries = centres[rng.integers(15, size=40)] + 0.5 * rng.normal(size=(40, 12))
+    return items.astype(np.float32), queries.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def built(vectors):
+    """All kinds for both similarities, each built once."""
+    return {
+        (kind, similarity): indexes.build(kind, vectors[0], similarity, **GENEROUS[kind])
+        for kind in indexes.KINDS
+        for similarity in ("dot", "cosine")
+    }
+
+
+def slowly(queries, items, similarity):
+    scores = queries.astype(float) @ items.astype(float).T
+    if similarity == "cosine":
+        scores /= np.linalg.norm(items, axis=1) * np.linalg.norm(queries, axis=1)[:, None]
+    return scores
+
+
+def share_found(found, scores, k):
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.mean([len(set(f) & set(b)) / k for f, b in zip(found, best, strict=True)])
+
+
+@each_kind
+@each_similarity
+def test_the_best_items_are_found(built, vectors, kind, similarity):
+    found = built[kind, similarity].query(vectors[1], 20)
+    scores = slowly(*vectors[::-1], similarity)
+    assert share_found(found.items, scores, 20) > 0.97
+    assert (np.diff(found.scores, axis=1) <= 0).all()
+    np.testing.assert_allclose(
+        found.scores, np.take_along_axis(scores, found.items, 1), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_length_counts_for_the_product_and_not_for_the_cosine(built, vectors):
+    """Each approximate kind must find the product's items, which the cosine would not."""
+    by_cosine = slowly(*vectors[::-1], "cosine")
+    for kind in indexes.KINDS:
+        found = built[kind, "dot"].query(vectors[1], 20).items
+        assert share_found(found, by_cosine, 20) < 0.85
+
+
+@each_kind
+def test_what_is_withheld_or_not_allowed_never_comes_and_the_rest_fills_up(built, vectors, kind):
+    items, queries = vectors
+    rng = np.random.default_rng(0)
+    seen = rng.random((40, 700)) < rng.random((40, 1)) * 0.5
+    allowed = rng.random(700) < 0.3
+    found = built[kind, "dot"].query(queries, 25, exclude=csr_array(seen), allowed=allowed).items
+    scores = np.where(seen | ~allowed, -np.inf, slowly(queries, items, "dot"))
+    assert (found >= 0).all()
+    assert np.isfinite(np.take_along_axis(scores, found, 1)).all()
+    assert all(len(set(row)) == 25 for row in found)
+    assert share_found(found, scores, 25) > 0.97
+
+
+@each_kind
+@pytest.mark.parametrize("n_allowed", [0, 1, 7, 30])
+def test_rows_end_in_padding_only_where_nothing_is_left(built, vectors, kind, n_allowed):
+    allowed = np.zeros(700, bool)
+    allowed[np.random.default_rng(n_allowed).choice(700, n_allowed, replace=False)] = True
+    seen = np.zeros((40, 700), bool)
+    seen[::2, np.flatnonzero(allowed)[: n_allowed // 2]] = True
+    found = built[kind, "cosine"].query(vectors[1], 10, exclude=csr_array(seen), allowed=allowed)
+    left = np.minimum(10, (allowed & ~seen).sum(axis=1))
+    np.testing.assert_array_equal((found.items != NO_ITEM).sum(axis=1), left)
+    assert (np.isneginf(found.scores) == (found.items == NO_ITEM)).all()
+
+
+@each_kind
+def test_more_than_there_is_gives_everything(built, vectors, kind):
+    found = built[kind, "dot"].query(vectors[1][:3], 5000).items
+    assert all(sorted(row) == list(range(700)) for row in found.tolist())
+
+
+@each_kind
+def test_candidate_lists_hold_row_by_row(built, vectors, kind):
+    lists = csr_array(np.random.default_rng(1).random((40, 700)) < 0.02)
+    found = built[kind, "dot"].query(vectors[1], 5, allowed=lists)
+    np.testing.assert_array_equal(
+        found.items, top_k(vectors[1], vectors[0], 5, allowed=lists).items
+    )
+
+
+@each_kind
+def test_one_query_is_answered_as_it_is_among_others(built, vectors, kind):
+    index = built[kind, "dot"]
+    together = index.query(vectors[1], 20).items
+    alone = np.concatenate([index.query(query[None], 20).items for query in vectors[1]])
+    assert np.mean(together == alone) > 0.99
+
+
+@each_kind
+def test_a_catalogue_of_one_item_can_be_searched(kind):
+    index = indexes.build(kind, np.ones((1, 3)), "dot")
+    assert index.query(np.ones((2, 3)), 4).items.tolist() == [[0], [0]]
+
+
+@each_kind
+def test_no_queries_give_no_rows(built, vectors, kind):
+    assert built[kind, "dot"].query(vectors[1][:0], 3).items.shape == (0, 3)
+
+
+@each_kind
+def test_items_of_zeros_and_queries_of_zeros_do_no_harm(kind):
+    items = np.zeros((60, 4))
+    items[:30] = np.random.default_rng(0).normal(size=(30, 4))
+    found = indexes.build(kind, items, "dot").query(np.zeros((2, 4)), 5)
+    assert (found.items >= 0).all() and (found.scores == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "little", "much"),
+    [
+        ("annoy", {"search_k": 20}, {"search_k": 4000}),
+        ("faiss-ivf", {"probes": 1}, {"probes": 12}),
+        ("faiss-hnsw", {"ef": 1}, {"ef": 300}),
+        ("faiss-pq", {"probes": 12, "rerank": 1}, {"probes": 12, "rerank": 8}),
+    ],
+)
+def test_settings_of_searching_change_what_is_found(built, vectors, kind, little, much):
+    scores = slowly(*vectors[::-1], "dot")
+    index = built[kind, "dot"]
+    shares = [
+        share_found(index.tuned(**settings).query(vectors[1], 20).items, scores, 20)
+        for settings in (little, much)
+    ]
+    assert shares[0] < shares[1] - 0.005 and shares[1] > 0.98
+
+
+@pytest.mark.parametrize("kind", ["annoy", "faiss-ivf", "faiss-pq"])
+def test_the_same_seed_builds_the_same_index(vectors, kind):
+    settings = {"annoy": {"trees": 3}, "faiss-ivf": {"probes": 1}, "faiss-pq": {"probes": 1}}[kind]
+    one, same, other = (
+        indexes.build(kind, vectors[0], "dot", seed=seed, **settings).query(vectors[1], 20).items
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("anoy", np.ones((3, 2)), "dot"), "Did you mean 'annoy'"),
+        (("exact", np.ones((3, 2)), "angular"), "similarity must be one of dot, cosine"),
+        (("exact", np.ones(3), "dot"), r"shape \(n_items, dim\) expected, got \(3,\)"),
+        (("exact", np.ones((0, 3)), "dot"), r"got \(0, 3\)"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(arguments, message):
+    with pytest.raises((DataError, SettingError), match=message):
+        indexes.build(*arguments)
+
+
+def test_misspelt_settings_are_refused():
+    with pytest.raises(SettingError, match=r"no setting 'probe'\. Did you mean 'probes'"):
+        indexes.build("faiss-ivf", np.ones((9, 2)), "dot", probe=3)
+    index = indexes.build("faiss-ivf", np.ones((9, 2)), "dot")
+    with pytest.raises(SettingError, match=r"'lists'.*not a setting of searching"):
+        index.tuned(lists=3)
+
+
+@each_kind
+def test_vectors_with_nan_are_refused_before_anything_is_built(kind):
+    items = np.ones((9, 2))
+    items[4, 1] = np.nan
+    with pytest.raises(DataError, match=r"1 of 9 item vectors.*first is item 4"):
+        indexes.build(kind, items, "dot")
+
+
+def test_queries_of_another_space_are_refused(built):
+    with pytest.raises(ValueError, match=r"\(n_queries, 12\) expected, got \(1, 13\)"):
+        built["annoy", "dot"].query(np.ones((1, 13)), 3)
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        built["annoy", "dot"].query(np.ones((1, 12)), 0)
+    with pytest.raises(ValueError, match="queries hold NaN"):
+        built["annoy", "dot"].query(np.full((1, 12), np.nan), 1)
+
+
+def test_ids_must_be_one_an_item_and_differ():
+    with pytest.raises(DataError, match=r"for 3 items; got .* of shape \(2,\)"):
+        indexes.build("exact", np.ones((3, 2)), "dot", ids=[4, 5])
+    with pytest.raises(DataError, match="1 are repeated"):
+        indexes.build("exact", np.ones((3, 2)), "dot", ids=["a", "b", "a"])

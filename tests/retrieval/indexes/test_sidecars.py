@@ -1,0 +1,246 @@
+"""Saved indexes: what comes back, and each kind of damage refused by its own name."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from candgen.errors import DataError
+from candgen.retrieval import indexes
+
+FILES = {"annoy": "index.annoy", "faiss-ivf": "index.faiss"}
+rng = np.random.default_rng(5)
+ITEMS, QUERIES = rng.normal(size=(300, 6)), rng.normal(size=(9, 6))
+IDS = [f"film-{n}" for n in range(300)]
+
+
+@pytest.fixture(params=["annoy", "faiss-ivf"])
+def folder(request, tmp_path):
+    """A saved index of a kind that has a file of its own."""
+    indexes.build(request.param, ITEMS, "dot", ids=IDS).save(tmp_path / "index")
+    return tmp_path / "index"
+
+
+def index_file(folder):
+    return next(folder / name for name in FILES.values() if (folder / name).exists())
+
+
+def edit(folder, **changes):
+    path = folder / "index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def refusal(folder, **asked):
+    with pytest.raises(DataError) as caught:
+        indexes.load(folder, **asked)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", indexes.KINDS)
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_an_index_answers_the_same_after_a_round_trip(tmp_path, kind, similarity):
+    built = indexes.build(kind, ITEMS, similarity, ids=IDS, seed=4)
+    before = built.query(QUERIES, 12)
+    built.save(tmp_path / "a")
+    opened = indexes.load(
+        tmp_path / "a", similarity=similarity, dim=6, item_vectors=ITEMS, ids=IDS, whole=True
+    )
+    assert (opened.kind, opened.seed, opened.settings) == (kind, 4, built.settings)
+    assert opened.ids.tolist() == IDS
+    for index in (opened, built):  # the one that was saved still serves, too
+        after = index.query(QUERIES, 12)
+        np.testing.assert_array_equal(after.items, before.items)
+        np.testing.assert_allclose(after.scores, before.scores, rtol=1e-6)
+
+
+def test_a_folder_can_be_moved_and_an_index_saved_over_another(tmp_path, folder):
+    other = indexes.build("exact", ITEMS[:50], "cosine")
+    folder.rename(tmp_path / "moved")
+    assert indexes.load(tmp_path / "moved").query(QUERIES, 3).items.shape == (9, 3)
+    other.save(tmp_path / "moved")
+    assert indexes.load(tmp_path / "moved").n_items == 50
+
+
+def test_vectors_are_mapped_and_not_read(folder):
+    assert isinstance(indexes.load(folder).vectors, np.memmap)
+
+
+# --- damage
+
+
+def test_a_missing_sidecar(folder):
+    (folder / "index.json").unlink()
+    assert "is not a finished index: it has no index.json" in refusal(folder)
+    assert "no such folder" in refusal(folder / "elsewhere")
+
+
+def test_an_unreadable_sidecar(folder):
+    path = folder / "index.json"
+    path.write_text(path.read_text()[:70])
+    assert "index.json cannot be read as JSON" in refusal(folder)
+    path.write_text("[1]")
+    assert "must hold one JSON object, got list" in refusal(folder)
+
+
+def test_a_sidecar_that_lacks_a_key_or_has_a_wrong_type(folder):
+    edit(folder, dim="six")
+    assert "dim must be int, got 'six'" in refusal(folder)
+    edit(folder, dim=6, vectors={"size": 1})
+    assert "vectors must have the keys size, spread and whole, got size" in refusal(folder)
+    said = json.loads((folder / "index.json").read_text())
+    del said["similarity"]
+    (folder / "index.json").write_text(json.dumps(said))
+    assert "lacks the keys similarity" in refusal(folder)
+
+
+def test_another_format(folder):
+    edit(folder, format=99)
+    assert "has format 99, this version of candgen reads 1" in refusal(folder)
+
+
+def test_a_kind_that_does_not_exist(folder):
+    edit(folder, kind="faiss-ivv")
+    assert "names the kind 'faiss-ivv'" in refusal(folder) and "faiss-ivf" in refusal(folder)
+
+
+def test_settings_of_another_kind(folder):
+    edit(folder, settings={"leaves": 3})
+    assert "settings of a" in refusal(folder) and "{'leaves': 3}" in refusal(folder)
+
+
+def test_another_library_version(folder):
+    edit(folder, library_version="0.1.2")
+    message = refusal(folder)
+    assert "was written by" in message and "0.1.2, installed is 1." in message
+
+
+def test_a_library_that_is_not_installed(folder, monkeypatch):
+    monkeypatch.setattr(indexes.folders, "library_version", lambda library: "")
+    assert "is not installed. `pip install" in refusal(folder)
+
+
+def test_a_truncated_index(folder):
+    path = index_file(folder)
+    size = path.stat().st_size
+    os.truncate(path, size - 100)
+    assert f"truncated: expected {size:,} bytes, found {size - 100:,}" in refusal(folder)
+
+
+def test_a_missing_index_file(folder):
+    index_file(folder).unlink()
+    assert "is missing; index.json describes it" in refusal(folder)
+
+
+def test_an_index_file_swapped_with_one_of_the_same_size(folder, tmp_path):
+    kind = json.loads((folder / "index.json").read_text())["kind"]
+    indexes.build(kind, ITEMS[::-1], "dot", ids=IDS).save(tmp_path / "other")
+    path = index_file(folder)
+    size = path.stat().st_size
+    path.write_bytes(index_file(tmp_path / "other").read_bytes().ljust(size, b"\0")[:size])
+    assert "is not the file that index.json was written for" in refusal(folder)
+
+
+def test_an_index_of_another_dimension_behind_a_sidecar_that_was_made_to_fit(tmp_path):
+    """What annoy itself would open without complaint."""
+    indexes.build("faiss-ivf", ITEMS, "dot").save(tmp_path / "wide")
+    indexes.build("faiss-ivf", ITEMS[:200], "dot").save(tmp_path / "narrow")
+    said = json.loads((tmp_path / "narrow" / "index.json").read_text())
+    edit(tmp_path / "wide", index=said["index"])
+    (tmp_path / "wide" / "index.faiss").write_bytes(
+        (tmp_path / "narrow" / "index.faiss").read_bytes()
+    )
+    assert "holds 200 vectors of 8 numbers, its sidecar asks for 300" in refusal(tmp_path / "wide")
+
+
+def test_vectors_that_were_exchanged(folder):
+    np.save(folder / "vectors.npy", ITEMS[::-1].astype(np.float32))
+    message = refusal(folder)
+    assert "vectors.npy is not what the index was built from" in message
+    assert "older than these vectors" in message
+
+
+def test_truncated_vectors(folder):
+    path = folder / "vectors.npy"
+    os.truncate(path, path.stat().st_size - 8)
+    assert "vectors.npy cannot be opened" in refusal(folder)
+
+
+def test_missing_vectors(folder):
+    (folder / "vectors.npy").unlink()
+    assert "vectors.npy is missing" in refusal(folder)
+
+
+def test_a_wrong_dimension_in_the_sidecar(folder):
+    edit(folder, dim=7)
+    assert "says dimension 7, found vectors of shape (300, 6)" in refusal(folder)
+
+
+def test_a_wrong_number_of_items_in_the_sidecar(folder):
+    edit(folder, n_items=301)
+    assert "says 301 items, found 300 vectors" in refusal(folder)
+
+
+def test_fewer_ids_than_items(folder, tmp_path):
+    indexes.build("exact", ITEMS[:40], "dot", ids=IDS[:40]).save(tmp_path / "few")
+    edit(folder, ids=json.loads((tmp_path / "few" / "index.json").read_text())["ids"])
+    (folder / "ids.npy").write_bytes((tmp_path / "few" / "ids.npy").read_bytes())
+    assert "expected an id for each of 300 items, found 40" in refusal(folder)
+
+
+def test_another_metric_than_asked_for(folder):
+    message = refusal(folder, similarity="cosine")
+    assert "was built for similarity 'dot', asked for 'cosine'" in message
+
+
+def test_another_dimension_than_asked_for(folder):
+    assert "holds vectors of dimension 6, asked for 7" in refusal(folder, dim=7)
+
+
+def test_an_index_older_than_the_generators_vectors(folder):
+    message = refusal(folder, item_vectors=ITEMS + 1e-3)
+    assert "built from other vectors than these" in message and "trained since" in message
+
+
+def test_ids_that_are_others_or_fewer(folder):
+    assert "300 items, and 299 ids were given" in refusal(folder, ids=IDS[1:])
+    assert "other ids, or in another order" in refusal(folder, ids=IDS[::-1])
+
+
+def test_a_byte_between_the_blocks_is_found_where_the_whole_is_digested(tmp_path):
+    many = np.zeros((1_300_000, 8), dtype=np.float32)  # 41.6 MB, more than is read at a load
+    indexes.build("exact", many, "dot").save(tmp_path)
+    with open(tmp_path / "vectors.npy", "r+b") as file:
+        file.seek(128 + 65_536 + 5)  # behind the first block
+        file.write(b"\x01")
+    indexes.load(tmp_path)
+    assert "not what the index was built from" in refusal(tmp_path, whole=True)
+
+
+def test_a_save_that_is_killed_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
+    built = indexes.build("annoy", ITEMS, "dot")
+    built.save(tmp_path)
+    monkeypatch.setattr(built, "_write", lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        built.save(tmp_path)
+    assert "is not a finished index" in refusal(tmp_path)
+
+
+def test_libraries_are_imported_by_the_kind_that_needs_them():
+    code = (
+        "import sys; from candgen.retrieval import indexes; import numpy as np;"
+        "indexes.build('exact', np.ones((3, 2)), 'dot').query(np.ones((1, 2)), 1);"
+        "print({'faiss', 'annoy', 'tensorflow'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
+
+
+def test_opening_is_quick(folder):
+    indexes.load(folder)
+    began = time.perf_counter()
+    indexes.load(folder)
+    assert time.perf_counter() - began < 0.2
