@@ -103,6 +103,7 @@ def answer(ground: Ground, margin: float) -> list[str]:
     made = advice.statements(ground, (), margin)
     for verdict, opening in (
         (advice.YES, "Clear" if not ground.has_truth else "Clear by both judges"),
+        (advice.NO, "Clearly not" if not ground.has_truth else "Clearly not, by both judges"),
         (advice.SPLIT, _CONTRADICTION),
     ):
         if words := [s.words for s in made if s.verdict == verdict]:

@@ -209,7 +209,8 @@ class Ground:
     def agreement(self, arms: Sequence[Arm], one: str, other: str) -> dict[str, Effect] | None:
         """Return how far two measures rank arms alike: Spearman's and Kendall's coefficients.
 
-        Their intervals draw users and seeds again, and rank anew. None for fewer than three arms.
+        Seeds that all arms have are used, or all of each where they share none. The intervals draw
+        users and seeds again, and rank anew. None for fewer than three arms.
         """
         if len(arms) < 3:
             return None
