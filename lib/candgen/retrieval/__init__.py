@@ -1,6 +1,6 @@
 """From scores or vectors to ranked candidates."""
 
-from candgen.retrieval import indexes
+from candgen.retrieval import filtered, filters, indexes
 from candgen.retrieval.recommend import recommend
 from candgen.retrieval.subsets import top_k_among
 from candgen.retrieval.timing import queries_per_second
@@ -9,6 +9,8 @@ from candgen.retrieval.topk import NO_ITEM, TopK, top_k, top_k_of_scores
 __all__ = [
     "NO_ITEM",
     "TopK",
+    "filtered",
+    "filters",
     "indexes",
     "queries_per_second",
     "recommend",

@@ -63,7 +63,8 @@ class Sidecar:
 
 _TYPES = {
     "format": int, "kind": str, "similarity": str, "dim": int, "n_items": int,
-    "longest": float, "settings": dict, "seed": int, "library": str, "library_version": str, "vectors": dict, "ids": dict,
+    "longest": float, "settings": dict, "seed": int,
+    "library": str, "library_version": str, "vectors": dict, "ids": dict,
     "index": (dict, type(None)),
 }  # fmt: skip
 
