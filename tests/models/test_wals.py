@@ -194,6 +194,70 @@ def test_folding_in_a_trained_user_returns_the_trained_vector(taste_world, train
     np.testing.assert_allclose(folded, model.user_vectors(trained_users), atol=1e-6)
 
 
+def a_row(n, items):
+    return csr_array((np.ones(len(items), np.float32), (np.zeros(len(items), int), items)), (1, n))
+
+
+def test_a_new_user_gets_the_vector_that_training_would_with_the_items_still(taste_world):
+    model = WALS(dim=6, unobserved_weight=0.2, regularization=0.01).fit(taste_world)
+    taken = np.array([1, 7, 13, 25, 30])  # the last is of another taste
+    folded = model.fold_in(a_row(taste_world.n_items, taken))[0]
+    v = model.item_vectors().astype(float)
+    r = 0.01 * (5 + 0.2 * len(v))
+    a = v[taken].T @ v[taken] + 0.2 * v.T @ v + r * np.eye(6)
+    np.testing.assert_allclose(folded, np.linalg.solve(a, v[taken].sum(axis=0)), atol=1e-4)
+    assert np.linalg.norm(folded) > 0.1
+    joined = taste_world.train_matrix.toarray()
+    joined[-1, taken] = 1  # she joins, and training solves for all users once more
+    rows = np.zeros((len(joined), 6), dtype=np.float32)
+    solve_rows(Observed.of(csr_array(joined)), model.item_vectors(), model._penalty, rows)
+    np.testing.assert_allclose(folded, rows[-1], atol=1e-4)
+
+
+def test_a_new_item_gets_the_vector_that_training_would_with_the_users_still(taste_world):
+    model = WALS(dim=6, unobserved_weight=0.2, regularization=0.01).fit(taste_world)
+    takers = np.array([2, 8, 20])
+    folded = model.fold_in_items(a_row(taste_world.n_users, takers))[0]
+    u = model._users.astype(float)
+    r = 0.01 * (3 + 0.2 * len(u))
+    a = u[takers].T @ u[takers] + 0.2 * u.T @ u + r * np.eye(6)
+    np.testing.assert_allclose(folded, np.linalg.solve(a, u[takers].sum(axis=0)), atol=1e-4)
+    likely = np.argsort(-(u @ folded))[:20]
+    assert (likely % 6 == 2).all()  # all of them of the takers' taste
+
+
+def test_folding_in_a_trained_item_returns_the_trained_vector_at_the_minimum(taste_world):
+    model = WALS(dim=6, epochs=200, solver="cholesky", regularization=0.05).fit(taste_world)
+    trained = csr_array(taste_world.train_matrix.T.tocsr()[:10])
+    users = taste_world.n_users - 13  # those who fold in were not there when items were learned
+    model._users[users:] = 0
+    model._grams.clear()
+    folded = model.fold_in_items(trained)
+    np.testing.assert_allclose(folded, model.item_vectors()[:10], atol=1e-3)
+
+
+def test_folding_in_after_another_fit_reads_the_new_vectors(taste_world):
+    row = a_row(taste_world.n_items, np.array([1, 7]))
+    model = WALS(dim=6, seed=1).fit(taste_world)
+    model.fold_in(row)
+    again = WALS(dim=6, seed=2).fit(taste_world)
+    model.seed = 2
+    np.testing.assert_array_equal(model.fit(taste_world).fold_in(row), again.fold_in(row))
+
+
+def test_what_is_folded_in_must_fit_the_side_that_is_still(taste_world):
+    model = WALS(dim=4, epochs=1).fit(taste_world)
+    with pytest.raises(ValueError, match=r"each of the 121 items .* shape \(1, 193\)"):
+        model.fold_in(a_row(193, np.array([3])))
+
+
+def test_an_event_adds_its_item_to_the_precision_of_a_user(taste_world):
+    model = WALS(dim=3, unobserved_weight=0.3, regularization=0.02, frequency_power=0.5)
+    v = model.fit(taste_world).item_vectors().astype(float)
+    expected = 0.3 * v.T @ v + 0.02 * (0.3 * len(v)) ** 0.5 * np.eye(3)
+    np.testing.assert_allclose(model.prior_precision(), expected, rtol=1e-4, atol=1e-6)
+
+
 def test_ratings_can_weight_the_observed_pairs(taste_world, trained_users):
     plain = WALS(dim=6).fit(taste_world).score(trained_users)
     weighted = WALS(dim=6, weight_by="rating").fit(taste_world)

@@ -82,6 +82,7 @@ def solve_rows(
     *,
     solver: Solver = "cholesky",
     cg_steps: int = 3,
+    gram: NDArray[np.float32] | None = None,
 ) -> None:
     """Minimize the objective over `rows`, in place, with the other side's vectors `fixed` still.
 
@@ -92,13 +93,14 @@ def solve_rows(
         rows: Vectors to replace, shape `(n_rows, dim)`, C-contiguous.
         solver: "cholesky" solves exactly; "cg" improves what `rows` holds.
         cg_steps: Steps of conjugate gradients.
+        gram: `fixed.T @ fixed`, if it is known already.
     """
     import numba
 
     from candgen.models.wals_kernels import cg_rows, cholesky_rows
 
     penalties = penalty.of_rows(observed, len(fixed))
-    gram = np.float32(penalty.unobserved_weight) * (fixed.T @ fixed)
+    gram = np.float32(penalty.unobserved_weight) * (fixed.T @ fixed if gram is None else gram)
     n_threads = numba.get_num_threads()
     if solver == "cholesky":
         cholesky_rows(*observed, fixed, gram, penalties, n_threads, rows)

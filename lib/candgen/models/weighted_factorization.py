@@ -6,6 +6,7 @@ See `candgen.models.wals_solver` for the objective. A solver adds `fit_matrix`.
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -45,9 +46,32 @@ class WeightedFactorization(VectorGenerator):
         Returns:
             Vectors, shape `(n, dim)`; zeros for a user without events.
         """
-        vectors = np.zeros((weights.shape[0], self.dim), dtype=np.float32)
-        solve_rows(Observed.of(weights, values), self._items, self._penalty, vectors)
-        return vectors
+        return self._solved(weights, values, "items")
+
+    def fold_in_items(
+        self, weights: csr_array, values: csr_array | None = None
+    ) -> NDArray[np.float32]:
+        """Solve for vectors of items from who took them, with the user vectors still.
+
+        Args:
+            weights: Weight of each observed pair, shape `(n, n_users)`; ones for plain events.
+            values: Values to fit at the same pairs; ones when omitted.
+
+        Returns:
+            Vectors, shape `(n, dim)`; zeros for an item that nobody took.
+        """
+        return self._solved(weights, values, "users")
+
+    def prior_precision(self) -> NDArray[np.float32]:
+        """Return A of a user of whom nothing is known: w0 V'V + r I, shape `(dim, dim)`.
+
+        Each event or answer with weight w about item i adds w v_i v_i' to it, and to r what the
+        frequency adds.
+        """
+        self._known("known_items_")
+        nothing = Observed.of(csr_array((1, len(self._items)), dtype=np.float32))
+        r = self._penalty.of_rows(nothing, len(self._items))[0]
+        return self.unobserved_weight * self._gram("items") + r * np.eye(self.dim, dtype=np.float32)
 
     def item_vectors(self) -> NDArray[np.float32]:
         """Return one vector an item, shape `(n_items, dim)`; zeros for items never trained on."""
@@ -76,6 +100,29 @@ class WeightedFactorization(VectorGenerator):
         self.weight_by = weight_by
         self.weight_power = number("weight_power", weight_power)
         self.seed = whole_number("seed", seed)
+        self._grams: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def _solved(
+        self, weights: csr_array, values: csr_array | None, side: Literal["users", "items"]
+    ) -> NDArray[np.float32]:
+        """Solve for rows that are not of `side`, from what they have to do with it."""
+        fixed = self._items if side == "items" else self._users
+        if weights.shape[1] != len(fixed):
+            raise ValueError(
+                f"Weights to fold in must have one column for each of the {len(fixed):,} {side} "
+                f"of training, got shape {weights.shape}."
+            )
+        vectors = np.zeros((weights.shape[0], self.dim), dtype=np.float32)
+        observed = Observed.of(weights, values)
+        solve_rows(observed, fixed, self._penalty, vectors, gram=self._gram(side))
+        return vectors
+
+    def _gram(self, side: Literal["users", "items"]) -> NDArray[np.float32]:
+        """Return `fixed.T @ fixed` of a side, kept until other vectors are learned."""
+        fixed = self._items if side == "items" else self._users
+        if self._grams.get(side, (None,))[0] is not fixed:
+            self._grams[side] = fixed, fixed.T @ fixed
+        return self._grams[side][1]
 
     @property
     def _penalty(self) -> Penalty:
