@@ -16,6 +16,7 @@ from candgen.models.base import Generator, VectorGenerator
 _HOMES = {  # leaderboard name, which is also the name users set -> (module, class)
     "random": ("baselines", "Random"),
     "popularity": ("baselines", "Popularity"),
+    "GroupPopularity": ("group_popularity", "GroupPopularity"),
     "ItemKNN": ("neighbours", "ItemKNN"),
     "UserKNN": ("neighbours", "UserKNN"),
     "EASE": ("ease", "EASE"),
