@@ -71,3 +71,13 @@ def test_users_of_whom_nothing_is_told_make_no_groups(taste_world):
     silent = replace(taste_world, _tables={**taste_world._tables, "users": bare})
     with pytest.raises(SettingError, match="Use popularity"):
         GroupPopularity().fit(silent)
+
+
+def test_columns_speak_independently_of_each_other(taste_world):
+    both = table(taste_world, old=[u % 4 == 0 for u in range(taste_world.n_users)])
+    alone = [GroupPopularity(columns=[c]).fit(both).score([5, 8]) for c in ("likes", "old")]
+    plain = GroupPopularity(trust=1e9).fit(both).score([5, 8])
+    together = GroupPopularity(columns=["likes", "old"]).fit(both).score([5, 8])
+    known = together[0] > -np.inf
+    expected = alone[0][:, known] + alone[1][:, known] - plain[:, known]
+    np.testing.assert_allclose(together[:, known], expected, atol=1e-4)

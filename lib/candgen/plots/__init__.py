@@ -1,5 +1,6 @@
 """Pictures in one house style: each takes data and axes, and returns the axes."""
 
+from candgen.plots.cold_start import by_known, who_they_are
 from candgen.plots.data import activity, events_over_time, long_tail, rating_shares
 from candgen.plots.evaluation import (
     group_bars,
@@ -36,6 +37,7 @@ __all__ = [
     "against_bias",
     "ages_of_candidates",
     "attention",
+    "by_known",
     "changes",
     "colours",
     "convergence",
@@ -65,4 +67,5 @@ __all__ = [
     "shown_and_wanted",
     "training_curves",
     "use_style",
+    "who_they_are",
 ]
