@@ -1,6 +1,6 @@
 """From scores or vectors to ranked candidates."""
 
-from candgen.retrieval import filtered, filters, indexes
+from candgen.retrieval import filtered, filters, indexes, pools
 from candgen.retrieval.recommend import recommend
 from candgen.retrieval.subsets import top_k_among
 from candgen.retrieval.timing import queries_per_second
@@ -12,6 +12,7 @@ __all__ = [
     "filtered",
     "filters",
     "indexes",
+    "pools",
     "queries_per_second",
     "recommend",
     "top_k",
