@@ -252,6 +252,67 @@ def runs(
     )  # fmt: skip
 
 
+@app.command(short_help="Write a run's vectors, ids, titles and index to a folder to take home")
+def export(
+    run: Annotated[str, typer.Argument(help="Run with vectors, by folder or as SWEEP/RUN")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Where it goes, outputs/exports/RUN by default")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="Index: exact, annoy, faiss-flat, -ivf, -hnsw or -pq")
+    ] = "exact",
+    setting: Annotated[
+        list[str], typer.Option("-s", "--setting", metavar="KEY=VALUE", help="Set one of the index")
+    ] = [],  # noqa: B006
+) -> None:
+    """Write a run's vectors, ids, titles and index to a folder to take home; print the folder.
+
+    Example: candgen export films/wals-dim32 --kind faiss-ivf -s probes=32
+    """
+    from candgen.workbench import export as exporting
+
+    settings: dict[str, int] = {}
+    for text in setting:
+        name, _, value = text.partition("=")
+        if not value.isdecimal():
+            raise SettingError(f"--setting takes KEY=VALUE with a whole number, got {text!r}.")
+        settings[name] = int(value)
+    print(exporting.export(run, folder, kind=kind, settings=settings))
+
+
+@app.command(short_help="Ask an exported folder for candidates")
+def candidates(
+    folder: Annotated[Path, typer.Argument(help="Folder that `candgen export` wrote")],
+    user: Annotated[str | None, typer.Option(help="Id of a user, as in your data")] = None,
+    item: Annotated[str | None, typer.Option(help="Id of an item, for related ones")] = None,
+    features: Annotated[
+        str | None, typer.Option(help="JSON file about somebody new, if the run can answer it")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Candidates")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON array")] = False,
+) -> None:
+    """Ask an exported folder for candidates; print them with titles, best first.
+
+    Example: candgen candidates outputs/exports/wals-dim32 --user 42 -k 10
+    """
+    if sum(asked is not None for asked in (user, item, features)) != 1:
+        raise SettingError("Give one of --user, --item and --features.")
+    from candgen.workbench import taken_home
+
+    try:
+        held = taken_home.Exported(folder)
+        found = taken_home.answer(held, k, user, item, features)
+    except taken_home.ReaderError as error:
+        raise SettingError(str(error)) from None
+    if json:
+        return _print_json([row._asdict() for row in found])
+    _print_table(
+        list(taken_home.COLUMNS),
+        [[str(row.rank), str(row.item), row.title, f"{row.score:.6g}"] for row in found],
+        numbers=("rank", "score"),
+    )
+
+
 def _run(stage: Stage) -> None:
     from candgen.workbench import records, stages
 
