@@ -22,6 +22,7 @@ from candgen.plots.factorization import convergence, reconstructions
 from candgen.plots.feedback import feedback_matrix
 from candgen.plots.preferences import preferences
 from candgen.plots.ratings import cost_curves, original_and_predicted
+from candgen.plots.retrieval import speed_against_recall
 from candgen.plots.searches import search_speed
 from candgen.plots.sequences import attention, looking_back
 from candgen.plots.softmax import ages_of_candidates, network
@@ -65,6 +66,7 @@ __all__ = [
     "search_speed",
     "shared_space",
     "shown_and_wanted",
+    "speed_against_recall",
     "training_curves",
     "use_style",
     "who_they_are",

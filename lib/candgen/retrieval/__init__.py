@@ -1,6 +1,6 @@
 """From scores or vectors to ranked candidates."""
 
-from candgen.retrieval import filtered, filters, indexes, pools
+from candgen.retrieval import filtered, filters, indexes, pools, tradeoff
 from candgen.retrieval.recommend import recommend
 from candgen.retrieval.subsets import top_k_among
 from candgen.retrieval.timing import queries_per_second
@@ -18,4 +18,5 @@ __all__ = [
     "top_k",
     "top_k_among",
     "top_k_of_scores",
+    "tradeoff",
 ]
