@@ -81,3 +81,14 @@ def test_columns_speak_independently_of_each_other(taste_world):
     known = together[0] > -np.inf
     expected = alone[0][:, known] + alone[1][:, known] - plain[:, known]
     np.testing.assert_allclose(together[:, known], expected, atol=1e-4)
+
+
+def test_a_missing_number_is_no_large_one(taste_world):
+    ages = np.arange(taste_world.n_users, dtype=float)
+    ages[-1] = np.nan
+    model = GroupPopularity(columns=["age"], bins=3).fit(table(taste_world, age=ages))
+    silent, oldest = model.score([taste_world.n_users - 1, taste_world.n_users - 2])
+    shares = Popularity().fit(taste_world).score([0])[0] / (taste_world.n_users - 13)
+    known = model.known_items_
+    np.testing.assert_allclose(np.exp(silent[known]), shares[known], rtol=1e-4)
+    assert not np.allclose(silent[known], oldest[known])

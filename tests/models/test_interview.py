@@ -85,3 +85,14 @@ def test_a_misspelt_strategy_and_too_many_questions_are_named(model):
         questions(model, "divers", 3)
     with pytest.raises(SettingError, match="fewer than 999"):
         questions(model, "popular", 999)
+
+
+@pytest.mark.parametrize("no_weight", [0.0, 0.4, 1.0])
+def test_an_answer_weighs_what_is_expected_of_it(model, no_weight):
+    known = np.flatnonzero(model.known_items_)
+    v, shares = model.item_vectors()[known].astype(float), model.item_counts_[known] / 167
+    weights = shares + (1 - shares) * no_weight
+    precision = model.prior_precision().astype(float)
+    by_hand = [left(v, precision, weights, [row]) for row in range(len(known))]
+    asked = questions(model, "informative", 1, no_weight=no_weight)
+    assert asked[0] == known[int(np.argmin(by_hand))]
