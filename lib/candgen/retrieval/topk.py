@@ -16,6 +16,7 @@ from candgen.models.threads import one_blas_thread
 
 NO_ITEM = -1
 _BLOCK_BYTES = 16 * 2**20  # scores held at once by each thread
+_FEWEST_ROWS = 16  # of a block: with fewer, a product waits for memory and not for arithmetic
 
 
 class TopK(NamedTuple):
@@ -51,7 +52,8 @@ def top_k(
             entry counts. Usually the history of the queried users.
         allowed: Items that may be offered: a mask of shape `(n_items,)` for everybody, or stored
             entries of shape `(n_queries, n_items)`, a candidate list for each query.
-        rows_per_block: Queries that a thread scores at once; by default as many as fit 16 MiB.
+        rows_per_block: Queries that a thread scores at once; by default as many as fit 16 MiB,
+            16 at least.
 
     Returns:
         Items and scores, each of shape `(n_queries, min(k, n_items))`.
@@ -102,7 +104,7 @@ def top_k_of_scores(
 
 def default_rows(n_items: int) -> int:
     """Return how many rows of scores fit the block that is held at once."""
-    return max(1, _BLOCK_BYTES // (4 * max(n_items, 1)))
+    return max(_FEWEST_ROWS, _BLOCK_BYTES // (4 * max(n_items, 1)))
 
 
 class Ranking:
