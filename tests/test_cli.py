@@ -11,7 +11,7 @@ import pytest
 from candgen import cli, files
 from candgen.workbench import doctor, execution, reports, status
 
-COMMANDS = ("doctor", "prepare", "run", "sweep", "report", "judge", "runs")
+COMMANDS = ("doctor", "prepare", "run", "sweep", "report", "judge", "runs", "export", "candidates")
 SWEEP = """\
 question: Which?
 notebook: notebooks/15_page.ipynb
