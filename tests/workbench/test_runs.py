@@ -151,7 +151,8 @@ def test_impossible_metrics_are_not_recorded(run, data):
 
 def test_vectors_are_kept_for_the_users_that_have_a_history(run, data):
     class Model:
-        similarity = "dot"
+        similarity = "cosine"  # what they were trained for
+        searched_by = "dot"  # how they must be searched
 
         def user_vectors(self, users):
             return np.stack([users, -users], axis=1).astype(np.float32)
