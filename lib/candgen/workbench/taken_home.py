@@ -249,7 +249,7 @@ class Exported:
     def _nearest(self, vector: np.ndarray, n: int, effort: float) -> np.ndarray:
         kind, settings = self.index["kind"], self.index["settings"]
         if self._searcher is None:
-            self._check_library()
+            self._check_package()
             self._searcher = self._opened_trees() if kind == "annoy" else self._opened_faiss()
         if kind == "annoy":
             query = np.append(vector, np.float32(0)) if self._augmented() else vector
@@ -273,16 +273,16 @@ class Exported:
     def _augmented(self) -> bool:
         return self.about["similarity"] == "dot"
 
-    def _check_library(self) -> None:
-        library, version = self.index["library"], self.index["library_version"]
+    def _check_package(self) -> None:
+        package, version = self.index["package"], self.index["package_version"]
         try:
-            found = metadata.version(library)
+            found = metadata.version(package)
         except metadata.PackageNotFoundError:
-            raise ReaderError(f"The index needs {library}: `pip install {library}`.") from None
+            raise ReaderError(f"The index needs {package}: `pip install {package}`.") from None
         if found.split(".")[:2] != version.split(".")[:2]:
             raise ReaderError(
-                f"The index was written by {library} {version}, installed is {found}. Install "
-                f"{library} {version}, or export the run again."
+                f"The index was written by {package} {version}, installed is {found}. Install "
+                f"{package} {version}, or export the run again."
             )
 
     def _opened_trees(self) -> Any:

@@ -113,13 +113,13 @@ def test_settings_of_another_kind(folder):
 
 
 def test_another_library_version(folder):
-    edit(folder, library_version="0.1.2")
+    edit(folder, package_version="0.1.2")
     message = refusal(folder)
     assert "was written by" in message and "0.1.2, installed is 1." in message
 
 
 def test_a_library_that_is_not_installed(folder, monkeypatch):
-    monkeypatch.setattr(indexes.folders, "library_version", lambda library: "")
+    monkeypatch.setattr(indexes.folders, "package_version", lambda package: "")
     assert "is not installed. `pip install" in refusal(folder)
 
 

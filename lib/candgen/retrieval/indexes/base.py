@@ -41,7 +41,7 @@ class Index(ABC):
     """
 
     kind: ClassVar[str]
-    library: ClassVar[str] = ""
+    package: ClassVar[str] = ""
     """Distribution that writes the index file; empty where there is none."""
     file: ClassVar[str] = ""
     """Name of the index file."""
@@ -156,8 +156,8 @@ class Index(ABC):
             written = folders.content_of(folders.file_bytes(folder / self.file))
         sidecar = Sidecar(
             FORMAT, self.kind, self.similarity, self.dim, self.n_items,
-            self.longest, dataclasses.asdict(self.settings), self.seed, self.library,
-            folders.library_version(self.library), vectors, ids, written,
+            self.longest, dataclasses.asdict(self.settings), self.seed, self.package,
+            folders.package_version(self.package), vectors, ids, written,
         )  # fmt: skip
         sidecar.write(folder)
         return sidecar

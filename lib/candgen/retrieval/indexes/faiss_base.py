@@ -42,7 +42,7 @@ def as_many_threads() -> Any:
 class FaissIndex(ApproximateIndex):
     """Distances between vectors of one length: augmented for inner products, as they are else."""
 
-    library = "faiss-cpu"
+    package = "faiss-cpu"
     file = "index.faiss"
 
     def _build(self) -> None:

@@ -20,10 +20,10 @@ from candgen.retrieval.indexes.sidecar import AGAIN, SIDECAR, Content, Sidecar
 VECTORS, IDS = "vectors.npy", "ids.npy"
 
 
-def library_version(library: str) -> str:
-    """Return the installed version of a library; empty without one."""
+def package_version(package: str) -> str:
+    """Return the installed version of a package; empty without one."""
     try:
-        return metadata.version(library) if library else ""
+        return metadata.version(package) if package else ""
     except metadata.PackageNotFoundError:
         return ""
 
@@ -79,7 +79,7 @@ def check_index_file(folder: Path, name: str, sidecar: Sidecar, *, whole: bool) 
     path, content = folder / name, sidecar.index
     if content is None:
         raise DataError(f"{folder / SIDECAR} describes no index file; {sidecar.kind} needs one.")
-    check_library(folder, sidecar)
+    check_package(folder, sidecar)
     if not path.is_file():
         raise DataError(f"{path} is missing; {SIDECAR} describes it. Copy the whole folder again.")
     size = path.stat().st_size
@@ -98,20 +98,20 @@ def check_index_file(folder: Path, name: str, sidecar: Sidecar, *, whole: bool) 
     return path
 
 
-def check_library(folder: Path, sidecar: Sidecar) -> None:
+def check_package(folder: Path, sidecar: Sidecar) -> None:
     """Compare the library's version, to its second number, with the one that wrote the index."""
-    found = library_version(sidecar.library)
+    found = package_version(sidecar.package)
     if not found:
         raise DataError(
-            f"{folder} holds an index of {sidecar.library} {sidecar.library_version}, and "
-            f"{sidecar.library} is not installed. `pip install {sidecar.library}`, or build an "
+            f"{folder} holds an index of {sidecar.package} {sidecar.package_version}, and "
+            f"{sidecar.package} is not installed. `pip install {sidecar.package}`, or build an "
             "exact index, which needs no library."
         )
-    if found.split(".")[:2] != sidecar.library_version.split(".")[:2]:
+    if found.split(".")[:2] != sidecar.package_version.split(".")[:2]:
         raise DataError(
-            f"{folder / SIDECAR}: the index was written by {sidecar.library} "
-            f"{sidecar.library_version}, installed is {found}, and their files may differ. "
-            f"Install {sidecar.library} {sidecar.library_version}, or build the index again."
+            f"{folder / SIDECAR}: the index was written by {sidecar.package} "
+            f"{sidecar.package_version}, installed is {found}, and their files may differ. "
+            f"Install {sidecar.package} {sidecar.package_version}, or build the index again."
         )
 
 

@@ -48,9 +48,9 @@ class Sidecar:
     """Length of the longest vector, which one coordinate more is made from."""
     settings: dict[str, Any]
     seed: int
-    library: str
+    package: str
     """Who wrote the index file; empty where there is none."""
-    library_version: str
+    package_version: str
     vectors: Content
     ids: Content
     index: Content | None
@@ -64,7 +64,7 @@ class Sidecar:
 _TYPES = {
     "format": int, "kind": str, "similarity": str, "dim": int, "n_items": int,
     "longest": float, "settings": dict, "seed": int,
-    "library": str, "library_version": str, "vectors": dict, "ids": dict,
+    "package": str, "package_version": str, "vectors": dict, "ids": dict,
     "index": (dict, type(None)),
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ class AnnoyIndex(ApproximateIndex):
     """Random projection trees of annoy, with the angular metric."""
 
     kind = "annoy"
-    library = "annoy"
+    package = "annoy"
     file = "index.annoy"
     Settings = TreeSettings
     at_query = ("search_k",)
