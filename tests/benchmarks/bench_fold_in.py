@@ -1,7 +1,7 @@
 """Folding in one new user of Gowalla, against training all users once more with the items still.
 
-Both end at the same vector. Ours is the time of one call for one user, the median of many; the
-product of the items with themselves, which all users share, is made by the first call and kept.
+Both end at the same vector. Ours is the time of one call for one user: the median of many, and what
+99 of a hundred stay within, beside the 5 ms that somebody who waits for candidates can spare.
 """
 
 import time
@@ -13,10 +13,10 @@ from scipy.sparse import csr_array
 from candgen.models import WALS
 from candgen.models.wals_solver import Observed, solve_rows
 
-N_NEW = 200
+N_NEW, SPARE = 1_000, 5.0  # users; milliseconds
 
 
-def measure(seen, dim: int) -> dict:
+def measure(seen, dim: int) -> list[dict]:
     old = csr_array(seen[N_NEW:])
     model = WALS(dim=dim, epochs=3)
     model.fit_matrix(old)
@@ -34,19 +34,30 @@ def measure(seen, dim: int) -> dict:
     solve_rows(Observed.of(seen), model._items, model._penalty, everybody)
     again = time.perf_counter() - began
     apart = np.abs(np.array(folded) - everybody[:N_NEW]).max()
-    median, slow = np.median(spent), np.quantile(spent, 0.99)
-    return {
-        "benchmark": f"fold-in: one user, {dim} dimensions",
-        "ours": 1000 * median,
-        "other": 1000 * again,
-        "ratio": again / median,
-        "unit": "ms",
-        "note": f"99 % within {1000 * slow:.2f} ms, the first {1000 * first:.1f} ms; "
-        f"vectors differ by {apart:.1e} at most",
-    }
+    median, slow = 1000 * np.median(spent), 1000 * np.quantile(spent, 0.99)
+    name = f"fold-in: one user, {dim} dimensions"
+    return [
+        {
+            "benchmark": name,
+            "ours": median,
+            "other": 1000 * again,
+            "ratio": 1000 * again / median,
+            "unit": "ms",
+            "note": f"the first {1000 * first:.2f} ms; vectors differ by {apart:.1e} at most; "
+            "other: everybody, once",
+        },
+        {
+            "benchmark": f"{name}, 99 of 100",
+            "ours": slow,
+            "other": SPARE,
+            "ratio": SPARE / slow,
+            "unit": "ms",
+            "note": f"of {N_NEW:,} users; the slowest {1000 * max(spent):.2f} ms; other: the aim",
+        },
+    ]
 
 
 def run() -> list[dict]:
     """Measure at 64 and at 128 dimensions."""
     seen = csr_array(train_matrix())
-    return [measure(seen, dim) for dim in (64, 128)]
+    return [row for dim in (64, 128) for row in measure(seen, dim)]

@@ -321,3 +321,26 @@ def test_settings_out_of_range_are_named(settings):
 def test_an_objective_without_any_penalty_is_refused():
     with pytest.raises(SettingError, match="both 0"):
         WALS(unobserved_weight=0, regularization=0)
+
+
+def test_rows_solved_together_are_what_each_is_alone():
+    """Many rows are shared out among threads, a few are solved at once where they are asked for."""
+    weights, values = weighted_pairs(n_users=3000)
+    fixed = np.random.default_rng(1).normal(size=(35, 32)).astype(np.float32)
+    penalty, together = Penalty(0.2, 0.5, 1.0), np.zeros((3000, 32), dtype=np.float32)
+    solve_rows(Observed.of(weights, values), fixed, penalty, together)
+    for user in (0, 3, 1499, 2999):
+        alone = np.zeros((1, 32), dtype=np.float32)
+        solve_rows(Observed.of(weights[[user]], values[[user]]), fixed, penalty, alone)
+        np.testing.assert_allclose(alone[0], together[user], rtol=1e-5, atol=1e-6)
+
+
+def test_the_first_user_waits_for_no_product_of_all_items():
+    weights, _ = weighted_pairs()
+    model = WALS(dim=4, epochs=2)
+    for seed in (0, 1):  # learned anew, the product is made anew
+        model.seed = seed
+        model.fit_matrix(weights)
+        of_items, kept = model._grams["items"]
+        assert of_items is model._items
+        np.testing.assert_allclose(kept, model._items.T @ model._items, rtol=1e-5)

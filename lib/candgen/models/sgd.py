@@ -101,6 +101,7 @@ class SGDFactorization(WeightedFactorization):
             np.random.default_rng(derive_seed(self.seed, "order of pairs")),
         )
         self._users, self._items = users.vectors, items.vectors
+        self._make_ready()
 
     @property
     def _descent(self) -> Descent:

@@ -106,3 +106,4 @@ class WALS(WeightedFactorization):
             reached = objective(by_user, users, items, self._penalty, item_counts)
             self.history_.append(Epoch(epoch, reached, seconds))
         self._users, self._items = users, items
+        self._make_ready()

@@ -121,32 +121,46 @@ def _solve_in_place(a, b):
             b[place] -= a[row, place] * b[row]
 
 
+@numba.njit(cache=True, fastmath=_FAST)
+def _solve_every(first, step, starts, columns, weights, values, fixed, gram, penalties, solved):
+    """Solve every `step`-th row from `first`, exactly and in double precision."""
+    dim = solved.shape[1]
+    a = np.empty((dim, dim))
+    b = np.empty(dim)
+    for row in range(first, len(solved), step):
+        if starts[row] == starts[row + 1]:
+            solved[row] = 0
+            continue
+        b[:] = 0
+        for line in range(dim):
+            for place in range(line + 1):
+                a[line, place] = gram[line, place]
+            a[line, line] += penalties[row]
+        for entry in range(starts[row], starts[row + 1]):
+            column, weight = columns[entry], weights[entry]
+            for line in range(dim):
+                scaled = weight * fixed[column, line]
+                b[line] += values[entry] * scaled
+                for place in range(line + 1):
+                    a[line, place] += scaled * fixed[column, place]
+        _solve_in_place(a, b)
+        for place in range(dim):
+            solved[row, place] = b[place]
+
+
 @numba.njit(cache=True, parallel=True, fastmath=_FAST)
 def cholesky_rows(starts, columns, weights, values, fixed, gram, penalties, n_threads, solved):
     """Solve each row exactly, in double precision; arguments as for `cg_rows`."""
-    n_rows, dim = solved.shape
     for thread in numba.prange(n_threads):
-        a = np.empty((dim, dim))
-        b = np.empty(dim)
-        for row in range(thread, n_rows, n_threads):
-            if starts[row] == starts[row + 1]:
-                solved[row] = 0
-                continue
-            b[:] = 0
-            for line in range(dim):
-                for place in range(line + 1):
-                    a[line, place] = gram[line, place]
-                a[line, line] += penalties[row]
-            for entry in range(starts[row], starts[row + 1]):
-                column, weight = columns[entry], weights[entry]
-                for line in range(dim):
-                    scaled = weight * fixed[column, line]
-                    b[line] += values[entry] * scaled
-                    for place in range(line + 1):
-                        a[line, place] += scaled * fixed[column, place]
-            _solve_in_place(a, b)
-            for place in range(dim):
-                solved[row, place] = b[place]
+        _solve_every(
+            thread, n_threads, starts, columns, weights, values, fixed, gram, penalties, solved
+        )
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def cholesky_few_rows(starts, columns, weights, values, fixed, gram, penalties, solved):
+    """Solve rows as `cholesky_rows` does, in this thread: none is woken and none is waited for."""
+    _solve_every(0, 1, starts, columns, weights, values, fixed, gram, penalties, solved)
 
 
 @numba.njit(cache=True, parallel=True, fastmath=_FAST)

@@ -27,6 +27,9 @@ from scipy.sparse import csr_array
 from candgen.models.threads import one_blas_thread
 
 Solver = Literal["cg", "cholesky"]
+_WORTH_THREADS = (
+    10_000_000  # multiplications; below, waiting for a thread costs more than it brings
+)
 
 
 class Observed(NamedTuple):
@@ -97,11 +100,14 @@ def solve_rows(
     """
     import numba
 
-    from candgen.models.wals_kernels import cg_rows, cholesky_rows
+    from candgen.models.wals_kernels import cg_rows, cholesky_few_rows, cholesky_rows
 
     penalties = penalty.of_rows(observed, len(fixed))
     gram = np.float32(penalty.unobserved_weight) * (fixed.T @ fixed if gram is None else gram)
     n_threads = numba.get_num_threads()
+    if solver == "cholesky" and _work_of(observed, rows.shape[1]) < _WORTH_THREADS:
+        cholesky_few_rows(*observed, fixed, gram, penalties, rows)
+        return
     if solver == "cholesky":
         cholesky_rows(*observed, fixed, gram, penalties, n_threads, rows)
         return
@@ -138,6 +144,11 @@ def objective(
         penalties = regularization * (counts + w0 * n_others) ** power
         total += _sum_of_products(penalties, np.einsum("nd,nd->n", vectors, vectors))
     return float(total)
+
+
+def _work_of(observed: Observed, dim: int) -> int:
+    """Count the multiplications of exact solves."""
+    return dim * dim * (len(observed.columns) + len(observed.starts) * dim // 3) // 2
 
 
 def _sum_of_products(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:

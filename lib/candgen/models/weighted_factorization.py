@@ -102,6 +102,10 @@ class WeightedFactorization(VectorGenerator):
         self.seed = whole_number("seed", seed)
         self._grams: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
+    def _make_ready(self) -> None:
+        """Do now what the first user would wait for: the items' products and the compiled code."""
+        self.fold_in(csr_array((1, len(self._items)), dtype=np.float32))
+
     def _solved(
         self, weights: csr_array, values: csr_array | None, side: Literal["users", "items"]
     ) -> NDArray[np.float32]:
