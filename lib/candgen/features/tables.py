@@ -209,6 +209,13 @@ class Encoder:
             return csr_array((len(table), 0), dtype=np.float32)
         return csr_array(sparse.hstack(blocks, format="csr"), dtype=np.float32)
 
+    def learned(self, column: str) -> dict[str, Any]:
+        """Return what was learned of a column as JSON types, enough to encode it elsewhere."""
+        place = [feature.column for feature in self.features].index(column)
+        feature = self.features[place]
+        said = {"column": column, "reads": feature.kind, "weight": feature.weight}
+        return {**said, **self._columns[place].learned()}
+
 
 # --- one class a kind: learned by the constructor, applied by `encode`; the last `spare` columns
 # are for what is missing or not kept
@@ -241,6 +248,12 @@ class _Numeric:
         if self.marks_missing:
             made = np.hstack([made, missing[:, None]])
         return csr_array(made.astype(np.float32))
+
+    def learned(self) -> dict[str, Any]:
+        knots = None if self.knots is None else self.knots.tolist()
+        spread = float(self.spread) if np.isfinite(self.spread) else None  # None: always the same
+        said = {"mean": self.mean, "spread": spread, "knots": knots, "log": self.log}
+        return {**said, "missing": self.marks_missing}
 
     def _hats(self) -> NDArray[np.float64]:
         return np.eye(len(self.knots))
@@ -289,6 +302,13 @@ class _Values:
         indices = np.array([place for row in rows for place in row], dtype=np.int64)
         ones = np.ones(len(indices), dtype=np.float32)
         return csr_array((ones, indices, indptr), shape=(len(rows), len(self.names)))
+
+    def learned(self) -> dict[str, Any]:
+        return {
+            "values": [_plain(value) for value in self.values],
+            "hashed": self.hashed,
+            "missing": self.complete,
+        }
 
     def _row(self, held: Any) -> list[int]:
         if self.complete and not len(held):
@@ -346,6 +366,11 @@ class _Text:
             return known
         return csr_array(sparse.hstack([known, self._others(texts)], format="csr"))
 
+    def learned(self) -> dict[str, Any]:
+        weights = self.words.idf_.tolist() if self.kept else []
+        said = {"values": self.kept, "weights": weights}
+        return {**said, "hashed": self.hashed, "missing": self.complete}
+
     def _others(self, texts: list[str]) -> csr_array:
         """Words that are not kept, each weighing 1 / sqrt(words of the text), and missing texts."""
         made = np.zeros((len(texts), self.spare), dtype=np.float32)
@@ -372,6 +397,11 @@ def hash_of(value: Any, n: int) -> int:
 
 def _spare_names(hashed: int, complete: bool) -> list[str]:
     return [f"(other {place + 1})" for place in range(hashed)] + ["(missing)"] * complete
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return value if isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def _is_number(value: Any) -> bool:

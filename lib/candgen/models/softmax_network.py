@@ -49,6 +49,7 @@ from candgen.models.softmax_network_settings import (
     QUERY_INPUTS,
     SoftmaxNetworkSettings,
 )
+from candgen.models.towers import portable
 from candgen.models.towers.building import chosen_inputs, item_inputs, query_inputs
 from candgen.models.towers.inputs import Ids, Input, after
 from candgen.models.towers.network import Tower
@@ -127,6 +128,11 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             logs.append(found[np.isfinite(found)])
         found = np.concatenate(logs)
         return float(-found.mean()) if len(found) else float("nan")
+
+    def portable_queries(self) -> dict[str, NDArray]:
+        """Return the query tower as arrays from which NumPy alone makes vectors of new users."""
+        self._known("known_items_")
+        return portable.portable_queries(self)
 
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._learned.query_vectors(self._learned.now(self._log, users))

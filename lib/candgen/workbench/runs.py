@@ -37,10 +37,12 @@ METRICS = "metrics.json"
 PARAMETERS = "params.json"
 ENVIRONMENT = "environment.json"
 FIGURES = "figures.json"
+QUERY_TOWER = "query_tower.npz"
 DEFAULT_DATASET = "world"
 
 _RESULTS = (
-    METRICS, FIGURES, "per_user.parquet", "candidates*.parquet", "vectors.npz", "figures/*.png"
+    METRICS, FIGURES, "per_user.parquet", "candidates*.parquet", "vectors.npz", QUERY_TOWER,
+    "figures/*.png",
 )  # fmt: skip
 _FIGURE_KEYS = {"figure": str, "source": numbers.Real, "ours": numbers.Real, "why": str}
 _current: Run | None = None  # the run of this kernel's page
@@ -227,14 +229,15 @@ class Run:
         import numpy as np
 
         users = np.flatnonzero(np.diff(data.history_matrix.indptr)).astype(np.int32)
-        with files.appearing(self.folder / "vectors.npz") as passing, open(passing, "wb") as file:
-            np.savez(
-                file,
-                users=users,  # the rows of user_vectors; users without a history have none
-                user_vectors=model.user_vectors(users),
-                item_vectors=model.item_vectors(),
-                similarity=np.array(model.searched_by),
-            )
+        vectors = {
+            "users": users,  # the rows of user_vectors; users without a history have none
+            "user_vectors": model.user_vectors(users),
+            "item_vectors": model.item_vectors(),
+            "similarity": np.array(model.searched_by),
+        }
+        _write_arrays(self.folder / "vectors.npz", vectors)
+        if hasattr(model, "portable_queries"):
+            _write_arrays(self.folder / QUERY_TOWER, model.portable_queries())
 
 
 def read_parameters(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -318,6 +321,13 @@ class _Sentence(string.Formatter):
             return shown
         shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         return self._MARKS.sub(r"\\\1", " ".join(shown.split()))
+
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    import numpy as np
+
+    with files.appearing(path) as passing, open(passing, "wb") as file:
+        np.savez(file, **arrays)
 
 
 def _check_results(judgements: Sequence[Judgement], baselines: Sequence[Judgement]) -> None:

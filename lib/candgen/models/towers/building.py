@@ -186,7 +186,8 @@ def query_inputs(
         searches = SearchLog.of(found, words, dataset.n_users)
         table = shape.table("words", len(words), feature=True)
         hidden = shape.dropout if len(names) > 1 else 0.0
-        made.append(Searches(table, searches, most=shape.search_length, dropout=hidden))
+        options = {"most": shape.search_length, "dropout": hidden, "vocabulary": words}
+        made.append(Searches(table, searches, **options))
     if "time" in names:
         gaps = Time.gaps_of(at_events(log, np.arange(len(log))))
         bins = Bins.of(gaps[~np.isnan(gaps)], _BINS)
@@ -249,5 +250,6 @@ def _columns(
         values = found[:, block].tocsr()
         spare = encoder.spare_[column] - block.start
         held = shape.table(name, block.stop - block.start, feature=True)
-        made.append(Columns(name, held, values, spare, of=of, dropout=shape.dropout))
+        options = {"dropout": shape.dropout, "learned": encoder.learned(column)}
+        made.append(Columns(name, held, values, spare, of=of, **options))
     return made

@@ -39,7 +39,7 @@ user's other events.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -287,6 +287,7 @@ class Columns(Input):
         *,
         of: str,
         dropout: float = 0.0,
+        learned: dict[str, Any] | None = None,
     ) -> None:
         """Keep what is needed.
 
@@ -298,8 +299,10 @@ class Columns(Input):
                 row that is dropped.
             of: "users" or "items".
             dropout: Share of the looks of training that see a spare column instead.
+            learned: How a value becomes columns, as `Encoder.learned` says it.
         """
         super().__init__(name, table)
+        self.learned = learned
         n = values.shape[0]
         # Behind the rows of the table come the spare columns, each a bag of its own.
         self._rows = np.concatenate([values.indices, spare]).astype(np.int32)

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.features import Bins, SearchLog, day_of_week, hour_of_day
+from candgen.features import Bins, SearchLog, Vocabulary, day_of_week, hour_of_day
 from candgen.models.towers.inputs import Input, Queries
 from candgen.training import Bags, EmbeddingTable
 
@@ -16,7 +16,13 @@ class Searches(Input):
     """The mean of the words of the last searches before the moment; none give zeros."""
 
     def __init__(
-        self, table: EmbeddingTable, log: SearchLog, *, most: int = 5, dropout: float = 0.0
+        self,
+        table: EmbeddingTable,
+        log: SearchLog,
+        *,
+        most: int = 5,
+        dropout: float = 0.0,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         """Keep what is needed.
 
@@ -25,9 +31,11 @@ class Searches(Input):
             log: All searches that may be known.
             most: Searches that are read, the last ones.
             dropout: Share of the looks of training that see none.
+            vocabulary: Which word each row is.
         """
         super().__init__("searches", table)
         self.log, self.most, self.dropout = log, most, dropout
+        self.vocabulary = vocabulary
 
     def look(self, asked, rng=None):
         starts, stops = self.log.before(asked.users, asked.times, self.most)

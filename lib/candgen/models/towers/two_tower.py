@@ -26,6 +26,7 @@ from candgen.errors import SettingError
 from candgen.features import EventLog
 from candgen.models.base import VectorGenerator, unit_rows
 from candgen.models.learned import LearnedGenerator
+from candgen.models.towers import portable
 from candgen.models.towers.building import (
     ITEM_INPUTS,
     QUERY_INPUTS,
@@ -152,6 +153,11 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         """
         asked = self._learned.now(self._log, self.checked_users(users), moment)
         return self._learned.query_vectors(asked)
+
+    def portable_queries(self) -> dict[str, NDArray]:
+        """Return the query tower as arrays from which NumPy alone makes vectors of new users."""
+        self._known("known_items_")
+        return portable.portable_queries(self)
 
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         made = self._learned.query_vectors(self._learned.now(self._log, users))
