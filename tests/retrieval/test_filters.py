@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
-from candgen.errors import DataError
-from candgen.retrieval import NO_ITEM, TopK, filtered, filters, indexes
+from candgen.errors import DataError, SettingError
+from candgen.retrieval import NO_ITEM, TopK, filters
 
 FILMS = pd.DataFrame(
     {
@@ -91,66 +91,27 @@ def test_new_items_rise_by_as_much_as_their_age_lets_them():
     assert same.items.tolist() == found.items.tolist()
 
 
-# --- before and after the search, against a plain sort
+CITIES = [[52.52, 13.405], [48.8566, 2.3522], [np.nan, np.nan], [52.52, 13.405]]
 
 
-@pytest.fixture(scope="module")
-def index():
-    items = np.random.default_rng(0).normal(size=(900, 8))
-    return indexes.build("faiss-ivf", items, "dot", lists=20, probes=8)
+def test_distances_are_those_of_an_atlas():
+    # Berlin to Paris: 878 km along the ground; a quarter of the way round: 10,008 km.
+    assert filters.distances(CITIES, CITIES[0]) == pytest.approx(
+        [0, 878, np.nan, 0], abs=2, nan_ok=True
+    )
+    assert filters.distances([[90.0, 0.0]], [0.0, 77.0]) == pytest.approx([10_007.6], abs=1)
+    across = filters.distances([[10.0, 179.5]], [10.0, -179.5])  # over the date line
+    assert across == pytest.approx(np.radians(1) * 6371 * np.cos(np.radians(10)), rel=1e-3)
 
 
-@pytest.mark.parametrize("case", range(12))
-@pytest.mark.parametrize("how", ["before", "after"])
-def test_random_filters_leave_what_a_plain_sort_leaves(index, how, case):
-    rng = np.random.default_rng(case)
-    queries, k = rng.normal(size=(11, 8)).astype(np.float32), int(rng.integers(1, 40))
-    eligible = rng.random(900) < rng.choice([0.005, 0.05, 0.5, 1.0])
-    seen = (rng.random((11, 900)) < rng.random((11, 1)) ** 3) if case % 3 else None
-    may = np.broadcast_to(eligible, (11, 900)) & (True if seen is None else ~seen)
-    withheld = None if seen is None else csr_array(seen)
-    found = filtered.search(index, queries, k, eligible=eligible, exclude=withheld, how=how).items
-    scores = np.where(may, queries @ np.asarray(index.vectors).T, -np.inf)
-    best = np.argsort(-scores, axis=1)[:, :k]
-    there = np.minimum(may.sum(axis=1), k)
-    shared = 0
-    for row in range(11):
-        mine = found[row][found[row] >= 0]
-        assert len(mine) == len(set(mine)) == there[row]
-        assert may[row, mine].all()
-        shared += len(set(mine) & set(best[row, : there[row]]))
-    if how == "before":
-        assert shared == there.sum()
-    else:
-        assert shared >= 0.85 * there.sum()
+def test_items_near_a_place_are_allowed_and_those_without_one_are_not():
+    assert filters.near(CITIES, CITIES[1], 900).tolist() == [True, True, False, True]
+    assert filters.near(CITIES, CITIES[1], 800).tolist() == [False, True, False, False]
+    assert filters.near(CITIES, CITIES[1], 0).tolist() == [False, True, False, False]
 
 
-def test_the_rule_takes_the_quicker_way():
-    costs = filtered.Costs(k=100, n_items=1_000_000, before=(1e-4, 1e-8), after=(2e-4, 1e-7))
-    # At 1 %: 1e-4 + 1e4 * 1e-8 = 2.0e-4 before, 2e-4 + 1e4 * 1e-7 = 1.2e-3 after.
-    assert costs.seconds(0.01) == pytest.approx({"before": 2e-4, "after": 1.2e-3})
-    assert costs.choose(0.01) == "before"
-    # At 50 %: 5.1e-3 before, 2.2e-4 after.
-    assert costs.choose(0.5) == "after"
-
-
-def test_the_line_goes_through_what_was_measured():
-    assert filtered._line([300.0, 30.0], [4.0, 1.3]) == pytest.approx((1.0, 0.01))
-    assert filtered._line([300.0, 30.0], [1.0, 2.0]) == (1.0, 0.0)  # noise: no negative slope
-
-
-def test_measured_costs_decide_for_auto(index, monkeypatch):
-    asked = []
-    monkeypatch.setattr(type(index), "query_exactly", lambda self, *a, **k: asked.append("before"))
-    monkeypatch.setattr(type(index), "query", lambda self, *a, **k: asked.append("after"))
-    costs = filtered.Costs(k=10, n_items=900, before=(0, 1e-6), after=(1e-5, 1e-8))
-    for share in (0.001, 1.0):
-        eligible = np.arange(900) < 900 * share
-        filtered.search(index, np.ones((1, 8)), 10, eligible=eligible, costs=costs)
-    assert asked == ["before", "after"]
-
-
-def test_costs_are_measured_on_both_ways(index):
-    costs = filtered.measure(index, np.random.default_rng(0).normal(size=(8, 8)), 10, repeats=1)
-    assert costs.before[1] >= 0 and costs.after[1] >= 0
-    assert set(costs.seconds(0.1)) == {"before", "after"}
+def test_places_that_are_none_are_refused():
+    with pytest.raises(SettingError, match="0 or more, got -1"):
+        filters.near(CITIES, CITIES[0], -1)
+    with pytest.raises(DataError, match=r"got \(4, 2\) and \(3,\)"):
+        filters.distances(CITIES, [1.0, 2.0, 3.0])

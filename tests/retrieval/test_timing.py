@@ -4,6 +4,7 @@ from scipy.sparse import csr_array
 
 from candgen import retrieval
 from candgen.models import Generator, VectorGenerator
+from candgen.retrieval import indexes, speeds
 
 
 class Counting(Generator):
@@ -58,3 +59,26 @@ def test_the_best_repeat_counts(monkeypatch):
     clock = iter([0.0, 4.0, 10.0, 12.0, 20.0, 23.0])
     monkeypatch.setattr("candgen.retrieval.timing.time.perf_counter", lambda: next(clock))
     assert retrieval.queries_per_second(Counting(), np.arange(8), 2) == pytest.approx(8 / 2)
+
+
+def test_an_index_is_asked_alone_together_and_with_one_thread(monkeypatch):
+    import numba
+
+    index = indexes.build("exact", np.eye(6), "dot")
+    asked = []
+    plain = type(index).query
+
+    def query(self, queries, k, *, exclude=None):
+        asked.append((len(queries), numba.get_num_threads(), exclude.shape[0]))
+        return plain(self, queries, k, exclude=exclude)
+
+    monkeypatch.setattr(type(index), "query", query)
+    clock = iter([0.0, 2.0, 10.0, 15.0, 20.0, 28.0])
+    monkeypatch.setattr("candgen.retrieval.timing.time.perf_counter", lambda: next(clock))
+    threads = numba.get_num_threads()
+    withheld = csr_array((6, 6))
+    found = speeds(index, np.eye(6), 2, exclude=withheld, n_single=3, repeats=1)
+    assert asked == [(6, threads, 6), *[(1, threads, 1)] * 3, (6, 1, 6)]
+    assert found == pytest.approx((3 / 5, 6 / 8, 6 / 2))
+    assert found._fields == ("single", "one_thread", "batch")
+    assert numba.get_num_threads() == threads

@@ -1,6 +1,5 @@
 import numpy as np
 import pandas as pd
-import pytest
 from scipy.sparse import csr_array
 
 from candgen.retrieval import tradeoff
@@ -19,19 +18,61 @@ def test_the_quickest_that_finds_enough_is_recommended():
     assert picks == ["exact", "b", "a"]
 
 
-def test_agreement_counts_shared_items_and_leaves_padding_out():
-    best = np.array([[1, 2, 3, 4], [5, 6, -1, -1], [-1, -1, -1, -1]])
-    found = np.array([[4, 9, 1, 8], [6, 7, -1, -1], [-1, -1, -1, -1]])
-    assert tradeoff.agreement(found, best) == pytest.approx((2 / 4 + 1 / 2) / 2)
+def test_the_best_of_each_kind_finds_enough_or_at_least_most():
+    table = pd.DataFrame(
+        {
+            "kind": ["exact", "a", "a", "a", "b", "b"],
+            "recall": [1.0, 0.9, 0.96, 0.99, 0.7, 0.8],
+            "batch": [10, 50, 40, 30, 90, 80],
+        }
+    )
+    assert tradeoff.best_of_kinds(table, 0.95).index.tolist() == [0, 2, 5]
+
+
+def test_a_kind_pays_from_where_it_is_quicker_at_every_larger_size_too():
+    rows = [
+        ("exact", 10, 1.0, 1.0), ("exact", 100, 1.0, 1.0), ("exact", 1000, 1.0, 1.0),
+        ("a", 10, 1.2, 0.99), ("a", 100, 0.9, 0.99), ("a", 1000, 3.0, 0.99),
+        ("b", 10, 0.9, 0.99), ("b", 100, 2.0, 0.96), ("b", 100, 0.5, 0.99), ("b", 1000, 9.0, 0.95),
+        ("c", 10, 9.0, 0.99), ("c", 100, 9.0, 0.99), ("c", 1000, 9.0, 0.8),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["kind", "n_items", "times", "recall"])
+    assert tradeoff.pays_from(table, 0.95) == {"a": 1000, "b": 100, "c": None}
+
+
+def test_catalogues_differ_from_the_base_in_one_thing_each_and_come_once():
+    cases = tradeoff.around([10, 20], [4, 8], [0.0, 0.3], base=(20, 8, 0.3))
+    assert [tuple(case.values()) for case in cases] == [
+        (10, 8, 0.3), (20, 8, 0.3), (20, 4, 0.3), (20, 8, 0.0)
+    ]  # fmt: skip
 
 
 def test_the_table_begins_with_exact_search_which_misses_nothing():
     rng = np.random.default_rng(0)
     items, queries = rng.normal(size=(300, 6)), rng.normal(size=(20, 6))
     held_out = csr_array(rng.random((20, 300)) < 0.05)
+    builds = {"faiss-ivf": [{"lists": 30}], "annoy": [{"trees": 2}, {"trees": 20}]}
     table = tradeoff.tradeoff(
-        items, "dot", queries, 10, {"faiss-ivf": [1, 40]}, held_out=held_out, n_single=3
-    )
-    assert table["kind"].tolist() == ["exact", "faiss-ivf", "faiss-ivf"]
+        items, "dot", queries, 10, {"faiss-ivf": [1, 30], "annoy": [40]}, builds=builds,
+        held_out=held_out, n_single=3,
+    )  # fmt: skip
+    assert table["kind"].tolist() == ["exact", "faiss-ivf", "faiss-ivf", "annoy", "annoy"]
+    assert table["built"].tolist() == ["", "lists 30", "lists 30", "trees 2", "trees 20"]
+    assert table["setting"].tolist()[1:3] == ["probes 1", "probes 30"]
     assert table["recall"].iloc[0] == 1 and table["recall"].iloc[1] < table["recall"].iloc[2]
-    assert (table[["batch", "single"]] > 0).all().all()
+    assert (table[["batch", "one_thread", "single", "load_seconds"]] > 0).all().all()
+    disk, memory = table["disk_mib"], table["memory_mib"]
+    assert disk[0] < disk[3] < disk[4]  # twenty trees take more room than two
+    assert (memory >= 0).all()
+
+
+def test_invented_catalogues_are_searched_until_enough_is_found():
+    cases = tradeoff.around([300, 900], [], [], base=(900, 8, 0.3))
+    builds = {"faiss-ivf": [{"lists": 20}], "faiss-hnsw": [{"links": 8}]}
+    table = tradeoff.over_catalogues(cases, builds, k=10, target=0.9, n_queries=30, n_single=2)
+    assert table["n_items"].tolist() == [300] * 3 + [900] * 3
+    assert (table["recall"] >= 0.9).all()
+    exact = table[table["kind"] == "exact"]
+    assert exact[["times", "times_single", "times_one_thread"]].eq(1).all().all()
+    larger = table[table["n_items"] == 900]
+    np.testing.assert_allclose(larger["times"], larger["batch"] / larger["batch"].iloc[0])

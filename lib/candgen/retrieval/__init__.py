@@ -1,20 +1,23 @@
 """From scores or vectors to ranked candidates."""
 
-from candgen.retrieval import filtered, filters, indexes, pools, tradeoff
+from candgen.retrieval import effort, filtered, filters, indexes, invented, pools, tradeoff
 from candgen.retrieval.recommend import recommend
 from candgen.retrieval.subsets import top_k_among
-from candgen.retrieval.timing import queries_per_second
+from candgen.retrieval.timing import queries_per_second, speeds
 from candgen.retrieval.topk import NO_ITEM, TopK, top_k, top_k_of_scores
 
 __all__ = [
     "NO_ITEM",
     "TopK",
+    "effort",
     "filtered",
     "filters",
     "indexes",
+    "invented",
     "pools",
     "queries_per_second",
     "recommend",
+    "speeds",
     "top_k",
     "top_k_among",
     "top_k_of_scores",

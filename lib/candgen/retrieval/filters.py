@@ -15,8 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
 from candgen.columns import ITEM, TIMESTAMP, USER
-from candgen.errors import DataError, did_you_mean
+from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.retrieval.topk import NO_ITEM, TopK
+
+_EARTH_KM = 6371.0088
 
 # --- masks, for everybody
 
@@ -81,6 +83,41 @@ def available(
     if until is not None:
         mask &= ~(np.asarray(until, dtype=float) <= moment)
     return mask
+
+
+def near(where: ArrayLike, place: ArrayLike, kilometres: float) -> NDArray[np.bool_]:
+    """Allow items within a distance of a place, such as the user's.
+
+    Args:
+        where: Latitude and longitude of each item in degrees, shape `(n_items, 2)`; an item
+            without a place (NaN) is near nobody.
+        place: Latitude and longitude.
+        kilometres: How far, 0 or more.
+    """
+    if not kilometres >= 0:
+        raise SettingError(f"kilometres must be 0 or more, got {kilometres!r}.")
+    return distances(where, place) <= kilometres
+
+
+def distances(where: ArrayLike, place: ArrayLike) -> NDArray[np.float64]:
+    """Return the kilometres from each item to a place, along the ground; NaN without a place.
+
+    By the haversine formula on a ball of the earth's mean radius, right within half a percent.
+
+    Args:
+        where: Latitude and longitude of each item in degrees, shape `(n_items, 2)`.
+        place: Latitude and longitude.
+    """
+    found = np.radians(np.asarray(where, dtype=float))
+    here = np.radians(np.asarray(place, dtype=float))
+    if found.ndim != 2 or found.shape[1] != 2 or here.shape != (2,):
+        raise DataError(
+            f"Places are latitudes and longitudes, shapes (n_items, 2) and (2,) expected, got "
+            f"{found.shape} and {here.shape}."
+        )
+    north, east = ((found - here) / 2).T
+    half = np.sin(north) ** 2 + np.cos(here[0]) * np.cos(found[:, 0]) * np.sin(east) ** 2
+    return 2 * _EARTH_KM * np.arcsin(np.sqrt(np.minimum(half, 1)))
 
 
 # --- matrices, for each query

@@ -1,13 +1,18 @@
-"""How many queries a second an exact search answers, in a catalogue of any size."""
+"""How many queries a second are answered, by a generator in a catalogue of any size or an index."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from candgen.models.base import Generator, VectorGenerator, unit_rows
+from candgen.retrieval.indexes.base import Index
 from candgen.retrieval.topk import Ranking, default_rows, top_k
 
 
@@ -51,9 +56,73 @@ def queries_per_second(
             ranking.take(start, generator.score(asked[start : start + rows], found))
 
     search(users[:2])
+    return len(users) / least_seconds(lambda: search(users), repeats)
+
+
+class Speeds(NamedTuple):
+    """Queries a second of an index, asked in three ways."""
+
+    single: float
+    """One query at a time, with all threads."""
+    one_thread: float
+    """All queries at once, with one thread."""
+    batch: float
+    """All queries at once, with all threads."""
+
+
+def speeds(
+    index: Index,
+    queries: NDArray[np.floating],
+    k: int,
+    *,
+    exclude: csr_array | None = None,
+    n_single: int = 50,
+    repeats: int = 2,
+) -> Speeds:
+    """Time an index, the best of some repeats.
+
+    Args:
+        index: What is asked.
+        queries: Shape `(n_queries, dim)`.
+        k: Candidates a query.
+        exclude: Items to withhold from each query.
+        n_single: Of the queries, so many are asked one at a time.
+        repeats: Of each way; the first also serves to compile.
+    """
+
+    def alone() -> None:
+        for row in range(n_single):
+            seen = None if exclude is None else exclude[[row]]
+            index.query(queries[row : row + 1], k, exclude=seen)
+
+    def together() -> None:
+        index.query(queries, k, exclude=exclude)
+
+    n_single = min(n_single, len(queries))
+    batch, single = least_seconds(together, repeats), least_seconds(alone, repeats)
+    with one_thread():
+        plain = least_seconds(together, repeats)
+    return Speeds(n_single / single, len(queries) / plain, len(queries) / batch)
+
+
+def least_seconds(work: Callable[[], Any], repeats: int = 2) -> float:
+    """Return the wall seconds of the quickest of some repeats."""
     best = np.inf
     for _ in range(repeats):
         began = time.perf_counter()
-        search(users)
+        work()
         best = min(best, time.perf_counter() - began)
-    return len(users) / best
+    return best
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let compiled code, and the libraries that follow it, use one thread inside a `with` block."""
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

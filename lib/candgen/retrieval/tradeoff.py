@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen.retrieval import indexes
+from candgen.retrieval.effort import SEARCHING, agreement, reaching, with_effort
+from candgen.retrieval.invented import clustered
 from candgen.retrieval.pools import recall_of
+from candgen.retrieval.resident import Observer
+from candgen.retrieval.timing import speeds
 
-SEARCHING = {"annoy": "search_k", "faiss-ivf": "probes", "faiss-hnsw": "ef", "faiss-pq": "probes"}
+Builds = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Kind -> settings of each building that is tried, such as {"annoy": [{"trees": 10}]}."""
 
 
 def tradeoff(
@@ -24,56 +30,107 @@ def tradeoff(
     k: int,
     efforts: Mapping[str, Sequence[int]],
     *,
+    builds: Builds | None = None,
     exclude: csr_array | None = None,
     held_out: csr_array | None = None,
     n_single: int = 50,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Build each kind once, search with each effort, and compare with exact search.
+    """Build indexes, search each with each effort, and compare with exact search.
 
     Args:
         item_vectors: Shape `(n_items, dim)`.
         similarity: dot or cosine.
         queries: Shape `(n_queries, dim)`.
         k: Candidates a query.
-        efforts: Kind -> values of its setting of searching (see `SEARCHING`); exact is added.
+        efforts: Kind -> values of its setting of searching (see `effort.SEARCHING`); exact is
+            added.
+        builds: Kind -> settings of building to try; its defaults where it has none.
         exclude: Items to withhold from each query.
         held_out: Held-out items of each query, for the loss in the end; none without.
         n_single: Queries that are asked one at a time, too.
         seed: Of the building.
 
     Returns:
-        One row a setting: `kind`, `setting`, `recall` (share of exact search's first k),
-        `held_out` (recall of held-out items), `batch` and `single` (queries a second), `seconds`
-        to build. The first row is exact search.
+        One row a setting: `kind`, `built`, `setting`, `recall` (share of exact search's first k),
+        `held_out` (recall of held-out items), queries a second `single`, `one_thread` and `batch`
+        (see `Speeds`), `build_seconds`, `load_seconds`, `disk_mib` and `memory_mib` (see
+        `Resident`). The first row is exact search.
     """
-    exact = indexes.build("exact", item_vectors, similarity)
-    best = exact.query(queries, k, exclude=exclude).items
+    best = indexes.build("exact", item_vectors, similarity).query(queries, k, exclude=exclude).items
     rows = []
-    for kind, values in {"exact": [0], **efforts}.items():
-        began = time.perf_counter()
-        built = indexes.build(kind, item_vectors, similarity, seed=seed)
-        seconds = time.perf_counter() - began
-        for value in values:
-            settings = {SEARCHING[kind]: value} if kind in SEARCHING else {}
-            index = built.tuned(**settings)
+    for made in _built(item_vectors, similarity, queries, k, efforts, builds or {}, seed):
+        for effort in efforts.get(made.index.kind, [0]):
+            index = with_effort(made.index, effort) if effort else made.index
             found = index.query(queries, k, exclude=exclude).items
-            named = ", ".join(f"{name} {v}" for name, v in settings.items())
-            row: dict[str, Any] = {"kind": kind, "setting": named, "recall": agreement(found, best)}
+            row = {**made.row(index), "recall": agreement(found, best)}
             row["held_out"] = np.nan if held_out is None else recall_of(found, held_out)
-            row |= _speeds(index, queries, k, exclude, n_single)
-            rows.append(row | {"seconds": seconds})
+            measured = speeds(index, queries, k, exclude=exclude, n_single=n_single)
+            rows.append({**row, **measured._asdict(), **made.cost})
     return pd.DataFrame(rows)
 
 
-def agreement(found: NDArray[np.integer], best: NDArray[np.integer]) -> float:
-    """Mean share of exact search's items that an index finds; empty rows are left out."""
-    shares = [
-        len(np.intersect1d(f[f >= 0], b[b >= 0])) / (b >= 0).sum()
-        for f, b in zip(found, best, strict=True)
-        if (b >= 0).any()
-    ]
-    return float(np.mean(shares)) if shares else 1.0
+def over_catalogues(
+    cases: Iterable[Mapping[str, Any]],
+    builds: Builds,
+    *,
+    k: int,
+    target: float,
+    n_queries: int = 256,
+    n_single: int = 50,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Set exact search and indexes beside each other on invented catalogues.
+
+    Each index is searched with about the least effort that finds the target share, see
+    `effort.reaching`; those that cannot are told by their recall.
+
+    Args:
+        cases: Of each catalogue `n_items`, `dim` and `sigma`, the spread of lengths; see
+            `invented.clustered`. One that occurs twice is measured once.
+        builds: Kind -> settings of building to try.
+        k: Candidates a query.
+        target: Share of exact search's candidates that an index has to find.
+        n_queries: Queries asked of each.
+        n_single: Of them, so many are asked one at a time, too.
+        seed: Of the vectors and of the building.
+
+    Returns:
+        One row a catalogue and index: `n_items`, `dim`, `sigma`, then columns as of `tradeoff`
+        without `held_out`; then `times`, `times_one_thread` and `times_single`, the speed over
+        that of exact search in the same catalogue.
+    """
+    rows = []
+    for case in {tuple(sorted(case.items())): case for case in cases}.values():
+        items, queries, _ = clustered(n_queries=n_queries, seed=seed, **case)
+        best = indexes.build("exact", items, "dot").query(queries, k).items
+        tables = []
+        for made in _built(items, "dot", queries, k, builds, builds, seed):
+            index, recall = reaching(made.index, queries, best, target)
+            measured = speeds(index, queries, k, n_single=n_single)._asdict()
+            tables.append({**case, **made.row(index), "recall": recall, **measured, **made.cost})
+        table = pd.DataFrame(tables)
+        for speed, name in (("batch", ""), ("one_thread", "_one_thread"), ("single", "_single")):
+            table[f"times{name}"] = table[speed] / table[speed].iloc[0]
+        rows.append(table)
+    return pd.concat(rows, ignore_index=True)
+
+
+def around(
+    sizes: Sequence[int], dims: Sequence[int], sigmas: Sequence[float], *, base: tuple
+) -> list[dict[str, Any]]:
+    """List catalogues that differ from a base in one thing each, for `over_catalogues`.
+
+    Args:
+        sizes: Numbers of items.
+        dims: Lengths of vectors.
+        sigmas: Spreads of lengths.
+        base: Items, dimension and spread of the base.
+    """
+    n_items, dim, sigma = base
+    cases = [(n, dim, sigma) for n in sizes]
+    cases += [(n_items, d, sigma) for d in dims] + [(n_items, dim, s) for s in sigmas]
+    return [{"n_items": n, "dim": d, "sigma": s} for n, d, s in dict.fromkeys(cases)]
 
 
 def pareto(table: pd.DataFrame, speed: str = "batch") -> pd.DataFrame:
@@ -89,22 +146,68 @@ def recommended(table: pd.DataFrame, target: float, speed: str = "batch") -> pd.
     return enough.loc[enough[speed].idxmax()]
 
 
-def _speeds(
-    index: indexes.Index, queries: NDArray, k: int, exclude: csr_array | None, n_single: int
-) -> dict[str, float]:
-    def alone() -> None:
-        for row in range(min(n_single, len(queries))):
-            seen = None if exclude is None else exclude[[row]]
-            index.query(queries[row : row + 1], k, exclude=seen)
+def best_of_kinds(table: pd.DataFrame, target: float, speed: str = "batch") -> pd.DataFrame:
+    """Return the quickest row of each kind that finds the target share, in their order.
 
-    batch = _least(lambda: index.query(queries, k, exclude=exclude))
-    return {"batch": len(queries) / batch, "single": min(n_single, len(queries)) / _least(alone)}
+    A kind that never does is there with the row that finds most.
+    """
+    rows = []
+    for _, held in table.groupby("kind", sort=False):
+        enough = held[held["recall"] >= target]
+        rows.append(enough[speed].idxmax() if len(enough) else held["recall"].idxmax())
+    return table.loc[rows]
 
 
-def _least(work: Callable[[], Any], repeats: int = 2) -> float:
-    best = np.inf
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - began)
-    return best
+def pays_from(table: pd.DataFrame, target: float, speed: str = "times") -> dict[str, int | None]:
+    """Say from which number of items each kind is quicker than exact search, at every larger too.
+
+    Args:
+        table: From `over_catalogues`, of catalogues that differ in their number of items alone.
+        target: Share that has to be found.
+        speed: times, times_one_thread or times_single.
+
+    Returns:
+        Kind -> the smallest number of items measured; None where it never pays.
+    """
+    enough = table[(table["kind"] != "exact") & (table["recall"] >= target)]
+    sizes = sorted(table["n_items"].unique(), reverse=True)
+    found: dict[str, int | None] = dict.fromkeys(table["kind"].unique())
+    found.pop("exact", None)
+    quickest = enough.groupby(["kind", "n_items"])[speed].max()
+    for kind in found:
+        for n in sizes:
+            if not quickest.get((kind, n), 0) > 1:
+                break
+            found[kind] = int(n)
+    return found
+
+
+class _Made(NamedTuple):
+    """An index as it was built, what it costs, and how its building is called."""
+
+    index: indexes.Index
+    built: str
+    cost: dict[str, float]
+
+    def row(self, index: indexes.Index) -> dict[str, Any]:
+        name = SEARCHING.get(index.kind)
+        setting = f"{name} {getattr(index.settings, name):,}" if name else ""
+        return {"kind": index.kind, "built": self.built, "setting": setting}
+
+
+def _built(
+    items: NDArray, similarity: str, queries: NDArray, k: int,
+    kinds: Iterable[str], builds: Builds, seed: int,
+) -> Iterator[_Made]:  # fmt: skip
+    """Build and save one index after the other, the exact one first; none is kept."""
+    with Observer() as observer:
+        for kind in ("exact", *kinds):
+            for settings in builds.get(kind) or [{}]:
+                began = time.perf_counter()
+                index = indexes.build(kind, items, similarity, seed=seed, **settings)
+                seconds = time.perf_counter() - began
+                with tempfile.TemporaryDirectory() as folder:
+                    index.save(folder)
+                    taken = observer.look_at(folder, queries, k)
+                built = ", ".join(f"{name} {value:,}" for name, value in settings.items())
+                yield _Made(index, built, {"build_seconds": seconds, **taken._asdict()})
