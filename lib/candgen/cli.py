@@ -288,6 +288,7 @@ def candidates(
     features: Annotated[
         str | None, typer.Option(help="JSON file about somebody new, if the run can answer it")
     ] = None,
+    popular: Annotated[bool, typer.Option("--popular", help="What most users have")] = False,
     k: Annotated[int, typer.Option("-k", min=1, help="Candidates")] = 100,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON array")] = False,
 ) -> None:
@@ -295,8 +296,8 @@ def candidates(
 
     Example: candgen candidates outputs/exports/wals-dim32 --user 42 -k 10
     """
-    if sum(asked is not None for asked in (user, item, features)) != 1:
-        raise SettingError("Give one of --user, --item and --features.")
+    if sum(asked is not None for asked in (user, item, features)) + popular != 1:
+        raise SettingError("Give one of --user, --item, --features and --popular.")
     from candgen.workbench import taken_home
 
     try:

@@ -275,7 +275,8 @@ def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in (status.STATUS, "dataset.json", runs.METRICS, NOTEBOOK, PAGE, runs.PARAMETERS):
         (folder / name).unlink(missing_ok=True)
-    for pattern in ("candidates*.parquet", "per_user.parquet", "vectors.npz", ".*.part*"):
+    arrays = ("vectors.npz", runs.QUERY_TOWER)
+    for pattern in ("candidates*.parquet", "per_user.parquet", *arrays, ".*.part*"):
         for path in folder.glob(pattern):
             path.unlink()
     shutil.rmtree(folder / "figures", ignore_errors=True)

@@ -1,6 +1,7 @@
 """Candidates from an exported folder: this file, NumPy, pyarrow and the index's library are enough.
 
-A copy lies in every exported folder as `reader.py`, so it imports nothing of candgen:
+A copy lies in every exported folder as `reader.py`, with `reader_index.py` and
+`reader_newcomers.py` beside it, so it imports nothing of candgen:
 
     python reader.py --user 42 -k 10
 
@@ -12,17 +13,21 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import json
+import math
 import sys
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-FORMAT = 1
-DESCRIPTION, INDEX = "export.json", "index"
+FORMATS = {"export.json": 2, "index/index.json": 1}
+DESCRIPTION, INDEX, TITLES, TOWER = "export.json", "index", "titles.arrow", "query_tower.npz"
 COLUMNS = ("rank", "item", "title", "score")
+_KEYS = ("dim", "features", "files", "fold_in", "n_items", "n_users", "similarity")
 _BLOCK, _BLOCKS = 2**16, 512  # of a file above 32 MiB, so many blocks are digested
 
 
@@ -56,19 +61,22 @@ class Exported:
         """
         self.folder = Path(folder)
         self.about = self._described(DESCRIPTION)
-        self.index = self._described(f"{INDEX}/index.json")
+        if missing := [name for name in _KEYS if name not in self.about]:
+            raise ReaderError(
+                f"{self.folder / DESCRIPTION} lacks {', '.join(missing)}. Copy the folder again, "
+                "or export the run again."
+            )
         for name, content in self.about["files"].items():
             self._check_file(name, content)
+        self._sidecar = self._described(f"{INDEX}/index.json")
         self.vectors = self._array(f"{INDEX}/vectors.npy")
         self.user_vectors = self._array("user_vectors.npy")
-        self._starts, self._seen = self._array("seen_starts.npy"), self._array("seen_items.npy")
         expected = (self.about["n_items"], self.about["dim"])
         if self.vectors.shape != expected:
             raise ReaderError(
                 f"{self.folder / INDEX / 'vectors.npy'} has shape {self.vectors.shape}, "
                 f"{DESCRIPTION} says {expected}. Export the run again."
             )
-        self._searcher: Any = None
 
     # --- questions
 
@@ -84,9 +92,15 @@ class Exported:
             ReaderError: If there is no such user.
         """
         row = self._row("users", user)
-        first, last = self._starts[row], self._starts[row + 1]
-        seen = self._seen[:0] if again else self._seen[first:last]
-        return self.for_vector(np.asarray(self.user_vectors[row]), k, withheld=seen)
+        seen = self._seen[self._starts[row] : self._starts[row + 1]]
+        return self.for_vector(self.user_vectors[row], k, withheld=None if again else seen)
+
+    def popular(self, k: int) -> list[Candidate]:
+        """Return what most users have, with their number as score: for whom nothing is known of."""
+        _check_k(k)
+        counts = np.bincount(self._seen, minlength=len(self.vectors)).astype(np.float64)
+        counts[self._unknown | (counts == 0)] = -np.inf
+        return self._listed(_best(counts, k), counts)
 
     def for_item(self, item: int | str, k: int) -> list[Candidate]:
         """Return the items whose vectors point most nearly where an item's does, by cosine.
@@ -94,18 +108,17 @@ class Exported:
         Raises:
             ReaderError: If there is no such item, or nothing was learned of it.
         """
+        _check_k(k)
         row = self._row("items", item)
-        vector = np.asarray(self.vectors[row])
+        vector = self.vectors[row]
         if not vector.any():
             raise ReaderError(
                 f"Nothing was learned of item {item!r}: it has no event in training, and its "
                 "vector is zeros. Ask for another item, or export a run that reads items' features."
             )
-        lengths = np.linalg.norm(self.vectors, axis=1) * np.linalg.norm(vector)
-        products = self.vectors @ vector
-        scores = np.divide(
-            products, lengths, out=np.full_like(products, -np.inf), where=lengths > 0
-        )
+        lengths = self._lengths * self._lengths[row]
+        scores = np.full(len(lengths), -np.inf, dtype=np.float32)
+        np.divide(self.vectors @ vector, lengths, out=scores, where=lengths > 0)
         scores[row] = -np.inf
         return self._listed(_best(scores, k), scores)
 
@@ -122,17 +135,15 @@ class Exported:
             raise ReaderError(
                 f"A query of {self.about['dim']} finite numbers expected, got shape {vector.shape}."
             )
-        if k < 1:
-            raise ReaderError(f"k must be at least 1, got {k}.")
+        _check_k(k)
         if self.about["similarity"] == "cosine":
             vector = vector / (np.linalg.norm(vector) or 1)
-        barred = np.zeros(len(self.vectors), dtype=bool)
+        barred = self._unknown.copy()
         barred[[] if withheld is None else withheld] = True
-        barred |= ~self._known()
-        wanted = min(k, int((~barred).sum()))
+        wanted = min(k, len(barred) - int(np.count_nonzero(barred)))
         fetch = k + (0 if withheld is None else len(withheld))
-        while self.index["kind"] != "exact" and fetch * 4 < len(self.vectors):
-            near = self._nearest(vector, fetch, fetch / k)
+        while self._sidecar["kind"] != "exact" and fetch * 4 < len(self.vectors):
+            near = self._nearest.search(vector, fetch, fetch / k)
             near = np.sort(near[(near >= 0) & ~barred[near]])
             if len(near) >= wanted:
                 scores = self.vectors[near] @ vector
@@ -144,35 +155,36 @@ class Exported:
         return self._listed(_best(scores, wanted), scores)
 
     def for_features(self, features: dict[str, Any], k: int) -> list[Candidate]:
-        """Return candidates for somebody described by features, where the run can answer that.
+        """Return candidates for somebody new, where the run can answer that.
 
-        A factorization reads `{"history": [item ids]}` and solves for the vector of whoever took
-        these items, with the items still: (w0 V'V + sum v v' + r I) x = sum v.
+        A factorization reads `{"history": [item ids]}`, a run of towers what its query tower read;
+        `reads` says what that is. The history is not offered again.
 
         Raises:
-            ReaderError: With the reason and what to do, where it cannot, or if an item is unknown.
+            ReaderError: With the reason and what to do, where it cannot; if an item or a feature
+                is unknown, or a value has the wrong form.
         """
-        solving = self.about["fold_in"]
-        if solving is None:
+        _check_k(k)
+        if not self.reads:
             raise ReaderError(
-                f"This folder cannot answer features: {self.about['features']} "
-                "Ask for --user or --item."
+                f"This folder cannot answer features: {self.about['features']['why']} "
+                "Ask for --user, --item or --popular."
             )
-        if (
-            not isinstance(features, dict)
-            or set(features) != {"history"}
-            or not features["history"]
-        ):
-            found = ", ".join(features) if isinstance(features, dict) else type(features).__name__
-            raise ReaderError(
-                f'Features of this run are {{"history": [item ids]}}, not empty; got {found}.'
-            )
-        taken = np.unique([self._row("items", item) for item in features["history"]])
-        vectors = np.asarray(self.vectors[taken], dtype=np.float64)
-        w0, n_items = solving["unobserved_weight"], len(self.vectors)
-        r = solving["regularization"] * (len(taken) + w0 * n_items) ** solving["frequency_power"]
-        left = w0 * self._array("gram.npy") + vectors.T @ vectors + r * np.eye(vectors.shape[1])
-        return self.for_vector(np.linalg.solve(left, vectors.sum(axis=0)), k, withheld=taken)
+        for name, value in features.items() if isinstance(features, dict) else ():
+            if any(isinstance(v, float) and not math.isfinite(v) for v in _flat(value)):
+                raise ReaderError(f"{name} holds {value!r}. Leave out what is unknown.")
+        newcomers = self._newcomers
+        try:
+            vector = newcomers.vector(features, self._item_row, self.vectors)
+        except self._refusals as error:
+            raise ReaderError(str(error)) from None
+        taken = [self._item_row(item) for item in features.get("history") or []]
+        return self.for_vector(vector, k, withheld=np.array(taken, dtype=np.int64))
+
+    @property
+    def reads(self) -> dict[str, str]:
+        """What may be said of somebody new -> in what form; empty where nothing may."""
+        return self.about["features"]["reads"]
 
     # --- files
 
@@ -187,10 +199,13 @@ class Exported:
             found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ReaderError(f"{path} cannot be read ({error}). Export the run again.") from None
-        if found.get("format") != FORMAT:
+        written = found.get("format") if isinstance(found, dict) else None
+        if written != FORMATS[name]:
+            newer = isinstance(written, int) and written > FORMATS[name]
             raise ReaderError(
-                f"{path} has format {found.get('format')!r}, this reader reads {FORMAT}. Use the "
-                "reader.py in the folder, or export the run again."
+                f"{path} has format {written!r}, this reader reads {FORMATS[name]}"
+                f"{': a newer candgen wrote it' if newer else ''}. Use the reader.py in the "
+                "folder, or export the run again."
             )
         return found
 
@@ -212,69 +227,42 @@ class Exported:
             )
 
     def _array(self, name: str) -> np.ndarray:
-        return np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+        return np.asarray(np.load(self.folder / name, mmap_mode="r", allow_pickle=False))
 
-    def _known(self) -> np.ndarray:
-        return self._array("known_items.npy")
+    @cached_property
+    def _unknown(self) -> np.ndarray:
+        return ~self._array("known_items.npy")
 
-    def _row(self, what: str, asked: int | str) -> int:
-        ids = self._array("user_ids.npy" if what == "users" else f"{INDEX}/ids.npy")
-        try:
-            rows = np.flatnonzero(ids == (int(asked) if ids.dtype.kind in "iu" else str(asked)))
-        except (ValueError, OverflowError):
-            rows = np.zeros(0, dtype=np.int64)
-        if not len(rows):
-            examples = ", ".join(map(str, ids[:3].tolist()))
-            more = " Only users with a history have a vector." if what == "users" else ""
-            raise ReaderError(
-                f"There is no {what[:-1]} {asked!r} among the {len(ids):,} {what} of "
-                f"{self.folder}; ids are as {examples}.{more}"
-            )
-        return int(rows[0])
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return self._array("seen_starts.npy")
 
-    def _listed(self, rows: np.ndarray, scores: Any) -> list[Candidate]:
-        ids, titles = self._array(f"{INDEX}/ids.npy"), self._titles()
-        return [
-            Candidate(place, ids[row].item(), titles[int(row)].as_py(), float(scores[row]))
-            for place, row in enumerate(rows, 1)
-        ]
+    @cached_property
+    def _seen(self) -> np.ndarray:
+        return self._array("seen_items.npy")
 
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        return np.linalg.norm(self.vectors, axis=1)
+
+    @cached_property
+    def _ids(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Ids, and their order by size, of users and of items."""
+        users = self._array("user_ids.npy"), self._array("user_order.npy")
+        return {
+            "users": users,
+            "items": (self._array(f"{INDEX}/ids.npy"), self._array("item_order.npy")),
+        }
+
+    @cached_property
     def _titles(self) -> Any:
-        import pyarrow.parquet as pq
+        import pyarrow as pa
 
-        return pq.ParquetFile(self.folder / "titles.parquet").read()["title"]
+        return pa.ipc.open_file(pa.memory_map(str(self.folder / TITLES))).read_all()["title"]
 
-    # --- the index's library
-
-    def _nearest(self, vector: np.ndarray, n: int, effort: float) -> np.ndarray:
-        kind, settings = self.index["kind"], self.index["settings"]
-        if self._searcher is None:
-            self._check_package()
-            self._searcher = self._opened_trees() if kind == "annoy" else self._opened_faiss()
-        if kind == "annoy":
-            query = np.append(vector, np.float32(0)) if self._augmented() else vector
-            looked_at = int(settings["search_k"] * effort) or -1
-            return np.array(self._searcher.get_nns_by_vector(query, n, looked_at), dtype=np.int64)
-        import faiss
-
-        query, parameters = np.zeros((1, self._searcher.d), dtype=np.float32), None
-        length = np.linalg.norm(vector) or 1
-        query[0, : len(vector)] = vector * (self.index["longest"] / length)
-        if "probes" in settings:
-            lists = faiss.extract_index_ivf(self._searcher).nlist
-            probes = min(lists, int(np.ceil(settings["probes"] * effort)))
-            parameters = faiss.SearchParametersIVF(nprobe=probes)
-            n = min(n * settings.get("rerank", 1), len(self.vectors))
-        elif "ef" in settings:
-            looked_at = max(n, int(settings["ef"] * effort))
-            parameters = faiss.SearchParametersHNSW(efSearch=looked_at)
-        return self._searcher.search(query, n, params=parameters)[1][0]
-
-    def _augmented(self) -> bool:
-        return self.about["similarity"] == "dot"
-
-    def _check_package(self) -> None:
-        package, version = self.index["package"], self.index["package_version"]
+    @cached_property
+    def _nearest(self) -> Any:
+        package, version = self._sidecar["package"], self._sidecar["package_version"]
         try:
             found = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -284,33 +272,65 @@ class Exported:
                 f"The index was written by {package} {version}, installed is {found}. Install "
                 f"{package} {version}, or export the run again."
             )
+        return _beside("index").open_index(self.folder / INDEX, self._sidecar)
 
-    def _opened_trees(self) -> Any:
-        import annoy
+    @cached_property
+    def _newcomers(self) -> Any:
+        module = _beside("newcomers")
+        self._refusals = module.FeatureError
+        if self.about["fold_in"] is None:
+            return module.QueryTower(self.folder / TOWER)
+        return module.FoldIn(self.about["fold_in"], self._array("gram.npy"))
 
-        found = annoy.AnnoyIndex(self.about["dim"] + self._augmented(), "angular")
-        found.load(str(self.folder / INDEX / "index.annoy"))
-        return found
+    def _item_row(self, item: int | str) -> int:
+        return self._row("items", item)
 
-    def _opened_faiss(self) -> Any:
-        import faiss
+    def _row(self, what: str, asked: int | str) -> int:
+        ids, order = self._ids[what]
+        try:
+            key: Any = int(asked) if ids.dtype.kind in "iu" else str(asked)
+            place = np.searchsorted(ids, np.array(key, dtype=ids.dtype), sorter=order)
+        except (TypeError, ValueError, OverflowError):
+            key, place = None, len(order)
+        if key is not None and place < len(order) and ids[order[place]] == key:
+            return int(order[place])
+        examples = ", ".join(map(str, ids[:3].tolist()))
+        raise ReaderError(
+            f"There is no {what[:-1]} {asked!r} among the {len(ids):,} {what} of {self.folder}; "
+            f"ids are as {examples}.{self._instead() if what == 'users' else ''}"
+        )
 
-        flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
-        return faiss.read_index(str(self.folder / INDEX / "index.faiss"), flags)
+    def _instead(self) -> str:
+        said = " Only users with a history have a vector. For others, ask for --popular"
+        if not self.reads:
+            return said + "."
+        said_of = ", ".join(f"{name} ({form})" for name, form in list(self.reads.items())[:3])
+        return f"{said}, or describe them by --features FILE: {said_of}."
+
+    def _listed(self, rows: np.ndarray, scores: Any) -> list[Candidate]:
+        ids, titles = self._ids["items"][0][rows].tolist(), self._titles
+        return [
+            Candidate(place, item, titles[row].as_py(), float(scores[row]))
+            for place, (row, item) in enumerate(zip(rows.tolist(), ids, strict=True), 1)
+        ]
 
 
 def answer(
-    held: Exported, k: int, user: str | None, item: str | None, features: str | None
+    held: Exported,
+    k: int,
+    user: str | None = None,
+    item: str | None = None,
+    features: str | None = None,
 ) -> list[Candidate]:
-    """Answer the one question that is not None."""
-    if k < 1:
-        raise ReaderError(f"k must be at least 1, got {k}.")
+    """Answer the one question that is not None; without any, say what is popular."""
     if user is not None:
         return held.for_user(user, k)
     if item is not None:
         return held.for_item(item, k)
+    if features is None:
+        return held.popular(k)
     try:
-        described = json.loads(Path(features or "").read_text(encoding="utf-8"))
+        described = json.loads(Path(features).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ReaderError(f"{features} cannot be read as JSON: {error}.") from None
     return held.for_features(described, k)
@@ -328,6 +348,26 @@ def digest_of(path: Path) -> str:
             file.seek(int(start))
             digest.update(file.read(_BLOCK))
     return digest.hexdigest()
+
+
+def _beside(part: str) -> Any:
+    """Import what lies beside this file under its name and a part's, such as `reader_index.py`."""
+    path = Path(__file__).with_name(f"{Path(__file__).stem}_{part}.py")
+    if not path.is_file():
+        raise ReaderError(f"{path} is missing. Copy the whole folder again.")
+    described = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    return module
+
+
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise ReaderError(f"k must be a whole number, at least 1; got {k!r}.")
+
+
+def _flat(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _best(scores: np.ndarray, k: int) -> np.ndarray:
@@ -348,6 +388,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked.add_argument("--user", help="id of a user")
     asked.add_argument("--item", help="id of an item, for related ones")
     asked.add_argument("--features", help="JSON file that describes somebody new")
+    asked.add_argument("--popular", action="store_true", help="what most users have")
     parser.add_argument("-k", type=int, default=100, help="candidates")
     parser.add_argument("--json", action="store_true", help="print one JSON array")
     parser.add_argument("--folder", default=Path(__file__).parent, help="exported folder")

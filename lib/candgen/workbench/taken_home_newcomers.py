@@ -1,7 +1,7 @@
-"""A query tower computed by NumPy alone: from what is said of somebody to a vector.
+"""Vectors of newcomers by NumPy alone: from what is said of somebody to a vector.
 
-A copy lies in exported folders as `reader_tower.py`, so it imports nothing of candgen. What the
-arrays mean is said in `candgen.models.towers.portable`, which writes them.
+A copy lies in exported folders as `reader_newcomers.py`, so it imports nothing of candgen. What a
+tower's arrays mean is said in `candgen.models.towers.portable`, which writes them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,45 @@ _MOMENTS = {
 
 class FeatureError(ValueError):
     """What was said of somebody cannot be read; the message says what is expected."""
+
+
+class FoldIn:
+    """A factorization, which solves for the vector of whoever took some items."""
+
+    def __init__(self, solving: dict[str, float], gram: np.ndarray) -> None:
+        """Keep what solving takes.
+
+        Args:
+            solving: Its `unobserved_weight`, `regularization` and `frequency_power`.
+            gram: The items' V'V, shape `(dim, dim)`.
+        """
+        self._solving, self._gram = solving, gram
+
+    def vector(
+        self, features: dict[str, Any], row_of: Callable[[Any], int], items: np.ndarray
+    ) -> np.ndarray:
+        """Return x of (w0 V'V + sum v v' + r I) x = sum v over the items taken, shape `(dim,)`.
+
+        Args:
+            features: `{"history": [item ids]}`; each item counts once.
+            row_of: Finds the row of an item id.
+            items: Vectors v of all items.
+
+        Raises:
+            FeatureError: If something else is said.
+        """
+        history = features.get("history") if isinstance(features, dict) else None
+        if not isinstance(history, list) or not history or set(features) != {"history"}:
+            found = ", ".join(features) if isinstance(features, dict) else type(features).__name__
+            raise FeatureError(
+                f'Features of this run are {{"history": [item ids]}}, not empty; got {found}.'
+            )
+        taken = np.unique([row_of(item) for item in history])
+        vectors, w0 = items[taken].astype(np.float64), self._solving["unobserved_weight"]
+        frequency = (len(taken) + w0 * len(items)) ** self._solving["frequency_power"]
+        penalty = self._solving["regularization"] * frequency * np.eye(items.shape[1])
+        left = w0 * self._gram + vectors.T @ vectors + penalty
+        return np.linalg.solve(left, vectors.sum(axis=0))
 
 
 class QueryTower:

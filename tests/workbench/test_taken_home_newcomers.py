@@ -9,7 +9,7 @@ import pytest
 
 from candgen.datasets.dataset import write_dataset
 from candgen.models import SoftmaxNetwork, TwoTower
-from candgen.workbench.taken_home_tower import FeatureError, QueryTower
+from candgen.workbench.taken_home_newcomers import FeatureError, QueryTower
 
 N_USERS, N_NEW, N_ITEMS, DAY = 60, 12, 25, 86_400
 RARE = 24  # an item that only newcomers take
@@ -240,9 +240,9 @@ def test_the_reader_of_towers_needs_numpy_alone():
         "runpy.run_path(sys.argv[1]);"
         "print({'pandas', 'scipy', 'sklearn', 'tensorflow', 'numba'} & set(sys.modules))"
     )
-    from candgen.workbench import taken_home_tower
+    from candgen.workbench import taken_home_newcomers
 
     said = subprocess.run(
-        [sys.executable, "-c", code, taken_home_tower.__file__], capture_output=True, text=True
+        [sys.executable, "-c", code, taken_home_newcomers.__file__], capture_output=True, text=True
     )
     assert said.stdout.strip() == "set()", said.stderr
