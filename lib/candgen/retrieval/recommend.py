@@ -30,7 +30,7 @@ def recommend(
         exclude: Items to withhold from each user, shape `(n, n_items)`, one row for each of
             `users`. By default the user's own history; None withholds nothing.
         allowed: A mask of shape `(n_items,)`, or candidate lists of shape `(n, n_items)`.
-        rows_per_block: Users scored at once; by default as many as fit 16 MiB of scores.
+        rows_per_block: Users scored at once; by default as many as fit the scores held at once.
 
     Returns:
         Items and scores, each of shape `(n, min(k, n_items))`, padded with `NO_ITEM`.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.retrieval.topk import TopK, top_k
+from candgen.retrieval.topk import TopK, top_k_of_products
 
 _GATHERED = 0.6  # of the items: of more, it is quicker to score all and to mask
 
@@ -22,8 +22,8 @@ def top_k_among(
     """Find the `k` best of the eligible items; the time follows their number.
 
     Args:
-        query_vectors: Shape `(n_queries, dim)`.
-        item_vectors: Shape `(n_items, dim)`.
+        query_vectors: Finite numbers, float32, shape `(n_queries, dim)`.
+        item_vectors: Finite numbers, float32, shape `(n_items, dim)`.
         k: Candidates a query.
         eligible: Mask of shape `(n_items,)`, for all queries; None lets all through.
         exclude: Items to withhold from each query, shape `(n_queries, n_items)`.
@@ -34,7 +34,7 @@ def top_k_among(
     """
     n_items = len(item_vectors)
     if eligible is None or eligible.mean() > _GATHERED:
-        return top_k(query_vectors, item_vectors, k, exclude=exclude, allowed=eligible)
+        return top_k_of_products(query_vectors, item_vectors, k, exclude=exclude, allowed=eligible)
     chosen = np.flatnonzero(eligible).astype(np.int32)
     width = min(k, n_items)
     found = TopK(
@@ -44,7 +44,7 @@ def top_k_among(
     if not len(chosen):
         return found
     among = None if exclude is None else _columns(exclude, chosen)
-    best = top_k(query_vectors, item_vectors[chosen], k, exclude=among)
+    best = top_k_of_products(query_vectors, item_vectors[chosen], k, exclude=among)
     there = best.items.shape[1]
     found.items[:, :there] = np.where(best.items >= 0, chosen[best.items], -1)
     found.scores[:, :there] = best.scores

@@ -15,8 +15,9 @@ from scipy.sparse import csr_array
 from candgen.models.threads import one_blas_thread
 
 NO_ITEM = -1
-_BLOCK_BYTES = 16 * 2**20  # scores held at once by each thread
-_FEWEST_ROWS = 16  # of a block: with fewer, a product waits for memory and not for arithmetic
+_SCORES_BYTES = 16 * 2**20  # whole rows of scores that are held at once
+_COLUMNS = 8_192  # items of a block of products
+_BLOCK_BYTES = 4 * 2**20  # products held at once by each thread: they stay in its cache
 
 
 class TopK(NamedTuple):
@@ -52,8 +53,7 @@ def top_k(
             entry counts. Usually the history of the queried users.
         allowed: Items that may be offered: a mask of shape `(n_items,)` for everybody, or stored
             entries of shape `(n_queries, n_items)`, a candidate list for each query.
-        rows_per_block: Queries that a thread scores at once; by default as many as fit 16 MiB,
-            16 at least.
+        rows_per_block: Queries that a thread scores at once; by default as many as fit 4 MiB.
 
     Returns:
         Items and scores, each of shape `(n_queries, min(k, n_items))`.
@@ -72,8 +72,39 @@ def top_k(
     for name, vectors in (("query_vectors", queries), ("item_vectors", items)):
         if not np.isfinite(vectors).all():
             raise ValueError(f"{name} holds NaN or infinite numbers; did training diverge?")
+    return top_k_of_products(
+        queries, items, k, exclude=exclude, allowed=allowed, rows_per_block=rows_per_block
+    )
+
+
+def top_k_of_products(
+    queries: NDArray[np.float32],
+    items: NDArray[np.float32],
+    k: int,
+    *,
+    exclude: csr_array | None = None,
+    allowed: NDArray[np.bool_] | csr_array | None = None,
+    rows_per_block: int | None = None,
+) -> TopK:
+    """Find the `k` largest inner products; `top_k` for vectors that were looked at before.
+
+    For one query among many items, to see whether all numbers are finite takes longer than the
+    search.
+
+    Args:
+        queries: Finite numbers, shape `(n_queries, dim)`.
+        items: Finite numbers, shape `(n_items, dim)`.
+        k: Candidates a query, capped at `n_items`.
+        exclude: See `top_k`.
+        allowed: See `top_k`.
+        rows_per_block: See `top_k`.
+
+    Raises:
+        ValueError: If `k` is not positive, or a mask has another shape.
+    """
+    queries, items = np.ascontiguousarray(queries), np.ascontiguousarray(items)
     ranking = Ranking(len(queries), len(items), k, exclude=exclude, allowed=allowed)
-    ranking.take_products(queries, items, rows_per_block or default_rows(len(items)))
+    ranking.take_products(queries, items, rows_per_block)
     return ranking.found
 
 
@@ -103,8 +134,8 @@ def top_k_of_scores(
 
 
 def default_rows(n_items: int) -> int:
-    """Return how many rows of scores fit the block that is held at once."""
-    return max(_FEWEST_ROWS, _BLOCK_BYTES // (4 * max(n_items, 1)))
+    """Return how many whole rows of scores are held at once, 1 at least."""
+    return _SCORES_BYTES // (4 * max(n_items, 1)) or 1
 
 
 class Ranking:
@@ -154,18 +185,19 @@ class Ranking:
         select(scores, self.masks.of_rows(rows), items, best)
 
     def take_products(
-        self, queries: NDArray[np.float32], items: NDArray[np.float32], rows: int
+        self, queries: NDArray[np.float32], items: NDArray[np.float32], rows: int | None = None
     ) -> None:
-        """Score and rank all queries by inner product, in blocks of so many rows a thread."""
+        """Score and rank all queries by inner product, in blocks of so many queries a thread."""
         import numba
 
         from candgen.retrieval.topk_kernels import select_products
 
         n_threads = numba.get_num_threads()
-        rows = max(1, min(rows, -(-len(queries) // n_threads)))
-        scratch = np.empty((n_threads, rows, len(items)), dtype=np.float32)
+        columns = max(1, min(_COLUMNS, len(items)))
+        rows = min(rows or _BLOCK_BYTES // (4 * columns), -(-len(queries) // n_threads))
+        scratch = np.empty((n_threads, max(1, rows), columns), dtype=np.float32)
         with one_blas_thread():
-            select_products(queries, items.T, self.masks, scratch, *self.found)
+            select_products(queries, items, self.masks, scratch, *self.found)
 
 
 class Masks(NamedTuple):

@@ -25,36 +25,40 @@ def _any_above(stretch, bar):
 
 
 @numba.njit(cache=True)
-def _scan(row, scores, items):
-    """Offer a whole row to the heap; stretches without a better score are skipped."""
+def _scan(row, offset, scores, items):
+    """Offer consecutive items to the heap; stretches without a better score are skipped."""
     size = len(scores)
     for start in range(0, len(row), STRETCH):
         stretch = row[start : start + STRETCH]
         if _any_above(stretch, scores[0]):
             for place in range(len(stretch)):
                 if stretch[place] > scores[0]:
-                    replace_root(scores, items, size, stretch[place], np.int32(start + place))
+                    item = np.int32(offset + start + place)
+                    replace_root(scores, items, size, stretch[place], item)
 
 
 @numba.njit(cache=True)
-def _scan_listed(row, listed, scores, items):
-    """Offer the listed items of a row, which ascend, to the heap."""
-    for item in listed:
-        if row[item] > scores[0]:
-            replace_root(scores, items, len(scores), row[item], item)
+def _within(ascending, first, last):
+    """Return the part of ascending items that lies in [first, last)."""
+    if not len(ascending):
+        return ascending
+    return ascending[np.searchsorted(ascending, first) : np.searchsorted(ascending, last)]
 
 
 @numba.njit(cache=True)
-def _rank(row, withheld, forbidden, is_listed, listed, items, scores):
-    for item in withheld:
-        row[item] = NOTHING
-    for item in forbidden:
-        row[item] = NOTHING
-    if is_listed:
-        _scan_listed(row, listed, scores, items)
-    else:
-        _scan(row, scores, items)
-    sort_best_first(scores, items)
+def _offer(row, offset, withheld, forbidden, is_listed, listed, items, scores):
+    """Offer the scores of consecutive items, the first of which is `offset`, to the heap."""
+    last = offset + len(row)
+    for item in _within(withheld, offset, last):
+        row[item - offset] = NOTHING
+    for item in _within(forbidden, offset, last):
+        row[item - offset] = NOTHING
+    if not is_listed:
+        _scan(row, offset, scores, items)
+        return
+    for item in _within(listed, offset, last):
+        if row[item - offset] > scores[0]:
+            replace_root(scores, items, len(scores), row[item - offset], item)
 
 
 @numba.njit(cache=True, parallel=True)
@@ -74,33 +78,43 @@ def select(block, masks, items, scores):
     for row in numba.prange(len(block)):
         seen = withheld[starts[row] : starts[row + 1]]
         mine = listed[listed_starts[row] : listed_starts[row + 1]]
-        _rank(block[row], seen, forbidden, is_listed, mine, items[row], scores[row])
+        _offer(block[row], 0, seen, forbidden, is_listed, mine, items[row], scores[row])
+        sort_best_first(scores[row], items[row])
 
 
 @numba.njit(cache=True, parallel=True)
-def select_products(queries, columns, masks, scratch, items, scores):
+def select_products(queries, vectors, masks, scratch, items, scores):
     """Write the best items of each query; each thread multiplies and ranks blocks of its own.
 
-    Products and selection share the threads, so no pool of threads waits for another. The
-    BLAS library must be limited to one thread while this runs.
+    A block is some queries times a stretch of the catalogue, so that its scores are ranked while
+    they are still in the processor's cache. Products and selection share the threads, so no pool
+    of threads waits for another. The BLAS library must be limited to one thread while this runs.
 
     Args:
         queries: float32, shape `(n_queries, dim)`.
-        columns: Item vectors, transposed, shape `(dim, n_items)`.
+        vectors: Of the items, float32, shape `(n_items, dim)`.
         masks: As for `select`.
-        scratch: float32, shape `(n_threads, rows, n_items)`: room for a block of scores each.
+        scratch: float32, shape `(n_threads, rows, columns)`: room for a block of scores each.
         items: As for `select`, shape `(n_queries, k)`.
         scores: As for `select`, shape `(n_queries, k)`.
     """
     starts, withheld, forbidden, is_listed, listed_starts, listed = masks
-    n_threads, rows, _ = scratch.shape
+    n_threads, rows, columns = scratch.shape
     for thread in numba.prange(n_threads):
         for first in range(thread * rows, len(queries), n_threads * rows):
             last = min(first + rows, len(queries))
-            block = scratch[thread, : last - first]
-            np.dot(queries[first:last], columns, block)
+            asked = queries[first:last]
+            for offset in range(0, len(vectors), columns):
+                offered = vectors[offset : offset + columns]
+                room = scratch[thread].reshape(-1)[: len(asked) * len(offered)]
+                block = room.reshape(len(asked), len(offered))
+                np.dot(asked, offered.T, block)
+                for row in range(first, last):
+                    seen = withheld[starts[row] : starts[row + 1]]
+                    mine = listed[listed_starts[row] : listed_starts[row + 1]]
+                    _offer(
+                        block[row - first], offset, seen, forbidden, is_listed, mine,
+                        items[row], scores[row],
+                    )  # fmt: skip
             for row in range(first, last):
-                seen = withheld[starts[row] : starts[row + 1]]
-                mine = listed[listed_starts[row] : listed_starts[row + 1]]
-                scored = block[row - first]
-                _rank(scored, seen, forbidden, is_listed, mine, items[row], scores[row])
+                sort_best_first(scores[row], items[row])
