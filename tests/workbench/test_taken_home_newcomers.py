@@ -1,5 +1,7 @@
 """The query tower in NumPy, against the one that was trained, for people it was not trained on."""
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -7,8 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from candgen import files
 from candgen.datasets.dataset import write_dataset
+from candgen.errors import DataError
 from candgen.models import SoftmaxNetwork, TwoTower
+from candgen.workbench.export import export
+from candgen.workbench.runs import Run
+from candgen.workbench.taken_home import Exported, ReaderError
 from candgen.workbench.taken_home_newcomers import FeatureError, QueryTower
 
 N_USERS, N_NEW, N_ITEMS, DAY = 60, 12, 25, 86_400
@@ -246,3 +253,80 @@ def test_the_reader_of_towers_needs_numpy_alone():
         [sys.executable, "-c", code, taken_home_newcomers.__file__], capture_output=True, text=True
     )
     assert said.stdout.strip() == "set()", said.stderr
+
+
+# --- taken home
+
+
+@pytest.fixture(scope="module")
+def home(worlds, tmp_path_factory):
+    """A run of a softmax network with biases, exported and moved away."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("notebooks", "params", "outputs/asked/network"):
+        (root / name).mkdir(parents=True)
+    data = worlds[True]
+    model = SoftmaxNetwork(**{**SMALL, "epochs": 1}, hidden=[7], feature_dim=3).fit(data)
+    run = root / "outputs" / "asked" / "network"
+    Run("page", run, {})._write_vectors(model, data)
+    described = {"name": "w", "digest": data.digest, "folder": str(data.folder)}
+    row = {"generator": "SoftmaxNetwork", "baseline": False, "settings": model.settings}
+    files.write_json(run / "metrics.json", {"dataset": described, "generators": [row]})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(root)
+        made = export(run)
+    return made.rename(root / "moved"), run, model, data
+
+
+def test_an_exported_run_of_towers_answers_newcomers_without_tensorflow(home, tmp_path):
+    folder, _, model, data = home
+    user = N_USERS + 2
+    said = said_of(data, user, model.moment_)
+    del said["last_event"]  # the network reads no time since then
+    (tmp_path / "new.json").write_text(json.dumps(said))
+    code = (
+        "import sys, runpy; sys.modules['candgen'] = None;"
+        "sys.argv = ['reader.py', '--features', sys.argv[1], '-k', '8', '--json'];"
+        "sys.exit = lambda code: print({'pandas', 'tensorflow', 'numba'} & set(sys.modules),"
+        " file=sys.stderr); runpy.run_path('reader.py', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "new.json"],
+        cwd=folder, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    scores = model.user_vectors([user])[0] @ model.item_vectors().T
+    scores[data.history_matrix[[user]].indices] = -np.inf
+    scores[~model.known_items_] = -np.inf
+    best = np.argsort(-scores)[:8]
+    found = json.loads(done.stdout)
+    assert [row["item"] for row in found] == (100 + best).tolist()
+    np.testing.assert_allclose([row["score"] for row in found], scores[best], atol=1e-5)
+    assert done.stderr.strip() == "set()"
+
+
+def test_the_folder_says_what_may_be_said_of_newcomers(home):
+    folder = home[0]
+    told = (folder / "README.md").read_text()
+    for line in ("history      list of item ids, oldest first", 'place        such as "east"'):
+        assert line in told
+    with pytest.raises(ReaderError, match=r"by --features FILE: history \(list of item ids"):
+        Exported(folder).for_user("nobody", 3)
+    with pytest.raises(ReaderError, match=r"no feature 'plaice'.*Did you mean 'place'"):
+        Exported(folder).for_features({"plaice": "north"}, 3)
+    with pytest.raises(ReaderError, match=r"age holds nan\. Leave out what is unknown"):
+        Exported(folder).for_features({"age": float("nan")}, 3)
+    with pytest.raises(ReaderError, match="There is no item 5 among"):
+        Exported(folder).for_features({"history": [5]}, 3)
+    assert len(Exported(folder).for_features({}, 3)) == 3  # columns are read, so anybody is
+
+
+def test_a_query_tower_of_other_vectors_is_refused(home, worlds, tmp_path):
+    _, run, _, data = home
+    other = TwoTower(**{**SMALL, "epochs": 1}, query_inputs=["history"]).fit(data)
+    shutil.copytree(run, tmp_path / "run")
+    np.savez(tmp_path / "run" / "query_tower.npz", **other.portable_queries())
+    with pytest.raises(DataError, match=r"vectors of 6 numbers for 25 items.*25 of 7\. Run the"):
+        export(tmp_path / "run", tmp_path / "out")
+    (tmp_path / "run" / "query_tower.npz").write_bytes(b"half")
+    with pytest.raises(DataError, match=r"query_tower.npz cannot be opened.*Run the page again"):
+        export(tmp_path / "run", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
