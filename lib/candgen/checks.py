@@ -18,7 +18,14 @@ def whole_number(name: str, value: int, *, at_least: int = 0) -> int:
     return int(value)
 
 
-def number(name: str, value: float, *, at_least: float = 0.0, above: float | None = None) -> float:
+def number(
+    name: str,
+    value: float,
+    *,
+    at_least: float = 0.0,
+    above: float | None = None,
+    at_most: float | None = None,
+) -> float:
     """Return `value` as a finite float, or raise a SettingError that names the setting."""
     if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
         raise SettingError(f"{name} must be a finite number, got {value!r}.")
@@ -26,6 +33,8 @@ def number(name: str, value: float, *, at_least: float = 0.0, above: float | Non
         raise SettingError(f"{name} must be greater than {above:g}, got {value!r}.")
     if above is None and value < at_least:
         raise SettingError(f"{name} must be {at_least:g} or greater, got {value!r}.")
+    if at_most is not None and value > at_most:
+        raise SettingError(f"{name} must be at most {at_most:g}, got {value!r}.")
     return float(value)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from candgen.checks import number, one_of, whole_number
 from candgen.errors import SettingError
-from candgen.models.towers.settings import SIMILARITIES, TowerSettings, at_most_one
+from candgen.models.towers.settings import SIMILARITIES, TowerSettings
 from candgen.negatives import KINDS
 
 QUERY_INPUTS = ("history", "features", "searches", "example_age")
@@ -57,7 +57,7 @@ class SoftmaxNetworkSettings(TowerSettings):
         number("temperature", self.temperature, above=0)
         number("positive_from", self.positive_from, at_least=-np.finfo(float).max)
         for name in ("alpha", "hardness"):
-            at_most_one(name, getattr(self, name))
+            number(name, getattr(self, name), at_most=1)
         if self.biases and self.similarity == "cosine":
             raise SettingError("A cosine has no room for biases: set biases to false.")
         if self.positive_from and not self.positive_column:

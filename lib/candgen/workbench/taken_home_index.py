@@ -20,6 +20,7 @@ class TreesIndex:
 
         self._more = sidecar["similarity"] == "dot"
         self._search_k = sidecar["settings"]["search_k"]
+        self._rerank = sidecar["settings"]["rerank"]
         self._trees = annoy.AnnoyIndex(sidecar["dim"] + self._more, "angular")
         self._trees.load(str(folder / "index.annoy"))
 
@@ -27,6 +28,7 @@ class TreesIndex:
         """Return about the `n` nearest items; an effort of 2 looks at twice as many."""
         query = np.append(vector, np.float32(0)) if self._more else vector
         looked_at = int(self._search_k * effort) or -1
+        n = min(n * self._rerank, self._trees.get_n_items())
         return np.array(self._trees.get_nns_by_vector(query, n, looked_at), dtype=np.int64)
 
 

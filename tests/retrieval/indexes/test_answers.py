@@ -6,6 +6,7 @@ from scipy.sparse import csr_array
 
 from candgen.errors import DataError, SettingError
 from candgen.retrieval import NO_ITEM, indexes, top_k
+from candgen.retrieval.indexes.augmenting import augmented_items
 
 GENEROUS = {  # settings at which a small catalogue is searched nearly whole
     "exact": {},
@@ -215,3 +216,35 @@ def test_ids_must_be_one_an_item_and_differ():
         indexes.build("exact", np.ones((3, 2)), "dot", ids=[4, 5])
     with pytest.raises(DataError, match="1 are repeated"):
         indexes.build("exact", np.ones((3, 2)), "dot", ids=["a", "b", "a"])
+
+
+def test_trees_over_shortened_lengths_find_more_with_the_same_effort():
+    """Where a few are much longer, all point nearly the same way unless those count as shorter."""
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(200, 64))
+    items = centres[rng.integers(200, size=20_000)] + 0.6 * rng.normal(size=(20_000, 64))
+    items *= rng.lognormal(sigma=0.5, size=(20_000, 1))
+    queries = centres[rng.integers(200, size=40)] + 0.6 * rng.normal(size=(40, 64))
+    scores = slowly(queries, items, "dot")
+    shares = {}
+    for quantile in (1.0, 0.7):
+        settings = {"trees": 10, "search_k": 600, "length_quantile": quantile}
+        index = indexes.build("annoy", items, "dot", **settings)
+        for rerank in (1, 3):
+            found = index.tuned(rerank=rerank).query(queries, 50).items
+            shares[quantile, rerank] = share_found(found, scores, 50)
+    assert shares[0.7, 3] > shares[1.0, 3] + 0.3
+    assert shares[0.7, 3] > shares[0.7, 1] + 0.03, "long ones need the exact second look"
+
+
+def test_the_coordinate_more_makes_items_as_long_as_the_quantile():
+    items = np.diag([1.0, 2.0, 3.0, 4.0, 5.0]).astype(np.float32)
+    lengths = np.linalg.norm(augmented_items(items, quantile=0.5), axis=1)
+    np.testing.assert_allclose(lengths, [3, 3, 3, 4, 5], rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(augmented_items(items), axis=1), 5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("quantile", [0.0, 1.5, "much"])
+def test_a_quantile_of_lengths_lies_above_0_and_at_most_at_1(quantile):
+    with pytest.raises(SettingError, match="length_quantile"):
+        indexes.build("annoy", np.eye(3), "dot", length_quantile=quantile)

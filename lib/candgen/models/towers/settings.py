@@ -100,7 +100,7 @@ class TowerSettings(TrainingSettings):
         for name in ("alpha", "hardness", "popularity_weight"):
             number(name, getattr(self, name))
         for name in ("fading", "id_dropout"):
-            at_most_one(name, getattr(self, name))
+            number(name, getattr(self, name), at_most=1)
 
     def example_weights(
         self, dataset: Dataset, items: NDArray[np.integer]
@@ -127,16 +127,6 @@ class TowerSettings(TrainingSettings):
             search_length=self.search_length,
             seed=self.seed,
         )
-
-
-def at_most_one(name: str, value: float) -> None:
-    """Refuse what is not a number from 0 to 1.
-
-    Raises:
-        SettingError: Naming the setting.
-    """
-    if number(name, value) > 1:
-        raise SettingError(f"{name} must be at most 1, got {value!r}.")
 
 
 def _as_list(name: str, value: Any) -> list[Any]:

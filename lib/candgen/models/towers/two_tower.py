@@ -38,7 +38,7 @@ from candgen.models.towers.building import (
 from candgen.models.towers.inputs import Ids, after
 from candgen.models.towers.learning import TowerLearner
 from candgen.models.towers.network import Tower
-from candgen.models.towers.settings import SIMILARITIES, TowerSettings, at_most_one
+from candgen.models.towers.settings import SIMILARITIES, TowerSettings
 from candgen.negatives import KINDS, make_sampler
 from candgen.seeds import derive_seed
 from candgen.training.losses import LOSSES
@@ -82,7 +82,7 @@ class TwoTowerSettings(TowerSettings):
         number("temperature", self.temperature, above=0)
         for name in ("margin", "negative_weight"):
             number(name, getattr(self, name))
-        at_most_one("id_share", self.id_share)
+        number("id_share", self.id_share, at_most=1)
         if self.loss == "contrastive" and self.similarity != "cosine":
             raise SettingError("The contrastive loss wants cosines: set similarity to cosine.")
 

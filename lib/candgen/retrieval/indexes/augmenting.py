@@ -5,6 +5,11 @@ item it is. A query gets 0 there, so its inner product with an item stays as it 
 vectors of one length the largest inner product, the smallest angle and the smallest distance are
 the same item (Bachrach and others, *Speeding up the Xbox recommender system using a Euclidean
 transformation for inner-product spaces*, RecSys 2014).
+
+Where few items are much longer than the others, M is so large that all vectors point nearly the
+same way, and random splits hardly tell them apart. A smaller M, such as a quantile of the lengths,
+spreads them again. Items longer than M then get 0 and are compared by direction, as if they were
+of length M, which an index makes good by fetching more than it was asked for and scoring that.
 """
 
 from __future__ import annotations
@@ -20,13 +25,21 @@ def longest(vectors: NDArray[np.float32]) -> float:
     return float(np.sqrt(_squares(vectors).max(initial=0.0)))
 
 
-def augmented_items(vectors: NDArray[np.float32], *, multiple: int = 1) -> NDArray[np.float32]:
-    """Return items of one length, shape `(n_items, dim + 1)`, zeros behind to a `multiple`."""
+def augmented_items(
+    vectors: NDArray[np.float32], *, quantile: float = 1.0, multiple: int = 1
+) -> NDArray[np.float32]:
+    """Return items with one coordinate more, shape `(n_items, dim + 1)`.
+
+    Args:
+        vectors: Shape `(n_items, dim)`.
+        quantile: Of the lengths, which takes the place of M; at 1 all come out of one length.
+        multiple: Zeros are put behind until the number of columns is a multiple of it.
+    """
     n, dim = vectors.shape
     squares = _squares(vectors)
     made = np.zeros((n, padded(dim + 1, multiple)), dtype=np.float32)
     made[:, :dim] = vectors
-    made[:, dim] = np.sqrt(np.maximum(squares.max(initial=0.0) - squares, 0))
+    made[:, dim] = np.sqrt(np.maximum(np.quantile(squares, quantile) - squares, 0))
     return made
 
 

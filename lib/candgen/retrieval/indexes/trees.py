@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.checks import whole_number
+from candgen.checks import number, whole_number
 from candgen.errors import DataError
 from candgen.retrieval.indexes.approximate import ApproximateIndex
 from candgen.retrieval.indexes.augmenting import augmented_items
@@ -29,13 +29,19 @@ class TreeSettings:
     trees: int = 30
     """More find more and take more room."""
     search_k: int = 0
-    """Nodes looked at for k items; 0: trees times k."""
+    """Nodes looked at for k items; 0: trees times what is fetched."""
+    rerank: int = 1
+    """Items fetched for each one wanted, all of them scored exactly."""
+    length_quantile: float = 1.0
+    """Of the items' lengths; longer ones count as so long in the trees (see `augmenting`)."""
     jobs: int = 1
     """Threads that build; the same number gives the same trees."""
 
     def __post_init__(self) -> None:
         whole_number("trees", self.trees, at_least=1)
         whole_number("search_k", self.search_k)
+        whole_number("rerank", self.rerank, at_least=1)
+        number("length_quantile", self.length_quantile, above=0, at_most=1)
         whole_number("jobs", self.jobs, at_least=1)
 
 
@@ -46,11 +52,13 @@ class AnnoyIndex(ApproximateIndex):
     package = "annoy"
     file = "index.annoy"
     Settings = TreeSettings
-    at_query = ("search_k",)
+    at_query = ("search_k", "rerank")
 
     def _build(self) -> None:
         self._trees = self._empty()
-        items = self.vectors if self.similarity == "cosine" else augmented_items(self.vectors)
+        items = self.vectors
+        if self.similarity == "dot":
+            items = augmented_items(items, quantile=self.settings.length_quantile)
         for item, vector in enumerate(items):
             self._trees.add_item(item, vector)
         self._trees.build(self.settings.trees, n_jobs=self.settings.jobs)
@@ -68,6 +76,7 @@ class AnnoyIndex(ApproximateIndex):
         if self.similarity == "dot":
             queries = np.pad(queries, ((0, 0), (0, 1)))
         looked_at = int(self.settings.search_k * effort) if self.settings.search_k else -1
+        n = min(n * self.settings.rerank, self.n_items)
         found = np.full((len(queries), n), -1, dtype=np.int64)
 
         def ask(rows: range) -> None:
