@@ -69,7 +69,70 @@ def test_vectors_are_mapped_and_not_read(folder):
     assert isinstance(indexes.load(folder).vectors, np.memmap)
 
 
-# --- damage
+# --- the list that the house holds itself to: each kind of damage, and what is said of it alone
+
+
+def swap_index(folder):
+    """Put another index of the same kind, shape and settings in the place of this one."""
+    kind = json.loads((folder / "index.json").read_text())["kind"]
+    indexes.build(kind, ITEMS[::-1], "dot", ids=IDS).save(folder.parent / "other")
+    held = index_file(folder.parent / "other").read_bytes()
+    size = index_file(folder).stat().st_size
+    index_file(folder).write_bytes(held.ljust(size, b"\0")[:size])
+
+
+def save_nan(folder):
+    held = np.load(folder / "vectors.npy")
+    held[7, 2] = np.nan
+    np.save(folder / "vectors.npy", held)
+
+
+DAMAGE = {
+    "no sidecar": (lambda f: (f / "index.json").unlink(), {}, "not a finished index"),
+    "half a sidecar": (lambda f: os.truncate(f / "index.json", 70), {}, "cannot be read as JSON"),
+    "a sidecar of a newer format": (lambda f: edit(f, format=2), {}, "has format 2"),
+    "a kind nobody knows": (lambda f: edit(f, kind="tree"), {}, "names the kind 'tree'"),
+    "settings of another kind": (lambda f: edit(f, settings={"a": 1}), {}, "settings of a"),
+    "another library version": (
+        lambda f: edit(f, package_version="0.1.2"), {}, "installed is 1",
+    ),
+    "another dimension": (lambda f: edit(f, dim=7), {}, "says dimension 7"),
+    "another number of items": (lambda f: edit(f, n_items=301), {}, "says 301 items"),
+    "another metric than asked for": (
+        lambda f: None, {"similarity": "cosine"}, "built for similarity 'dot'",
+    ),
+    "another dimension than asked for": (lambda f: None, {"dim": 7}, "of dimension 6, asked for 7"),
+    "a truncated index": (
+        lambda f: os.truncate(index_file(f), 100), {}, "truncated: expected",
+    ),
+    "a swapped index": (swap_index, {}, "Was it swapped with another index's?"),
+    "truncated vectors": (
+        lambda f: os.truncate(f / "vectors.npy", 999), {}, "vectors.npy cannot be opened",
+    ),
+    "vectors with NaN": (save_nan, {}, "holds NaN or infinite numbers, first in vector 7"),
+    "other vectors": (
+        lambda f: np.save(f / "vectors.npy", ITEMS[::-1].astype(np.float32)), {},
+        "older than these vectors",
+    ),
+    "an index older than its generator": (
+        lambda f: None, {"item_vectors": ITEMS + 0.1}, "was trained since",
+    ),
+    "ids in another order": (lambda f: None, {"ids": IDS[::-1]}, "in another order"),
+    "no vectors": (lambda f: (f / "vectors.npy").unlink(), {}, "is missing; index.json"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_each_kind_of_damage_is_refused_by_its_own_name(folder, damage):
+    do, asked, message = DAMAGE[damage]
+    do(folder)
+    said = refusal(folder, **asked)
+    assert message in said
+    others = {name: phrase for name, (_, _, phrase) in DAMAGE.items() if name != damage}
+    assert [name for name, phrase in others.items() if phrase in said] == []
+
+
+# --- damage, one by one
 
 
 def test_a_missing_sidecar(folder):

@@ -62,6 +62,7 @@ def open_array(folder: Path, name: str, content: Content, *, whole: bool) -> NDA
             f"a file of {path.stat().st_size:,}. Copy the folder again, or build it again."
         ) from None
     if array.nbytes != content.size or _differs(array, content, whole=whole):
+        _check_finite(path, array)
         raise DataError(
             f"{path} is not what the index was built from: expected {content.size:,} bytes with "
             f"digest {content.spread[:12]}…, found {array.nbytes:,} with "
@@ -177,6 +178,17 @@ def check_asked(
             f"{folder} was built with other ids, or in another order, than these "
             f"{len(ids):,}. " + AGAIN
         )
+
+
+def _check_finite(path: Path, array: NDArray) -> None:
+    """Refuse numbers that no index is built from; only an exchanged file can hold them."""
+    if array.dtype.kind != "f" or array.ndim != 2 or np.isfinite(array).all():
+        return
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    raise DataError(
+        f"{path} holds NaN or infinite numbers, first in vector {bad[0]}; the index was built from "
+        "finite ones. Did the training since then diverge? " + AGAIN
+    )
 
 
 def _differs(array: NDArray, content: Content, *, whole: bool) -> bool:
