@@ -6,6 +6,7 @@ from scipy.sparse import csr_array
 
 from candgen.errors import DataError, SettingError
 from candgen.retrieval import NO_ITEM, indexes, top_k
+from candgen.retrieval.indexes.refine_kernels import refine
 from candgen.retrieval.indexes.augmenting import augmented_items
 
 GENEROUS = {  # settings at which a small catalogue is searched nearly whole
@@ -98,6 +99,24 @@ def test_rows_end_in_padding_only_where_nothing_is_left(built, vectors, kind, n_
     left = np.minimum(10, (allowed & ~seen).sum(axis=1))
     np.testing.assert_array_equal((found.items != NO_ITEM).sum(axis=1), left)
     assert (np.isneginf(found.scores) == (found.items == NO_ITEM)).all()
+
+
+def test_a_list_that_is_one_item_too_short_is_searched_again(vectors):
+    """One inverted list alone is looked at: at some k it holds exactly one too few."""
+    index = indexes.build("faiss-ivf", vectors[0], "dot", lists=12, probes=1)
+    sizes = [index._nearest(query[None], 700, 1.0) for query in vectors[1]]
+    held = {int((near >= 0).sum()) for near in sizes}  # items in the list of each query
+    assert len(held) > 3
+    for k in (size + 1 for size in held):
+        assert (index.query(vectors[1], k).items >= 0).all()
+
+
+def test_what_ties_among_the_found_goes_to_the_smaller_item():
+    found = np.array([[7, 3, 5, -1, 1, 6]])
+    items, scores = np.full((1, 3), -1, np.int32), np.full((1, 3), -np.inf, np.float32)
+    ones, none = np.ones((9, 2), np.float32), np.zeros(0, np.int32)
+    refine(ones[:1], ones, found, np.zeros(2, np.int64), none, np.zeros(0, bool), items, scores)
+    assert items.tolist() == [[1, 3, 5]] and scores.tolist() == [[2, 2, 2]]
 
 
 @each_kind
