@@ -6,8 +6,9 @@ from scipy.sparse import csr_array
 
 from candgen.errors import DataError, SettingError
 from candgen.retrieval import NO_ITEM, indexes, top_k
-from candgen.retrieval.indexes.refine_kernels import refine
+from candgen.retrieval.indexes import approximate
 from candgen.retrieval.indexes.augmenting import augmented_items
+from candgen.retrieval.indexes.refine_kernels import refine
 
 GENEROUS = {  # settings at which a small catalogue is searched nearly whole
     "exact": {},
@@ -109,6 +110,31 @@ def test_a_list_that_is_one_item_too_short_is_searched_again(vectors):
     assert len(held) > 3
     for k in (size + 1 for size in held):
         assert (index.query(vectors[1], k).items >= 0).all()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in indexes.KINDS if kind != "exact"])
+def test_filters_hold_where_the_index_itself_finds_enough(vectors, kind, monkeypatch):
+    """In a larger catalogue nobody falls back on exact search, which filters by other code."""
+    rng = np.random.default_rng(2)
+    items = (vectors[0][rng.integers(700, size=6000)] + 0.3 * rng.normal(size=(6000, 12))).astype(
+        np.float32
+    )
+    scores = slowly(vectors[1], items, "dot")
+    seen = csr_array((scores > np.sort(scores, axis=1)[:, [-7]]) | (rng.random((40, 6000)) < 0.002))
+    allowed = rng.random(6000) < 0.7
+    index = indexes.build(kind, items, "dot", **GENEROUS[kind])
+    monkeypatch.setattr(approximate, "top_k_among", None)
+    found = index.query(vectors[1], 20, exclude=seen, allowed=allowed).items
+    left = np.where(seen.toarray() | ~allowed, -np.inf, scores)
+    assert np.isfinite(np.take_along_axis(left, found, 1)).all()
+    assert share_found(found, left, 20) > 0.9
+
+
+def test_annoy_looks_at_more_where_more_is_asked_for(vectors):
+    index = indexes.build("annoy", vectors[0], "dot", trees=5, search_k=30)
+    scores = slowly(*vectors[::-1], "dot")
+    little, much = (index._nearest(vectors[1], 20, effort) for effort in (1.0, 12.0))
+    assert share_found(little, scores, 20) + 0.1 < share_found(much, scores, 20)
 
 
 def test_what_ties_among_the_found_goes_to_the_smaller_item():

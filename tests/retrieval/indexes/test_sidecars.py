@@ -11,6 +11,7 @@ import pytest
 
 from candgen.errors import DataError
 from candgen.retrieval import indexes
+from candgen.retrieval.indexes.digests import spread_digest, whole_digest
 
 FILES = {"annoy": "index.annoy", "faiss-ivf": "index.faiss"}
 rng = np.random.default_rng(5)
@@ -207,16 +208,28 @@ def test_an_index_file_swapped_with_one_of_the_same_size(folder, tmp_path):
     assert "is not the file that index.json was written for" in refusal(folder)
 
 
-def test_an_index_of_another_dimension_behind_a_sidecar_that_was_made_to_fit(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("annoy", "holds 200 items, its sidecar says 300"),
+        ("faiss-ivf", "holds 200 vectors of 8 numbers, its sidecar asks for 300"),
+    ],
+)
+def test_an_index_of_other_items_behind_a_sidecar_that_was_made_to_fit(tmp_path, kind, message):
     """What annoy itself would open without complaint."""
-    indexes.build("faiss-ivf", ITEMS, "dot").save(tmp_path / "wide")
-    indexes.build("faiss-ivf", ITEMS[:200], "dot").save(tmp_path / "narrow")
-    said = json.loads((tmp_path / "narrow" / "index.json").read_text())
-    edit(tmp_path / "wide", index=said["index"])
-    (tmp_path / "wide" / "index.faiss").write_bytes(
-        (tmp_path / "narrow" / "index.faiss").read_bytes()
-    )
-    assert "holds 200 vectors of 8 numbers, its sidecar asks for 300" in refusal(tmp_path / "wide")
+    many, few = tmp_path / "many", tmp_path / "few"
+    indexes.build(kind, ITEMS, "dot").save(many)
+    indexes.build(kind, ITEMS[:200], "dot").save(few)
+    edit(many, index=json.loads((few / "index.json").read_text())["index"])
+    index_file(many).write_bytes(index_file(few).read_bytes())
+    assert message in refusal(many)
+
+
+def test_a_digest_tells_types_and_shapes_apart():
+    held = np.arange(12, dtype=np.int64)
+    others = (held.view(np.float64), held.view(np.uint64), held.reshape(3, 4), held.reshape(4, 3))
+    said = {digest(a) for a in (held, *others) for digest in (spread_digest, whole_digest)}
+    assert len(said) == 5  # and of a small array both digests are of all bytes
 
 
 def test_vectors_that_were_exchanged(folder):
