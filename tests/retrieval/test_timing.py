@@ -5,6 +5,7 @@ from scipy.sparse import csr_array
 from candgen import retrieval
 from candgen.models import Generator, VectorGenerator
 from candgen.retrieval import indexes, speeds
+from candgen.retrieval.timing import least_seconds
 
 
 class Counting(Generator):
@@ -82,3 +83,10 @@ def test_an_index_is_asked_alone_together_and_with_one_thread(monkeypatch):
     assert found == pytest.approx((3 / 5, 6 / 8, 6 / 2))
     assert found._fields == ("single", "one_thread", "batch")
     assert numba.get_num_threads() == threads
+
+
+def test_long_work_is_measured_once(monkeypatch):
+    clock = iter([0.0, 2.0, 10.0, 11.0, 20.0, 20.4])
+    monkeypatch.setattr("candgen.retrieval.timing.time.perf_counter", lambda: next(clock))
+    assert least_seconds(lambda: None, 9, enough=1.5) == 2
+    assert least_seconds(lambda: None, 2, enough=1.5) == pytest.approx(0.4)

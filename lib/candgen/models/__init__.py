@@ -83,10 +83,23 @@ def from_settings(name: str, settings: dict[str, Any]) -> Generator:
     return found(**settings)
 
 
-def from_parameters(name: str, parameters: Mapping[str, Any]) -> Generator:
-    """Make a generator from those of a page's parameters that are settings of it."""
-    settings = by_name(name).setting_names()
-    return from_settings(name, {key: parameters[key] for key in settings if key in parameters})
+def from_parameters(
+    name: str, parameters: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+) -> Generator:
+    """Make a generator from those of a page's parameters that are settings of it.
+
+    Args:
+        name: As the leaderboard spells it.
+        parameters: Of the page; those that are no settings of the generator are left alone.
+        settings: More of its settings, which come before the page's.
+
+    Raises:
+        SettingError: If the generator or one of `settings` does not exist, or a value is out of
+            range.
+    """
+    known = by_name(name).setting_names()
+    told = {key: parameters[key] for key in known if key in parameters}
+    return from_settings(name, {**told, **(settings or {})})
 
 
 def __getattr__(name: str) -> Any:

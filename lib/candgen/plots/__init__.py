@@ -22,7 +22,7 @@ from candgen.plots.factorization import convergence, reconstructions
 from candgen.plots.feedback import feedback_matrix
 from candgen.plots.preferences import preferences
 from candgen.plots.ratings import cost_curves, original_and_predicted
-from candgen.plots.retrieval import speed_against_recall
+from candgen.plots.retrieval import speed_against_recall, speed_by_size, ways_to_filter
 from candgen.plots.searches import search_speed
 from candgen.plots.sequences import attention, looking_back
 from candgen.plots.softmax import ages_of_candidates, network
@@ -67,7 +67,9 @@ __all__ = [
     "shared_space",
     "shown_and_wanted",
     "speed_against_recall",
+    "speed_by_size",
     "training_curves",
     "use_style",
+    "ways_to_filter",
     "who_they_are",
 ]

@@ -32,6 +32,16 @@ def at_line_ends(
         )  # fmt: skip
 
 
+def at_log_line_ends(
+    ax: Axes, x: float, ys: Sequence[float], names: Sequence[str], colours: Sequence[str]
+) -> None:
+    """Write each name beside the end of its line where heights are logarithmic."""
+    beside = ax.twinx()  # the same heights on a plain axis, where names are moved apart
+    beside.set_ylim(*np.log10(ax.get_ylim()))
+    beside.axis("off")
+    at_line_ends(beside, x, np.log10(np.asarray(ys, dtype=float)), names, colours)
+
+
 def at_points(
     ax: Axes,
     xs: Sequence[float],

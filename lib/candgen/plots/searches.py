@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
@@ -33,14 +32,6 @@ def search_speed(
     ax.set_xticks(table.index, [f"{n:,}" for n in table.index])
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_major_formatter(lambda y, _: f"{y:,g}")
-    _name_ends(ax, table, [found[name] for name in table.columns])
+    inks = [found[name] for name in table.columns]
+    labels.at_log_line_ends(ax, table.index[-1], table.iloc[-1], list(table.columns), inks)
     return ax
-
-
-def _name_ends(ax: Axes, table: pd.DataFrame, inks: list[str]) -> None:
-    """Write names beside the ends of lines on a logarithmic axis, apart from each other."""
-    beside = ax.twinx()  # the same heights on a plain axis, where names are moved apart
-    beside.set_ylim(*np.log10(ax.get_ylim()))
-    beside.axis("off")
-    ends = np.log10(table.iloc[-1].to_numpy(float))
-    labels.at_line_ends(beside, table.index[-1], ends, list(table.columns), inks)

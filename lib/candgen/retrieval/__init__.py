@@ -2,6 +2,7 @@
 
 from candgen.retrieval import effort, filtered, filters, indexes, invented, pools, tradeoff
 from candgen.retrieval.recommend import recommend
+from candgen.retrieval.related import related_items
 from candgen.retrieval.subsets import top_k_among
 from candgen.retrieval.timing import queries_per_second, speeds
 from candgen.retrieval.topk import NO_ITEM, TopK, top_k, top_k_of_scores
@@ -17,6 +18,7 @@ __all__ = [
     "pools",
     "queries_per_second",
     "recommend",
+    "related_items",
     "speeds",
     "top_k",
     "top_k_among",

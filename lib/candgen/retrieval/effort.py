@@ -93,7 +93,7 @@ def reaching(
         return Reached(made, agreement(made.query(queries, k).items, best))
 
     most = most_effort(index)
-    low, high = 0, min(k if index.kind in ("annoy", "faiss-hnsw") else 1, most)
+    low, high = 0, min(_least_effort(index, k), most)
     found = tried(high)
     while found.recall < target and high < most:
         low, high, before = high, min(2 * high, most), found.recall
@@ -111,3 +111,10 @@ def reaching(
             (low, middle, between) if between.recall >= target else (middle, high, found)
         )
     return found
+
+
+def _least_effort(index: Index, k: int) -> int:
+    """Return an effort below which an index would hardly come by `k` items at all."""
+    if index.kind in ("faiss-ivf", "faiss-pq"):
+        return -(-2 * k * index.n_lists // index.n_items)  # lists that hold twice as many
+    return {"annoy": 4 * k}.get(index.kind, k)

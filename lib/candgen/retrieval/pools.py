@@ -159,8 +159,13 @@ def contributions(lists: Lists, held_out: csr_array, budget: int) -> pd.DataFram
 
 def recall_of(items: NDArray[np.int32], held_out: csr_array) -> float:
     """Mean share of held-out items in a pool, over users with something held out."""
+    return float(recalls_of(items, held_out).mean())
+
+
+def recalls_of(items: NDArray[np.int32], held_out: csr_array) -> NDArray[np.float64]:
+    """Share of held-out items in a pool, of each user with something held out, in their order."""
     n = np.diff(held_out.indptr)
-    return float((_hits(items, held_out).sum(axis=1)[n > 0] / n[n > 0]).mean())
+    return _hits(items, held_out).sum(axis=1)[n > 0] / n[n > 0]
 
 
 def _merged(

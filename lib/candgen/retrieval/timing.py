@@ -59,6 +59,9 @@ def queries_per_second(
     return len(users) / least_seconds(lambda: search(users), repeats)
 
 
+_ENOUGH = 0.25  # seconds of work that need no second measurement
+
+
 class Speeds(NamedTuple):
     """Queries a second of an index, asked in three ways."""
 
@@ -99,19 +102,28 @@ def speeds(
         index.query(queries, k, exclude=exclude)
 
     n_single = min(n_single, len(queries))
-    batch, single = least_seconds(together, repeats), least_seconds(alone, repeats)
+    batch, single = (least_seconds(way, repeats, enough=_ENOUGH) for way in (together, alone))
     with one_thread():
-        plain = least_seconds(together, repeats)
+        plain = least_seconds(together, repeats, enough=_ENOUGH)
     return Speeds(n_single / single, len(queries) / plain, len(queries) / batch)
 
 
-def least_seconds(work: Callable[[], Any], repeats: int = 2) -> float:
-    """Return the wall seconds of the quickest of some repeats."""
+def least_seconds(work: Callable[[], Any], repeats: int = 2, *, enough: float = np.inf) -> float:
+    """Return the wall seconds of the quickest of some repeats.
+
+    Args:
+        work: What is repeated.
+        repeats: How often at most.
+        enough: Seconds of a repeat after which another would tell little.
+    """
     best = np.inf
     for _ in range(repeats):
         began = time.perf_counter()
         work()
-        best = min(best, time.perf_counter() - began)
+        spent = time.perf_counter() - began
+        best = min(best, spent)
+        if spent > enough:
+            break
     return best
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,21 +53,24 @@ def tradeoff(
         seed: Of the building.
 
     Returns:
-        One row a setting: `kind`, `built`, `setting`, `recall` (share of exact search's first k),
+        One row a setting: `kind`, `built`, `setting`, all its `settings` (of `indexes.build`),
+        `recall` (share of exact search's first k),
         `held_out` (recall of held-out items), queries a second `single`, `one_thread` and `batch`
         (see `Speeds`), `build_seconds`, `load_seconds`, `disk_mib` and `memory_mib` (see
         `Resident`). The first row is exact search.
     """
     best = indexes.build("exact", item_vectors, similarity).query(queries, k, exclude=exclude).items
     rows = []
-    for made in _built(item_vectors, similarity, queries, k, efforts, builds or {}, seed):
-        for effort in efforts.get(made.index.kind, [0]):
-            index = with_effort(made.index, effort) if effort else made.index
-            found = index.query(queries, k, exclude=exclude).items
-            row = {**made.row(index), "recall": agreement(found, best)}
-            row["held_out"] = np.nan if held_out is None else recall_of(found, held_out)
-            measured = speeds(index, queries, k, exclude=exclude, n_single=n_single)
-            rows.append({**row, **measured._asdict(), **made.cost})
+    with Observer() as observer:
+        told = {"kinds": efforts, "builds": builds or {}, "seed": seed, "observer": observer}
+        for made in _built(item_vectors, similarity, queries, k, **told):
+            for effort in efforts.get(made.index.kind, [0]):
+                index = with_effort(made.index, effort) if effort else made.index
+                found = index.query(queries, k, exclude=exclude).items
+                row = {**made.row(index), "recall": agreement(found, best)}
+                row["held_out"] = np.nan if held_out is None else recall_of(found, held_out)
+                measured = speeds(index, queries, k, exclude=exclude, n_single=n_single)
+                rows.append({**row, **measured._asdict(), **made.cost})
     return pd.DataFrame(rows)
 
 
@@ -77,7 +81,7 @@ def over_catalogues(
     k: int,
     target: float,
     n_queries: int = 256,
-    n_single: int = 50,
+    n_single: int = 20,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Set exact search and indexes beside each other on invented catalogues.
@@ -100,20 +104,20 @@ def over_catalogues(
         without `held_out`; then `times`, `times_one_thread` and `times_single`, the speed over
         that of exact search in the same catalogue.
     """
-    rows = []
-    for case in {tuple(sorted(case.items())): case for case in cases}.values():
-        items, queries, _ = clustered(n_queries=n_queries, seed=seed, **case)
-        best = indexes.build("exact", items, "dot").query(queries, k).items
-        tables = []
-        for made in _built(items, "dot", queries, k, builds, builds, seed):
-            index, recall = reaching(made.index, queries, best, target)
-            measured = speeds(index, queries, k, n_single=n_single)._asdict()
-            tables.append({**case, **made.row(index), "recall": recall, **measured, **made.cost})
-        table = pd.DataFrame(tables)
-        for speed, name in (("batch", ""), ("one_thread", "_one_thread"), ("single", "_single")):
-            table[f"times{name}"] = table[speed] / table[speed].iloc[0]
-        rows.append(table)
-    return pd.concat(rows, ignore_index=True)
+    tables = []
+    with Observer() as observer:
+        told = {"kinds": builds, "builds": builds, "seed": seed, "observer": observer}
+        for case in {tuple(sorted(case.items())): case for case in cases}.values():
+            items, queries, _ = clustered(n_queries=n_queries, seed=seed, **case)
+            best = indexes.build("exact", items, "dot").query(queries, k).items
+            rows = []
+            for made in _built(items, "dot", queries, k, **told):
+                index, recall = reaching(made.index, queries, best, target)
+                row = {**case, **made.row(index), "recall": recall, **made.cost}
+                measured = speeds(index, queries, k, n_single=n_single)
+                rows.append(row | measured._asdict())
+            tables.append(_beside_exact(pd.DataFrame(rows)))
+    return pd.concat(tables, ignore_index=True)
 
 
 def around(
@@ -182,6 +186,32 @@ def pays_from(table: pd.DataFrame, target: float, speed: str = "times") -> dict[
     return found
 
 
+def described(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of `tradeoff` or `over_catalogues` to be read: shorter names, an index a row.
+
+    Speeds are queries a second.
+    """
+    parts = table[["kind", "built", "setting"]].to_numpy().tolist()
+    made = pd.DataFrame({"index": [", ".join(filter(None, part)) for part in parts]})
+    names = {
+        "recall": "recall", "batch": "all at once", "one_thread": "one thread",
+        "single": "one at a time", "times": "times exact", "build_seconds": "build s",
+        "load_seconds": "open s", "disk_mib": "disk MiB", "memory_mib": "memory MiB",
+    }  # fmt: skip
+    if "n_items" in table:
+        made.insert(0, "items", table["n_items"].to_numpy())
+    for name, shown in names.items():
+        if name in table:
+            made[shown] = table[name].to_numpy()
+    return made
+
+
+def _beside_exact(table: pd.DataFrame) -> pd.DataFrame:
+    """Set speeds in relation to the first row's."""
+    named = {"batch": "times", "one_thread": "times_one_thread", "single": "times_single"}
+    return table.assign(**{name: table[s] / table[s].iloc[0] for s, name in named.items()})
+
+
 class _Made(NamedTuple):
     """An index as it was built, what it costs, and how its building is called."""
 
@@ -192,22 +222,29 @@ class _Made(NamedTuple):
     def row(self, index: indexes.Index) -> dict[str, Any]:
         name = SEARCHING.get(index.kind)
         setting = f"{name} {getattr(index.settings, name):,}" if name else ""
-        return {"kind": index.kind, "built": self.built, "setting": setting}
+        settings = dataclasses.asdict(index.settings)
+        return {"kind": index.kind, "built": self.built, "setting": setting, "settings": settings}
 
 
 def _built(
-    items: NDArray, similarity: str, queries: NDArray, k: int,
-    kinds: Iterable[str], builds: Builds, seed: int,
-) -> Iterator[_Made]:  # fmt: skip
+    items: NDArray,
+    similarity: str,
+    queries: NDArray,
+    k: int,
+    *,
+    kinds: Iterable[str],
+    builds: Builds,
+    seed: int,
+    observer: Observer,
+) -> Iterator[_Made]:
     """Build and save one index after the other, the exact one first; none is kept."""
-    with Observer() as observer:
-        for kind in ("exact", *kinds):
-            for settings in builds.get(kind) or [{}]:
-                began = time.perf_counter()
-                index = indexes.build(kind, items, similarity, seed=seed, **settings)
-                seconds = time.perf_counter() - began
-                with tempfile.TemporaryDirectory() as folder:
-                    index.save(folder)
-                    taken = observer.look_at(folder, queries, k)
-                built = ", ".join(f"{name} {value:,}" for name, value in settings.items())
-                yield _Made(index, built, {"build_seconds": seconds, **taken._asdict()})
+    for kind in ("exact", *kinds):
+        for settings in builds.get(kind) or [{}]:
+            began = time.perf_counter()
+            index = indexes.build(kind, items, similarity, seed=seed, **settings)
+            seconds = time.perf_counter() - began
+            with tempfile.TemporaryDirectory() as folder:
+                index.save(folder)
+                taken = observer.look_at(folder, queries, k)
+            built = ", ".join(f"{name} {value:,}" for name, value in settings.items())
+            yield _Made(index, built, {"build_seconds": seconds, **taken._asdict()})
