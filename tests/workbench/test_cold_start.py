@@ -1,6 +1,7 @@
 """What page 81 asks of new users, on a small world and on a made-up history."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from candgen import models, preparation
@@ -174,10 +175,38 @@ def test_questions_are_told_with_how_often_they_get_a_yes(by_log):
     assert told.loc["popular", "asked first"].count(";") == 1
 
 
-def test_what_is_said_names_each_measure_and_the_rival_once(new, wals):
+def made_up(**differences):
+    """A table of one measure: the rival reaches .2, each other what it gains, known to .01."""
+    rows = {"rival": 0.0, **differences}
+    more = np.array(list(rows.values()))
+    held = {"measure": "recall@5", "generator": list(rows), "mean": 0.2 + more}
+    ends = {"difference_low": more - 0.01, "difference_high": more + 0.01}
+    return pd.DataFrame({**held, **ends})
+
+
+def test_the_best_is_named_only_where_it_is_clearly_above_the_rival():
+    said = cold_start.said_of(made_up(a=-0.3, b=0.05, c=0.02), "rival")
+    assert said == "by recall@5 b does best, 0.250 (+0.040 to +0.060) against 0.200 of rival"
+    said = cold_start.said_of(made_up(a=-0.3, b=0.005), "rival")
+    assert said == "by recall@5 nobody is clearly above rival, 0.200"
+
+
+def test_what_is_said_has_a_part_for_each_measure(new, wals):
     said = cold_start.said_of(new.by_events({"WALS": wals}).table.query("known == 4"), "popularity")
-    assert said.count("recall@5 WALS") == said.count("true relevance@5 WALS") == 1
-    assert said.count("of popularity") == 2
+    first, second = said.split("; ")
+    assert first.startswith("by recall@5 ") and second.startswith("by true relevance@5 ")
+
+
+def test_gains_put_the_rival_first_in_each_section():
+    other = made_up(a=0.1).iloc[::-1]
+    found = cold_start.gains({"one": (made_up(a=0.1, b=-0.1), "rival"), "two": (other, "rival")})
+    assert found.index.tolist() == [
+        ("one", "rival"), ("one", "a"), ("one", "b"), ("two", "rival"), ("two", "a"),
+    ]  # fmt: skip
+    assert found["recall@5", "mean"].round(3).tolist() == [0.2, 0.3, 0.1, 0.2, 0.3]
+    assert found["recall@5", "difference"].tolist()[:3] == [
+        "", "+0.090 to +0.110", "-0.110 to -0.090",
+    ]  # fmt: skip
 
 
 def test_numbers_known_are_checked(apart):

@@ -47,7 +47,7 @@ def by_known(
     """
     measures = list(dict.fromkeys(table["measure"]))
     if ax is None:
-        size = (5.7 * len(measures) if len(measures) > 1 else 8.2, 4.0)
+        size = (5.1 * len(measures) if len(measures) > 1 else 8.2, 3.7)
         ax = plt.subplots(1, len(measures), figsize=size, squeeze=False)[1]
     panels = np.ravel(np.asarray(ax, dtype=object))
     colour = colours(dict.fromkeys(table["generator"]), baselines)

@@ -281,17 +281,43 @@ def solved_again(model: WeightedFactorization, history: csr_array) -> NDArray[np
 
 
 def said_of(table: pd.DataFrame, rival: str) -> str:
-    """Say what each generator reaches, measure by measure, with its difference from a rival's."""
+    """Say, measure by measure, who does best, or that nobody is clearly above a rival."""
     parts = []
     for measure, held in table.groupby("measure", sort=False):
         less = held.set_index("generator").loc[rival, "mean"]
-        others = ", ".join(
-            f"{r.generator} {r.mean:.3f} ({r.difference_low:+.3f} to {r.difference_high:+.3f})"
-            for r in held.itertuples()
-            if r.generator != rival
-        )
-        parts.append(f"{measure} {others}, against {less:.3f} of {rival}")
+        others = held[held["generator"] != rival]
+        best = others.loc[others["mean"].idxmax()]
+        if best["difference_low"] > 0:
+            low, high = best["difference_low"], best["difference_high"]
+            said = f"{best['generator']} does best, {best['mean']:.3f} ({low:+.3f} to {high:+.3f})"
+            parts.append(f"by {measure} {said} against {less:.3f} of {rival}")
+        else:
+            parts.append(f"by {measure} nobody is clearly above {rival}, {less:.3f}")
     return "; ".join(parts)
+
+
+def gains(sections: Mapping[str, tuple[pd.DataFrame, str]]) -> pd.DataFrame:
+    """Return one row a section and generator, with means and differences from a rival.
+
+    Args:
+        sections: By name, a table as `NewUsers.by_events` makes it, and the rival's name.
+
+    Returns:
+        Indexed by section and generator, the rival first. Columns are, for each measure, its mean
+        and as text the 95 % interval of the difference from the rival, which has none.
+    """
+    rows: dict[tuple[str, str], dict[tuple[str, str], Any]] = {}
+    for section, (table, rival) in sections.items():
+        first = table["generator"] != rival
+        for row in table.iloc[np.argsort(first, kind="stable")].to_dict("records"):
+            held = rows.setdefault((section, row["generator"]), {})
+            held[row["measure"], "mean"] = row["mean"]
+            low, high = row["difference_low"], row["difference_high"]
+            own = row["generator"] == rival
+            held[row["measure"], "difference"] = "" if own else f"{low:+.3f} to {high:+.3f}"
+    made = pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(rows))
+    made.columns = pd.MultiIndex.from_tuples(made.columns)
+    return made
 
 
 def known_table(
