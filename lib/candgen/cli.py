@@ -271,12 +271,13 @@ def export(
     """
     from candgen.workbench import export as exporting
 
-    settings: dict[str, int] = {}
+    settings: dict[str, float] = {}
     for text in setting:
         name, _, value = text.partition("=")
-        if not value.isdecimal():
-            raise SettingError(f"--setting takes KEY=VALUE with a whole number, got {text!r}.")
-        settings[name] = int(value)
+        try:
+            settings[name] = int(value) if value.isdecimal() else float(value)
+        except ValueError:
+            raise SettingError(f"--setting takes KEY=VALUE with a number, got {text!r}.") from None
     print(exporting.export(run, folder, kind=kind, settings=settings))
 
 

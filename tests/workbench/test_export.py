@@ -400,6 +400,17 @@ def test_a_folder_that_nobody_may_write_to_answers_all_the_same(candgen, home):
 # --- exporting
 
 
+def test_settings_of_the_index_are_numbers(candgen, tmp_path):
+    settings = ("-s", "trees=7", "-s", "length_quantile=0.9")
+    asked = ("export", "asked/wals", "--folder", tmp_path / "o", "--kind", "annoy", *settings)
+    assert candgen(*asked)[0] == 0
+    kept = files.read_json(tmp_path / "o" / "index" / "index.json")["settings"]
+    assert (kept["trees"], kept["length_quantile"]) == (7, 0.9)
+    for wrong in ("trees", "trees=many"):
+        assert f"with a number, got '{wrong}'" in candgen(*asked, "-s", wrong)[2]
+    assert "trees must be a whole number" in candgen(*asked, "-s", "trees=1.5")[2]
+
+
 def test_runs_without_vectors_or_of_another_dataset_are_refused(project, candgen, tmp_path):
     assert (
         "There is no run 'asked/wols'. Did you mean 'asked/wals'"
@@ -512,3 +523,55 @@ def test_two_exports_to_one_folder_do_not_mix(project, candgen, tmp_path):
     with locks.locked(project / "outputs" / "exports" / ".o.lock"):
         code, _, err = candgen("export", "asked/wals", "--folder", tmp_path / "o")
     assert code == 2 and "is in use by process" in err
+
+
+# --- what is not a dot product, and what is large
+
+
+def with_vectors(project, **changed):
+    """Let the run have left other vectors."""
+    path = project / "outputs" / "asked" / "wals" / "vectors.npz"
+    with np.load(path) as file:
+        held = dict(file)
+    held.update({name: change(held.get(name)) for name, change in changed.items()})
+    np.savez(path, **held)
+    return held
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cosines_are_cosines_whatever_the_lengths(project, candgen, kind, tmp_path):
+    lengths = np.random.default_rng(1).lognormal(sigma=1.5, size=(N_ITEMS, 1))
+    held = with_vectors(
+        project,
+        similarity=lambda _: np.array("cosine"),
+        item_vectors=lambda v: v * lengths.astype(np.float32),
+    )
+    generous = ("-s", "search_k=4000") if kind == "annoy" else ()
+    asked = ("export", "asked/wals", "--folder", tmp_path / "o", "--kind", kind, *generous)
+    assert candgen(*asked)[0] == 0
+    found = taken_home.Exported(tmp_path / "o").for_user("u/2", 9, again=True)
+    user, items = held["user_vectors"][2], held["item_vectors"]
+    with np.errstate(invalid="ignore"):
+        cosines = items @ user / np.linalg.norm(items, axis=1) / np.linalg.norm(user)
+    cosines[~items.any(axis=1)] = -np.inf
+    best = np.argsort(-cosines)[:9]
+    assert [row.item for row in found] == (1000 + 7 * best).tolist()
+    np.testing.assert_allclose([row.score for row in found], cosines[best], rtol=1e-4)
+
+
+def test_what_nobody_has_is_not_popular_even_where_it_can_be_found(project, candgen, tmp_path):
+    with_vectors(project, item_vectors=lambda v: np.where(v.any(axis=1, keepdims=True), v, 0.1))
+    assert candgen("export", "asked/wals", "--folder", tmp_path / "o")[0] == 0
+    held = taken_home.Exported(tmp_path / "o")
+    nobodys = 1000 + 7 * (N_ITEMS - 1)
+    assert nobodys in {row.item for row in held.for_user("u/2", 999)}
+    assert nobodys not in {row.item for row in held.popular(999)}
+
+
+@pytest.mark.parametrize("place", [0, 100, -1, -40_000])
+def test_of_a_large_file_both_ends_are_digested(tmp_path, place):
+    path = tmp_path / "large"
+    path.write_bytes(bytes(40 * 2**20))
+    before = taken_home.digest_of(path)
+    flip(path, place)
+    assert taken_home.digest_of(path) != before
