@@ -575,3 +575,27 @@ def test_of_a_large_file_both_ends_are_digested(tmp_path, place):
     before = taken_home.digest_of(path)
     flip(path, place)
     assert taken_home.digest_of(path) != before
+
+
+class Counted:
+    """An index that counts how often it is asked."""
+
+    def __init__(self, index):
+        self.index, self.asked = index, 0
+
+    def search(self, *arguments):
+        self.asked += 1
+        return self.index.search(*arguments)
+
+
+def test_the_index_is_asked_and_what_it_lacks_is_made_up_for(candgen, tmp_path):
+    settings = ("--kind", "faiss-ivf", "-s", "lists=10", "-s", "probes=1")
+    assert candgen("export", "asked/wals", "--folder", tmp_path / "o", *settings)[0] == 0
+    held = taken_home.Exported(tmp_path / "o")
+    counted = held.__dict__["_nearest"] = Counted(held._nearest)
+    for k in range(1, 11):
+        for user in range(N_USERS):
+            assert len(held.for_user(f"u/{user}", k)) == k
+    assert counted.asked == 10 * N_USERS
+    held.for_user("u/0", 70)  # nearly everything: exact search is quicker
+    assert counted.asked == 10 * N_USERS
