@@ -88,14 +88,22 @@ def test_the_rule_finds_enough_at_every_width_though_the_index_does_not(catalogu
     assert min(lacking) < 0.9  # so the rule had something to make up for
 
 
-def test_a_filter_by_place_that_leaves_a_hundredth_is_searched_well(catalogue):
-    (items, queries, where), index = catalogue
-    for user in range(0, 90, 30):
+def test_among_a_hundred_thousand_a_filter_by_place_that_leaves_a_hundredth_is_searched_well():
+    items, queries, where = invented.clustered(100_000, 24, 16, seed=1)
+    index = indexes.build("faiss-ivf", items, "dot", lists=128, probes=2, seed=1)
+    masks = []
+    for user in range(3):
         far = filters.distances(where, where[user])
-        eligible = filters.near(where, where[user], np.quantile(far, 0.01))
-        assert eligible.sum() == pytest.approx(200, abs=2)
-        found = filtered.search(index, queries, 20, eligible=eligible).items
-        assert shares_of(found, queries, items, eligible, 20) >= 0.95
+        masks.append(filters.near(where, where[user], np.quantile(far, 0.01)))
+        assert masks[-1].sum() == pytest.approx(1_000, abs=5)
+    places = np.arange(24) % 3
+    told = {"groups": places, "eligible": dict(enumerate(masks))}
+    rule = filtered.measure(index, queries[:8], 100, filters=masks[:1], repeats=1)
+    for chosen in (rule, None):  # measured on another place, and on each
+        found = filtered.search_groups(index, queries, 100, rule=chosen, **told).items
+        for place, mask in enumerate(masks):
+            mine = places == place
+            assert shares_of(found[mine], queries[mine], items, mask, 100) >= 0.95
 
 
 def test_groups_see_their_own_items(index):
@@ -134,8 +142,20 @@ def test_the_rule_takes_the_quicker_way_of_those_that_find_enough():
     assert RULE.choose(0.1) == Choice("after", 32)
     assert RULE.choose(0.05) == Choice("before", 0)  # its narrower neighbour never found enough
     assert RULE.choose(0.001) == Choice("before", 0)  # narrower than all that was measured
+    quick = Rule(100, 0.95, (Trial(0.2, 1e-3, 1e-4, 8),))
+    assert quick.choose(0.2).how == "after" and quick.choose(0.19).how == "before"
     slow = Rule(100, 0.95, (Trial(0.5, 1e-4, 2e-4, 8), Trial(1.0, 1e-4, 1e-4, 8)))
     assert slow.choose(0.5) == slow.choose(1.0) == Choice("before", 0)
+
+
+def test_enough_is_found_only_two_standard_errors_above_the_target():
+    best = np.arange(20)[None].repeat(16, axis=0)
+    found = best.copy()
+    found[:8, :2] = -1  # half of the queries find 18 of 20: the mean is .95, its error .0129
+    assert filtered._enough(found, best, 0.92) and not filtered._enough(found, best, 0.93)
+    assert filtered._enough(best[:1], best[:1], 1.0) and not filtered._enough(
+        found[:1], best[:1], 0.95
+    )
 
 
 def test_between_two_filters_the_greater_effort_and_the_mean_time_in_logarithms_count():
