@@ -158,6 +158,18 @@ def test_enough_is_found_only_two_standard_errors_above_the_target():
     )
 
 
+def test_the_effort_that_the_rule_names_is_made(catalogue):
+    (items, queries, _), index = catalogue
+    everything = np.ones(len(items), bool)
+    rule = Rule(20, 0.95, (Trial(1.0, 9.0, 1.0, effort.most_effort(index)),))
+    found = [
+        filtered.search(index, queries, 20, eligible=everything, how=how, rule=rule).items
+        for how in ("after", "auto")
+    ]
+    shares = [shares_of(f, queries, items, everything, 20) for f in found]
+    assert shares[0] < 0.9 and shares[1] == 1
+
+
 def test_between_two_filters_the_greater_effort_and_the_mean_time_in_logarithms_count():
     middle = np.sqrt(0.1)
     assert RULE.choose(middle) == Choice("after", 32)
