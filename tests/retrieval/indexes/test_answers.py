@@ -14,9 +14,9 @@ GENEROUS = {  # settings at which a small catalogue is searched nearly whole
     "exact": {},
     "annoy": {"trees": 40, "search_k": 4000},
     "faiss-flat": {},
-    "faiss-ivf": {"lists": 12, "probes": 9},
+    "faiss-ivf": {"lists": 30, "probes": 24},
     "faiss-hnsw": {"ef": 300},
-    "faiss-pq": {"lists": 12, "probes": 9, "rerank": 6},
+    "faiss-pq": {"lists": 30, "probes": 24, "rerank": 6},
 }
 each_kind = pytest.mark.parametrize("kind", indexes.KINDS)
 each_similarity = pytest.mark.parametrize("similarity", ["dot", "cosine"])

@@ -27,9 +27,9 @@ _HOMES = {
     "exact": ("exact", "ExactIndex"),
     "annoy": ("trees", "AnnoyIndex"),
     "faiss-flat": ("faiss_kinds", "FlatIndex"),
-    "faiss-ivf": ("faiss_kinds", "ListsIndex"),
+    "faiss-ivf": ("faiss_lists", "ListsIndex"),
     "faiss-hnsw": ("faiss_kinds", "GraphIndex"),
-    "faiss-pq": ("faiss_kinds", "CompressedIndex"),
+    "faiss-pq": ("faiss_lists", "CompressedIndex"),
 }
 KINDS = tuple(_HOMES)
 

@@ -19,7 +19,7 @@ from candgen.retrieval.indexes.augmenting import (
     padded,
 )
 
-_MULTIPLE = 8  # floats that a distance takes at a time
+MULTIPLE = 8  # floats that a distance takes at a time
 _threads = threading.Lock()
 
 
@@ -64,14 +64,14 @@ class FaissIndex(ApproximateIndex):
     def _items(self) -> NDArray[np.float32]:
         """Return the items as faiss sees them."""
         if self.similarity == "dot":
-            return augmented_items(self.vectors, multiple=_MULTIPLE)
-        return _widened(self.vectors)
+            return augmented_items(self.vectors, multiple=MULTIPLE)
+        return widened(self.vectors)
 
     def _asked(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return queries as faiss sees them."""
         if self.similarity == "dot":
-            return augmented_queries(queries, self.longest, multiple=_MULTIPLE)
-        return _widened(queries)
+            return augmented_queries(queries, self.longest, multiple=MULTIPLE)
+        return widened(queries)
 
     def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> NDArray[np.int64]:
         with as_many_threads():
@@ -100,10 +100,10 @@ class FaissIndex(ApproximateIndex):
             )
 
     def _width(self) -> int:
-        return padded(self.dim + (self.similarity == "dot"), _MULTIPLE)
+        return padded(self.dim + (self.similarity == "dot"), MULTIPLE)
 
 
-def _widened(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def widened(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Add zeros to a multiple of what a distance takes at a time."""
-    more = padded(vectors.shape[1], _MULTIPLE) - vectors.shape[1]
+    more = padded(vectors.shape[1], MULTIPLE) - vectors.shape[1]
     return np.pad(vectors, ((0, 0), (0, more))) if more else np.ascontiguousarray(vectors)
