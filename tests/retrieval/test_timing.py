@@ -70,19 +70,20 @@ def test_an_index_is_asked_alone_together_and_with_one_thread(monkeypatch):
     plain = type(index).query
 
     def query(self, queries, k, *, exclude=None):
-        asked.append((len(queries), numba.get_num_threads(), exclude.shape[0]))
+        asked.append((len(queries), list(told), exclude.shape[0]))
         return plain(self, queries, k, exclude=exclude)
 
     monkeypatch.setattr(type(index), "query", query)
     clock = iter([0.0, 2.0, 10.0, 15.0, 20.0, 28.0])
     monkeypatch.setattr("candgen.retrieval.timing.time.perf_counter", lambda: next(clock))
-    threads = numba.get_num_threads()
+    threads, told = numba.get_num_threads(), []
+    monkeypatch.setattr(numba, "set_num_threads", told.append)
     withheld = csr_array((6, 6))
     found = speeds(index, np.eye(6), 2, exclude=withheld, n_single=3, repeats=1)
-    assert asked == [(6, threads, 6), *[(1, threads, 1)] * 3, (6, 1, 6)]
+    assert asked == [(6, [], 6), *[(1, [], 1)] * 3, (6, [1], 6)]
     assert found == pytest.approx((3 / 5, 6 / 8, 6 / 2))
     assert found._fields == ("single", "one_thread", "batch")
-    assert numba.get_num_threads() == threads
+    assert told == [1, threads]  # and back
 
 
 def test_long_work_is_measured_once(monkeypatch):
