@@ -15,8 +15,6 @@ from candgen.workbench.runs import Run
 
 N_USERS, N_ITEMS = 30, 80
 
-N_USERS, N_ITEMS = 30, 80
-
 
 def events(rng):
     """Each user takes items of one of two halves; the last item is taken by nobody."""

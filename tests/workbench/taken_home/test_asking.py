@@ -253,6 +253,17 @@ def test_cosines_are_cosines_whatever_the_lengths(project, candgen, kind, tmp_pa
     np.testing.assert_allclose([row.score for row in found], cosines[best], rtol=1e-4)
 
 
+def test_nobody_is_offered_what_they_have_where_some_users_have_no_vector(
+    project, candgen, tmp_path, fitted
+):
+    with_vectors(project, users=lambda u: u[[2, 4, 7]], user_vectors=lambda v: v[[2, 4, 7]])
+    assert candgen("export", "asked/wals", "--folder", tmp_path / "o")[0] == 0
+    held, (model, data) = taken_home.Exported(tmp_path / "o"), fitted
+    for user in (2, 4, 7):
+        left = set(np.flatnonzero(model.known_items_)) - set(data.history_matrix[[user]].indices)
+        assert set(rows_of([row.item for row in held.for_user(f"u/{user}", 999)])) == left
+
+
 def test_what_nobody_has_is_not_popular_even_where_it_can_be_found(project, candgen, tmp_path):
     with_vectors(project, item_vectors=lambda v: np.where(v.any(axis=1, keepdims=True), v, 0.1))
     assert candgen("export", "asked/wals", "--folder", tmp_path / "o")[0] == 0
