@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from candgen.errors import DataError, SettingError
-from candgen.retrieval import effort, filtered, filters, indexes, invented
+from candgen.retrieval import TopK, effort, filtered, filters, indexes, invented
 from candgen.retrieval.filtered import Choice, Rule, Trial
 
 
@@ -193,6 +193,29 @@ def test_of_after_the_least_effort_that_finds_enough_is_kept(catalogue, monkeypa
             less = effort.with_effort(index, trial.effort // 2).query(queries, 20).items
             assert shares_of(less, queries, items, everything[0], 20) < target + 0.03
     assert efforts[0] == 1 and efforts == sorted(efforts) and efforts[-1] > 1
+
+
+@pytest.mark.parametrize(
+    ("enough_at", "chosen"),
+    [({1, 4, 8, 16, 32}, 4), ({2, 4, 8, 16, 32}, 2), ({1, 4}, 0), ({64}, 0)],
+)
+def test_an_effort_is_trusted_only_if_twice_as_much_finds_enough_too(
+    monkeypatch, enough_at, chosen
+):
+    """A search that comes up short is widened, and then finds more than one that just did not."""
+    best = TopK(np.array([[1, 2]], np.int32), np.float32([[2, 1]]))
+    poor = TopK(np.array([[8, 9]], np.int32), np.float32([[2, 1]]))
+
+    def search(effort, queries, k, *, eligible, exclude, how):
+        return best if how == "before" or effort in enough_at else poor
+
+    told = {"search": search, "with_effort": lambda index, effort: effort}
+    told |= {"effort_of": lambda index, k: 1, "most_effort": lambda index: 64}
+    for name, stands_in in told.items():
+        monkeypatch.setattr(filtered, name, stands_in)
+    monkeypatch.setattr(filtered.time, "perf_counter", lambda: 0.0)
+    trial = filtered._tried(None, np.ones((1, 2)), 2, np.ones(9, bool), None, 0.95, 1)
+    assert trial.effort == chosen and np.isinf(trial.after) == (chosen == 0)
 
 
 def test_a_kind_that_never_finds_enough_in_time_is_not_chosen(catalogue, monkeypatch):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ from candgen.retrieval.topk import TopK
 
 STRATEGIES = ("auto", "before", "after")
 SHARES = (1.0, 0.3, 0.1, 0.03)  # of the items, that random filters leave
-_TIMES = (1, 2, 4, 8, 16)  # the effort that an index is built with
+_TIMES = (1, 2, 4, 8, 16, 32)  # the effort that an index is built with
+_SOME = 64  # queries that a rule is measured on where none was given
 _ERRORS = 2  # standard errors below its mean at which a recall still has to suffice
 
 
@@ -112,6 +113,7 @@ def measure(
     *,
     target: float = 0.95,
     filters: Sequence[NDArray[np.bool_]] = (),
+    exclude: csr_array | None = None,
     repeats: int = 2,
     seed: int = 0,
 ) -> Rule:
@@ -126,6 +128,7 @@ def measure(
         filters: Masks of the kind to come, such as the items near some users; random ones of
             `SHARES` when there are none. A filter that goes with the vectors is harder than a
             random one of its width.
+        exclude: Items to withhold from each of these queries, if that will be so later.
         repeats: The best of which counts, after one that compiles.
         seed: Of random filters.
 
@@ -143,7 +146,9 @@ def measure(
     if filters and not min(left):
         raise DataError("A filter that leaves nothing says nothing of time: leave it out.")
     masks = [mask for _, mask in sorted(zip(left, masks, strict=True), key=lambda p: p[0])]
-    trials = [_tried(index, queries, k, mask, target, repeats) for mask in masks if mask.any()]
+    trials = [
+        _tried(index, queries, k, mask, exclude, target, repeats) for mask in masks if mask.any()
+    ]
     return Rule(k, target, tuple(trials))
 
 
@@ -171,7 +176,9 @@ def search(
     if one_of("how", how, STRATEGIES) == "auto":
         chosen = Choice("before", 0)
         if len(queries) and np.any(eligible):
-            rule = rule or measure(index, queries[:64], k, filters=[eligible])
+            seen = None if exclude is None else exclude[:_SOME]
+            told = {"filters": [eligible], "exclude": seen}
+            rule = rule or measure(index, queries[:_SOME], k, **told)
             chosen = rule.choose(float(np.mean(eligible)))
         how, index = chosen.how, with_effort(index, chosen.effort) if chosen.effort else index
     ask = index.query_exactly if how == "before" else index.query
@@ -225,22 +232,33 @@ def _tried(
     queries: NDArray[np.floating],
     k: int,
     eligible: NDArray[np.bool_],
+    exclude: csr_array | None,
     target: float,
     repeats: int,
 ) -> Trial:
-    """Time both ways under one filter; of after, with the least effort that finds enough."""
-    best, before = _timed(index, queries, k, eligible, "before", repeats)
+    """Time both ways under one filter; of after, with the least effort that finds enough.
+
+    Twice that effort must find enough as well: a search that comes up short is widened, and then
+    finds more than one that just did not.
+    """
+    asked = {"eligible": eligible, "exclude": exclude}
+    best, before = _timed(index, queries, k, {**asked, "how": "before"}, repeats)
     usual, most = effort_of(index, k), most_effort(index)
-    share = float(eligible.mean())
+    share, first = float(eligible.mean()), None
     for times in _TIMES:
         effort = min(times * usual, most)
         harder = with_effort(index, effort) if most else index
-        found, once = _timed(harder, queries, k, eligible, "after", 1)
-        if _enough(found.items, best.items, target):
-            _, after = _timed(harder, queries, k, eligible, "after", repeats)
-            return Trial(share, before, min(once, after), effort)
-        if once > before or effort == most:
-            break  # more effort would take longer still, or there is none
+        found, seconds = _timed(harder, queries, k, {**asked, "how": "after"}, repeats)
+        if not _enough(found.items, best.items, target):
+            first = None
+            if seconds > before or effort == most:
+                break  # more effort would take longer still, or there is none
+            continue
+        if first is None:
+            first = Trial(share, before, seconds, effort)
+            if effort < most:
+                continue
+        return first
     return Trial(share, before, np.inf, 0)
 
 
@@ -254,18 +272,13 @@ def _enough(found: NDArray[np.int32], best: NDArray[np.int32], target: float) ->
 
 
 def _timed(
-    index: Index,
-    queries: NDArray[np.floating],
-    k: int,
-    eligible: NDArray[np.bool_],
-    how: str,
-    repeats: int,
+    index: Index, queries: NDArray[np.floating], k: int, told: dict[str, Any], repeats: int
 ) -> tuple[TopK, float]:
     """Return what is found and the seconds a query of the quickest repeat."""
-    search(index, queries[:2], k, eligible=eligible, how=how)
+    search(index, queries, k, **told)  # compiles
     quickest = np.inf
     for _ in range(repeats):
         began = time.perf_counter()
-        found = search(index, queries, k, eligible=eligible, how=how)
+        found = search(index, queries, k, **told)
         quickest = min(quickest, time.perf_counter() - began)
     return found, max(quickest, 1e-9) / len(queries)

@@ -21,6 +21,7 @@ from candgen.seeds import derive_seed
 
 WAYS = {"before": "before", "after": "after", "by the rule": "auto"}
 _DAY = 86_400
+_SOME = 64  # queries that a rule is measured on
 _STRICT = 0.01  # of the items: as narrow as a filter by place may be
 _MORE = 3  # times as many candidates are ranked again for the sake of new ones
 
@@ -119,7 +120,8 @@ def under_filters(
         told = {"groups": groups, "eligible": dict(masks), "exclude": exclude}
         widths = {group: float(mask.mean()) for group, mask in masks.items()}
         some = [mask for mask in masks.values() if mask.any()]
-        rule = filtered.measure(index, queries[:64], k, target=target, filters=some, repeats=1)
+        some_queries = {"filters": some, "exclude": exclude[:_SOME], "repeats": 1}
+        rule = filtered.measure(index, queries[:_SOME], k, target=target, **some_queries)
         found = filtered.search_groups(index, queries, k, rule=rule, **told).items
         best = filtered.search_groups(index, queries, k, how="before", **told).items
         events = np.repeat(groups, np.diff(held_out.indptr))
