@@ -45,6 +45,20 @@ def test_catalogues_differ_from_the_base_in_one_thing_each_and_come_once():
     assert [tuple(case.values()) for case in cases] == [
         (10, 8, 0.3), (20, 8, 0.3), (20, 4, 0.3), (20, 8, 0.0)
     ]  # fmt: skip
+    apart = tradeoff.around([10], [4], [], base=(20, 8, 0.3))
+    assert [tuple(case.values()) for case in apart] == [(10, 8, 0.3), (20, 4, 0.3), (20, 8, 0.3)]
+    assert len(tradeoff.around([10], [], [], base=(20, 8, 0.3))) == 1
+
+
+def test_shapes_are_told_by_the_quickest_that_finds_enough():
+    rows = [
+        (9, 4, 0.3, "exact", 1.0, 1.0, ""), (9, 4, 0.3, "a", 3.0, 0.96, "ef 9"),
+        (9, 4, 0.3, "a", 7.0, 0.5, "ef 2"), (9, 8, 0.0, "a", 2.0, 0.9, "ef 3"),
+        (5, 4, 0.3, "a", 99.0, 1.0, "ef 1"),
+    ]  # fmt: skip
+    names = ["n_items", "dim", "sigma", "kind", "times", "recall", "setting"]
+    told = tradeoff.by_shape(pd.DataFrame(rows, columns=names), 9, 0.95)["a"]
+    assert told.to_dict() == {(4, 0.3): "3.00 (ef 9)", (8, 0.0): "finds too little"}
 
 
 def test_the_table_begins_with_exact_search_which_misses_nothing():

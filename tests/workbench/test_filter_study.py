@@ -68,14 +68,14 @@ def test_filters_come_from_columns_and_the_place_of_each_user(data, fitted):
     asked = {"wanted": {"provider": data.items["provider"].iloc[0]}, "denied": [1, 2]}
     named = filtering.filters_of(data, users, place="place", since="upload_time", **asked)
     assert [name.split(":")[0] for name in named] == [
-        "everything", "without 2 items", "provider", "there by the middle of uploads",
+        "everything", "without 2 items", "provider", "there by the median upload time",
         "near the user",
     ]  # fmt: skip
     groups, masks = named["near the user"]
     assert groups.tolist() == data.users["place"].iloc[users].tolist()
     for place, mask in masks.items():
         assert mask.tolist() == [place in held for held in data.items["places"]]
-    assert named["there by the middle of uploads"][1][0].mean() == pytest.approx(0.5, abs=0.02)
+    assert named["there by the median upload time"][1][0].mean() == pytest.approx(0.5, abs=0.02)
     assert not named["without 2 items"][1][0][[1, 2]].any()
     plain = filtering.filters_of(data, users, place="", since="", wanted={}, denied=[])
     assert list(plain) == ["everything"]

@@ -125,6 +125,8 @@ def around(
 ) -> list[dict[str, Any]]:
     """List catalogues that differ from a base in one thing each, for `over_catalogues`.
 
+    The base is among them where there are others of its size to compare it with.
+
     Args:
         sizes: Numbers of items.
         dims: Lengths of vectors.
@@ -134,6 +136,7 @@ def around(
     n_items, dim, sigma = base
     cases = [(n, dim, sigma) for n in sizes]
     cases += [(n_items, d, sigma) for d in dims] + [(n_items, dim, s) for s in sigmas]
+    cases += [base] if dims or sigmas else []
     return [{"n_items": n, "dim": d, "sigma": s} for n, d, s in dict.fromkeys(cases)]
 
 
@@ -184,6 +187,29 @@ def pays_from(table: pd.DataFrame, target: float, speed: str = "times") -> dict[
                 break
             found[kind] = int(n)
     return found
+
+
+def by_shape(table: pd.DataFrame, n_items: int, target: float) -> pd.DataFrame:
+    """Set kinds beside each other by dimension and spread of lengths, from `over_catalogues`.
+
+    Args:
+        table: Of catalogues of several shapes.
+        n_items: Of those that are looked at.
+        target: Share that has to be found.
+
+    Returns:
+        By `dim` and `spread`, a column a kind: the speed over exact search's of its quickest that
+        finds enough, and its setting, as text.
+    """
+    held = table[(table["n_items"] == n_items) & (table["kind"] != "exact")]
+    held = held.assign(speed=held["times"].where(held["recall"] >= target, -np.inf))
+    best = held.sort_values("speed").drop_duplicates(["dim", "sigma", "kind"], keep="last")
+    told = [
+        f"{row.speed:.2f} ({row.setting})" if row.speed > 0 else "finds too little"
+        for row in best.itertuples()
+    ]
+    best = best.assign(told=told).rename(columns={"sigma": "spread"})
+    return best.pivot(index=["dim", "spread"], columns="kind", values="told")
 
 
 def described(table: pd.DataFrame) -> pd.DataFrame:

@@ -170,9 +170,9 @@ def filters_of(
         mask = filters.matching(data.items, **{column: value})
         named[f"{column}: {value}"] = (everybody, {0: mask})
     if since and since in data.items:
-        half = float(np.median(data.items[since]))
+        half = float(np.nanmedian(data.items[since].to_numpy(dtype=float)))
         mask = filters.available(half, since=data.items[since])
-        named["there by the middle of uploads"] = (everybody, {0: mask})
+        named[f"there by the median {since.replace('_', ' ')}"] = (everybody, {0: mask})
     of_items = next((c for c in (place, f"{place}s") if place and c in data.items), None)
     if of_items and place in data.users:
         groups = data.users[place].to_numpy()[users]
