@@ -49,6 +49,7 @@ def test_stored_lists_are_as_good_as_new_ones_for_users_who_did_nothing_since(wa
     idle = held[held["since"] == 0]
     assert (idle["taken"] == 0).all() and (idle[serving.STORED] == idle[serving.TAKEN_OUT]).all()
     busy = held[held["since"] > 0]
+    assert idle["changed"].mean() < 0.1 < busy["changed"].mean()
     assert busy["changed"].mean() > busy["taken"].mean() > 0  # what was taken is not named again
     assert held[serving.FRESH].mean() > held[serving.STORED].mean()
     assert held[serving.TAKEN_OUT].mean() >= held[serving.STORED].mean()
