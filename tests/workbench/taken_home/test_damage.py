@@ -10,8 +10,6 @@ import pytest
 
 from candgen.workbench import taken_home
 
-N_USERS, N_ITEMS = 30, 80
-
 
 def flip(path, place=-1):
     """Change one byte and nothing else."""

@@ -1,15 +1,16 @@
 """A run exported: whole or not at all, from a run that is whole, to a place that is free."""
 
+import json
 import os
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from candgen import files
-
-N_USERS, N_ITEMS = 30, 80
+from candgen.datasets.dataset import write_dataset
 
 
 def test_nothing_in_the_folder_names_where_it_was_made(project, home):
@@ -143,3 +144,38 @@ def test_two_exports_to_one_folder_do_not_mix(project, candgen, tmp_path):
     with locks.locked(project / "outputs" / "exports" / ".o.lock"):
         code, _, err = candgen("export", "asked/wals", "--folder", tmp_path / "o")
     assert code == 2 and "is in use by process" in err
+
+
+def test_ids_of_any_kind_are_the_users_own(tmp_path, project, candgen):
+    """Items by text, users by whole numbers in no order; both are asked for as they came."""
+    train = pd.DataFrame({"user": [0, 1, 2], "item": [2, 0, 1]})
+    tables = {
+        "interactions": train, "train": train, "test": train.head(1),
+        "users": pd.DataFrame({"user": range(3), "user_id": [70, -5, 9_000_000_000]}),
+        "items": pd.DataFrame({"item": range(4), "item_id": ["zöe/1", "b", "a longer one", "10"]}),
+    }  # fmt: skip
+    data = write_dataset(tmp_path / "odd", tables, {"name": "odd"})
+    run = project / "outputs" / "asked" / "odd"
+    run.mkdir()
+    held = {"users": np.arange(3), "user_vectors": np.eye(3, dtype=np.float32)}
+    items = np.array([[3, 0, 1], [2, 3, 0], [1, 2, 3], [0.5, 1, 2]], dtype=np.float32)
+    np.savez(run / "vectors.npz", **held, item_vectors=items, similarity=np.array("dot"))
+    described = {"name": "odd", "digest": data.digest, "folder": str(data.folder)}
+    files.write_json(run / "metrics.json", {"dataset": described, "generators": []})
+    folder = candgen("export", "asked/odd")[1].strip()
+    found = {
+        user: [row["item"] for row in json.loads(out)]
+        for user in (70, -5, 9_000_000_000)
+        for _, out, _ in [candgen("candidates", folder, "--user", user, "--json")]
+    }
+    assert found == {
+        70: ["zöe/1", "b", "10"],
+        -5: ["b", "a longer one", "10"],
+        9_000_000_000: ["a longer one", "10", "zöe/1"],
+    }
+    assert (
+        json.loads(candgen("candidates", folder, "--item", "10", "-k", 1, "--json")[1])[0]["item"]
+        == "a longer one"
+    )
+    assert "no user '7' among the 3 users" in candgen("candidates", folder, "--user", 7)[2]
+    assert "no item 'a longer one!'" in candgen("candidates", folder, "--item", "a longer one!")[2]
