@@ -59,11 +59,13 @@ def export(
         DataError: If the run has no vectors, is unfinished, or its dataset is gone or changed; if
             the folder is somebody else's or cannot be written.
         SettingError: If the kind or a setting does not exist.
+        BusyError: If another process is exporting to a folder of that name.
     """
     run = find_run(run)
     row, data = _judged(run)
     held = _vectors(run, len(data.items), len(data.users))
-    goal = Path(folder).absolute() if folder else paths.outputs_folder() / "exports" / run.name
+    goal = paths.outputs_folder() / "exports" / run.name
+    goal = Path(folder).expanduser().absolute() if folder else goal
     with locks.locked(paths.outputs_folder() / "exports" / f".{goal.name}.lock"):
         passing = _beside(goal)
         try:
