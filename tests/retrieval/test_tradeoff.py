@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 from scipy.sparse import csr_array
 
 from candgen.retrieval import tradeoff
@@ -75,6 +76,8 @@ def test_the_table_begins_with_exact_search_which_misses_nothing():
     assert table["setting"].tolist()[1:3] == ["probes 1", "probes 30"]
     assert table["recall"].iloc[0] == 1 and table["recall"].iloc[1] < table["recall"].iloc[2]
     assert (table[["batch", "one_thread", "single", "load_seconds"]] > 0).all().all()
+    np.testing.assert_allclose(table["of_first"], table["recall"])  # k is ten here
+    assert tradeoff.described(table)["index"].iloc[3] == "annoy, trees 2, search_k 40"
     disk, memory = table["disk_mib"], table["memory_mib"]
     assert disk[0] < disk[3] < disk[4]  # twenty trees take more room than two
     assert (memory >= 0).all()
@@ -90,3 +93,17 @@ def test_invented_catalogues_are_searched_until_enough_is_found():
     assert exact[["times", "times_single", "times_one_thread"]].eq(1).all().all()
     larger = table[table["n_items"] == 900]
     np.testing.assert_allclose(larger["times"], larger["batch"] / larger["batch"].iloc[0])
+
+
+def test_of_the_first_ten_it_counts_whether_they_are_found_at_all():
+    rng = np.random.default_rng(1)
+    items, queries = rng.normal(size=(400, 8)), rng.normal(size=(30, 8))
+    efforts, builds = {"faiss-ivf": [2]}, {"faiss-ivf": [{"lists": 20}]}
+    table = tradeoff.tradeoff(items, "dot", queries, 40, efforts, builds=builds, n_single=1)
+    index = tradeoff.indexes.build("faiss-ivf", items, "dot", lists=20, probes=2)
+    found = index.query(queries, 40).items
+    best = np.argsort(-(queries @ items.T), axis=1)
+    for name, n in (("recall", 40), ("of_first", 10)):
+        shares = [len(set(b[:n]) & set(f)) / n for f, b in zip(found, best, strict=True)]
+        assert table[name].iloc[1] == pytest.approx(np.mean(shares)) and table[name].iloc[1] < 1
+    assert table["of_first"].iloc[0] == 1

@@ -20,6 +20,8 @@ from candgen.retrieval.pools import recall_of
 from candgen.retrieval.resident import Observer
 from candgen.retrieval.timing import speeds
 
+_FIRST = 10  # best items, of which a list should miss none
+
 Builds = Mapping[str, Sequence[Mapping[str, Any]]]
 """Kind -> settings of each building that is tried, such as {"annoy": [{"trees": 10}]}."""
 
@@ -54,7 +56,7 @@ def tradeoff(
 
     Returns:
         One row a setting: `kind`, `built`, `setting`, all its `settings` (of `indexes.build`),
-        `recall` (share of exact search's first k),
+        `recall` (share of exact search's first k that is found), `of_first` (of its first ten),
         `held_out` (recall of held-out items), queries a second `single`, `one_thread` and `batch`
         (see `Speeds`), `build_seconds`, `load_seconds`, `disk_mib` and `memory_mib` (see
         `Resident`). The first row is exact search.
@@ -68,6 +70,7 @@ def tradeoff(
                 index = with_effort(made.index, effort) if effort else made.index
                 found = index.query(queries, k, exclude=exclude).items
                 row = {**made.row(index), "recall": agreement(found, best)}
+                row["of_first"] = agreement(found, best[:, :_FIRST])
                 row["held_out"] = np.nan if held_out is None else recall_of(found, held_out)
                 measured = speeds(index, queries, k, exclude=exclude, n_single=n_single)
                 rows.append({**row, **measured._asdict(), **made.cost})
@@ -220,8 +223,8 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     parts = table[["kind", "built", "setting"]].to_numpy().tolist()
     made = pd.DataFrame({"index": [", ".join(filter(None, part)) for part in parts]})
     names = {
-        "recall": "recall", "batch": "all at once", "one_thread": "one thread",
-        "single": "one at a time", "times": "times exact", "build_seconds": "build s",
+        "recall": "recall", "of_first": "of first 10", "batch": "all at once",
+        "one_thread": "one thread", "single": "one at a time", "times": "times exact", "build_seconds": "build s",
         "load_seconds": "open s", "disk_mib": "disk MiB", "memory_mib": "memory MiB",
     }  # fmt: skip
     if "n_items" in table:
