@@ -224,8 +224,9 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     made = pd.DataFrame({"index": [", ".join(filter(None, part)) for part in parts]})
     names = {
         "recall": "recall", "of_first": "of first 10", "batch": "all at once",
-        "one_thread": "one thread", "single": "one at a time", "times": "times exact", "build_seconds": "build s",
-        "load_seconds": "open s", "disk_mib": "disk MiB", "memory_mib": "memory MiB",
+        "one_thread": "one thread", "single": "one at a time", "times": "times exact",
+        "build_seconds": "build s", "load_seconds": "open s", "disk_mib": "disk MiB",
+        "memory_mib": "memory MiB",
     }  # fmt: skip
     if "n_items" in table:
         made.insert(0, "items", table["n_items"].to_numpy())
