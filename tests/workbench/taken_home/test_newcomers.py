@@ -67,7 +67,10 @@ def world(folder, *, timed):
                     rng.choice(["a", "b", "c", "d"], rng.integers(3), replace=False).tolist()
                     for _ in range(n)
                 ],
-                "about": rng.choice([*ABOUT, "nothing kept", ""], n),
+                "about": [  # newcomers have words of their own, too
+                    f"{rng.choice([*ABOUT, ''])} {'words unheard of' * (u >= N_USERS + 4)}".strip()
+                    for u in range(n)
+                ],
                 "member": rng.random(n) < 0.5,
             }
         ),
