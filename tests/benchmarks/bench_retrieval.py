@@ -26,7 +26,7 @@ DIM, CLUSTERS, K, ASKED, TARGET = 64, 2_000, 100, 512, 0.95
 BUILDING: dict[str, dict[str, Any]] = {
     "faiss-ivf": {"lists": 6_144},
     "faiss-pq": {"lists": 6_144},
-    "annoy": {"trees": 30, "jobs": 2, "length_quantile": 0.7, "rerank": 3},
+    "annoy": {"trees": 80, "jobs": 2, "length_quantile": 0.55, "rerank": 8},
     "faiss-hnsw": {"links": 32, "ef_build": 80},
 }
 

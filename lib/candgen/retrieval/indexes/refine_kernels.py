@@ -20,6 +20,15 @@ def _holds(sorted_items, item):
     return low < len(sorted_items) and sorted_items[low] == item
 
 
+@numba.njit(cache=True, fastmath={"reassoc", "contract"})
+def _product(query, vector):
+    """Inner product, summed in any order, so that several sums run side by side."""
+    total = np.float32(0)
+    for d in range(len(query)):
+        total += query[d] * vector[d]
+    return total
+
+
 @numba.njit(cache=True, parallel=True)
 def refine(queries, vectors, found, starts, withheld, eligible, items, scores):
     """Rank by inner product what an index found and the filters let through.
@@ -35,16 +44,14 @@ def refine(queries, vectors, found, starts, withheld, eligible, items, scores):
         items: int32, shape `(n_queries, k)`, filled with -1.
         scores: float32, shape `(n_queries, k)`, filled with -inf.
     """
-    dim, size = queries.shape[1], items.shape[1]
+    size = items.shape[1]
     for row in numba.prange(len(queries)):
         seen = withheld[starts[row] : starts[row + 1]]
         for place in range(found.shape[1]):
             item = found[row, place]
             if item < 0 or (len(eligible) and not eligible[item]) or _holds(seen, item):
                 continue
-            score = np.float32(0)
-            for d in range(dim):
-                score += queries[row, d] * vectors[item, d]
+            score = _product(queries[row], vectors[item])
             worst, last = scores[row, 0], items[row, 0]
             if score > worst or (score == worst and (last < 0 or item < last)):
                 replace_root(scores[row], items[row], size, score, np.int32(item))
