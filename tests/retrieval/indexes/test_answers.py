@@ -8,7 +8,7 @@ from candgen.errors import DataError, SettingError
 from candgen.retrieval import NO_ITEM, indexes, top_k
 from candgen.retrieval.indexes import approximate
 from candgen.retrieval.indexes.augmenting import augmented_items
-from candgen.retrieval.indexes.refine_kernels import refine
+from candgen.retrieval.indexes.refine_kernels import keep, refine
 
 GENEROUS = {  # settings at which a small catalogue is searched nearly whole
     "exact": {},
@@ -105,7 +105,7 @@ def test_rows_end_in_padding_only_where_nothing_is_left(built, vectors, kind, n_
 def test_a_list_that_is_one_item_too_short_is_searched_again(vectors):
     """One inverted list alone is looked at: at some k it holds exactly one too few."""
     index = indexes.build("faiss-ivf", vectors[0], "dot", lists=12, probes=1)
-    sizes = [index._nearest(query[None], 700, 1.0) for query in vectors[1]]
+    sizes = [index._nearest(query[None], 700, 1.0).items for query in vectors[1]]
     held = {int((near >= 0).sum()) for near in sizes}  # items in the list of each query
     assert len(held) > 3
     for k in (size + 1 for size in held):
@@ -133,7 +133,7 @@ def test_filters_hold_where_the_index_itself_finds_enough(vectors, kind, monkeyp
 def test_annoy_looks_at_more_where_more_is_asked_for(vectors):
     index = indexes.build("annoy", vectors[0], "dot", trees=5, search_k=30)
     scores = slowly(*vectors[::-1], "dot")
-    little, much = (index._nearest(vectors[1], 20, effort) for effort in (1.0, 12.0))
+    little, much = (index._nearest(vectors[1], 20, effort).items for effort in (1.0, 12.0))
     assert share_found(little, scores, 20) + 0.1 < share_found(much, scores, 20)
 
 
@@ -143,6 +143,30 @@ def test_what_ties_among_the_found_goes_to_the_smaller_item():
     ones, none = np.ones((9, 2), np.float32), np.zeros(0, np.int32)
     refine(ones[:1], ones, found, np.zeros(2, np.int64), none, np.zeros(0, bool), items, scores)
     assert items.tolist() == [[1, 3, 5]] and scores.tolist() == [[2, 2, 2]]
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 40])
+def test_an_answer_that_is_scored_already_is_filtered_and_its_ties_put_in_order(size):
+    """Scores of few values, so that most of them tie; the plain way sorts all that is let through."""
+    rng = np.random.default_rng(size)
+    found = np.stack([rng.permutation(60)[:30] for _ in range(50)])
+    known = -np.sort(-rng.integers(0, 6, size=found.shape), axis=1).astype(np.float32)
+    found[:, 27:] = -1
+    seen, eligible = csr_array(rng.random((50, 60)) < 0.2), rng.random(60) < 0.8
+    items = np.full((50, size), -1, np.int32)
+    scores = np.full((50, size), -np.inf, np.float32)
+    keep(found, known, seen.indptr.astype(np.int64), seen.indices, eligible, items, scores)
+    for row in range(50):
+        through = [
+            (-score, item)
+            for item, score in zip(found[row], known[row], strict=True)
+            if item >= 0 and eligible[item] and not seen[row, item]
+        ]
+        expected = sorted(through)[:size]
+        n = len(expected)
+        assert items[row, :n].tolist() == [item for _, item in expected]
+        assert scores[row, :n].tolist() == [-less for less, _ in expected]
+        assert (items[row, n:] == -1).all() and np.isneginf(scores[row, n:]).all()
 
 
 @each_kind

@@ -32,7 +32,7 @@ def test_the_reader_finds_what_the_library_finds(tmp_path, kind, similarity):
     sidecar = json.loads((tmp_path / "index.json").read_text())
     opened, lists = taken_home_index.open_index(tmp_path, sidecar), set()
     for effort in (1.0, 2.5):
-        expected = built._nearest(QUERIES, 20, effort)
+        expected = built._nearest(QUERIES, 20, effort).items
         for query, near in zip(QUERIES, expected, strict=True):
             np.testing.assert_array_equal(opened.search(query, 20, effort), near[near >= 0])
         lists.add(expected.tobytes())

@@ -1,13 +1,14 @@
 """What approximate indexes share: the filter comes after the search, which is widened at need.
 
-An index is asked for more than `k`, its answer is scored exactly, and what is withheld or not
-eligible is dropped. Where fewer than `k` are left, it is asked for four times as many, and so on;
+An index is asked for more than `k`, its answer is scored exactly unless it is so already, and what
+is withheld or not eligible is dropped. Where fewer than `k` are left, it is asked for four times as many, and so on;
 once exact search costs no more, exact search answers.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,15 @@ from candgen.retrieval.topk import Ranking, TopK
 _WIDER = 4
 _TOO_WIDE = 4  # an answer of a quarter of the items is better found exactly
 _SLACK = 1.2  # fetched beyond what the share of eligible items asks for
+
+
+class Near(NamedTuple):
+    """What a library found, each of shape `(n_queries, n)`."""
+
+    items: NDArray[np.int64]
+    """Missing ones are -1, and none occurs twice in a row."""
+    scores: NDArray[np.float32] | None = None
+    """Inner products with the stored vectors, largest first; None where a library has others."""
 
 
 class ApproximateIndex(Index):
@@ -63,24 +73,27 @@ class ApproximateIndex(Index):
     ) -> TopK:
         if width > k and width * _TOO_WIDE >= self.n_items:
             return top_k_among(queries, self.vectors, k, eligible=eligible, exclude=exclude)
-        from candgen.retrieval.indexes.refine_kernels import refine
+        from candgen.retrieval.indexes.refine_kernels import keep, refine
 
         width = min(width, self.n_items)
         near = self._nearest(queries, width, width / k)
         ranking = Ranking(len(queries), self.n_items, k, exclude=exclude)
         mask = np.zeros(0, dtype=bool) if eligible is None else eligible
-        masks = ranking.masks
-        vectors = np.asarray(self.vectors)
-        refine(queries, vectors, near, masks.starts, masks.withheld, mask, *ranking.found)
+        rules = (ranking.masks.starts, ranking.masks.withheld, mask)
+        if near.scores is None:
+            vectors = np.asarray(self.vectors)
+            refine(queries, vectors, near.items, *rules, *ranking.found)
+        else:
+            keep(*near, *rules, *ranking.found)
         return ranking.found
 
     @abstractmethod
-    def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> NDArray[np.int64]:
-        """Return about the `n` nearest items of each query, shape `(n_queries, n)`.
+    def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> Near:
+        """Find about the `n` nearest items of each query.
 
         Args:
             queries: As they were asked, of length 1 where cosines are compared.
-            n: Items a query; missing ones are -1, and none occurs twice in a row.
+            n: Items a query.
             effort: How many times as much as for `k` items should be looked at, 1 or more.
         """
 

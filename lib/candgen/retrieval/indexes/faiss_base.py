@@ -6,13 +6,13 @@ import threading
 from abc import abstractmethod
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candgen.errors import DataError
-from candgen.retrieval.indexes.approximate import ApproximateIndex
+from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 from candgen.retrieval.indexes.augmenting import (
     augmented_items,
     augmented_queries,
@@ -44,6 +44,8 @@ class FaissIndex(ApproximateIndex):
 
     package = "faiss-cpu"
     file = "index.faiss"
+    compares_products: ClassVar[bool] = False
+    """Whether what faiss compares are inner products with the stored vectors themselves."""
 
     def _build(self) -> None:
         items = self._items()
@@ -73,10 +75,11 @@ class FaissIndex(ApproximateIndex):
             return augmented_queries(queries, self.longest, multiple=MULTIPLE)
         return widened(queries)
 
-    def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> NDArray[np.int64]:
+    def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> Near:
         with as_many_threads():
             asked = self._asked(queries)
-            return self._faiss.search(asked, n, params=self._parameters(n, effort))[1]
+            scores, items = self._faiss.search(asked, n, params=self._parameters(n, effort))
+        return Near(items, scores if self.compares_products else None)
 
     def _write(self, path: Path) -> None:
         import faiss

@@ -20,6 +20,7 @@ class FlatIndex(FaissIndex):
     """All inner products, by faiss: an exact search to stand beside ours."""
 
     kind = "faiss-flat"
+    compares_products = True
 
     def _made(self, width: int) -> Any:
         import faiss

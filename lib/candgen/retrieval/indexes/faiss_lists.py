@@ -3,9 +3,8 @@
 Items are sorted by direction, into the lists of the centres they point to, and where inner products
 are compared each of these is cut by length into bands. A band's centre is the mean of its vectors,
 so that a query's inner product with it says what to expect inside: of the directions near the
-query, the bands of long items are searched first, and those of short ones seldom. Lists made by
-distance among augmented vectors (see `augmenting`) need three times as many probes for it: there
-the coordinate of length drowns the others.
+query, the bands of long items are searched first, and those of short ones seldom. Among augmented
+vectors (see `augmenting`) the coordinate of length would drown the others.
 
 - Jegou and others, *Product quantization for nearest neighbor search*, PAMI 2011.
 - Bands by length follow the idea of Yan and others, *Norm-ranging LSH for maximum inner product
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from candgen.checks import whole_number
 from candgen.models.base import unit_rows
+from candgen.retrieval.indexes.approximate import Near
 from candgen.retrieval.indexes.augmenting import padded
 from candgen.retrieval.indexes.faiss_base import MULTIPLE, FaissIndex, as_many_threads, widened
 from candgen.seeds import derive_seed
@@ -53,6 +53,7 @@ class ListsIndex(FaissIndex):
     """Items sorted into lists by direction and length; the most promising lists are searched."""
 
     kind = "faiss-ivf"
+    compares_products = True
     Settings = ListSettings
     at_query = ("probes",)
 
@@ -152,6 +153,7 @@ class CompressedIndex(ListsIndex):
     """Lists of product-quantized vectors: the index is small, the stored vectors set it right."""
 
     kind = "faiss-pq"
+    compares_products = False
     Settings = CompressedSettings
     at_query = ("probes", "rerank")
 
@@ -174,5 +176,5 @@ class CompressedIndex(ListsIndex):
         made.is_trained = True
         return made
 
-    def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> NDArray[np.int64]:
+    def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> Near:
         return super()._nearest(queries, min(n * self.settings.rerank, self.n_items), effort)

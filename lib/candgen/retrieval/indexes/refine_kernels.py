@@ -1,4 +1,4 @@
-"""Compiled last step of an approximate search: exact scores, filters and order of what it found."""
+"""Compiled last step of an approximate search: exact scores, filters, order of what was found."""
 
 from __future__ import annotations
 
@@ -56,3 +56,38 @@ def refine(queries, vectors, found, starts, withheld, eligible, items, scores):
             if score > worst or (score == worst and (last < 0 or item < last)):
                 replace_root(scores[row], items[row], size, score, np.int32(item))
         sort_best_first(scores[row], items[row])
+
+
+@numba.njit(cache=True, parallel=True)
+def keep(found, known, starts, withheld, eligible, items, scores):
+    """Keep what the filters let through of an answer whose scores are exact already.
+
+    Args:
+        found: int64, shape `(n_queries, fetched)`; -1 where the index found nothing. No item
+            occurs twice in a row.
+        known: Their inner products, float32, of the same shape, largest first.
+        starts: See `refine`.
+        withheld: See `refine`.
+        eligible: See `refine`.
+        items: See `refine`.
+        scores: See `refine`.
+    """
+    size = items.shape[1]
+    for row in numba.prange(len(found)):
+        seen = withheld[starts[row] : starts[row + 1]]
+        kept = 0
+        for place in range(found.shape[1]):
+            item, score = found[row, place], known[row, place]
+            if item < 0 or (len(eligible) and not eligible[item]) or _holds(seen, item):
+                continue
+            if kept == size and score < scores[row, size - 1]:
+                break
+            after = min(kept, size - 1)
+            if kept == size and items[row, after] < item:
+                continue
+            scores[row, after] = score
+            while after > 0 and scores[row, after - 1] == score and items[row, after - 1] > item:
+                items[row, after] = items[row, after - 1]  # equal scores: the lower item first
+                after -= 1
+            items[row, after] = item
+            kept = min(kept + 1, size)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from candgen.checks import number, whole_number
 from candgen.errors import DataError
-from candgen.retrieval.indexes.approximate import ApproximateIndex
+from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 from candgen.retrieval.indexes.augmenting import augmented_items
 from candgen.seeds import derive_seed
 
@@ -70,7 +70,7 @@ class AnnoyIndex(ApproximateIndex):
         made.set_seed(derive_seed(self.seed, "annoy") % 2**31)
         return made
 
-    def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> NDArray[np.int64]:
+    def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> Near:
         import numba
 
         if self.similarity == "dot":
@@ -87,10 +87,10 @@ class AnnoyIndex(ApproximateIndex):
         threads = min(numba.get_num_threads(), len(queries))
         if threads <= 1:
             ask(range(len(queries)))
-            return found
+            return Near(found)
         with ThreadPoolExecutor(threads) as pool:  # annoy releases the lock while it searches
             list(pool.map(ask, [range(t, len(queries), threads) for t in range(threads)]))
-        return found
+        return Near(found)
 
     def _write(self, path: Path) -> None:
         self._trees.save(str(path))
