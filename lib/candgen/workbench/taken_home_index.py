@@ -13,7 +13,7 @@ import numpy as np
 
 
 class TreesIndex:
-    """Annoy's trees, with one coordinate more where inner products are compared."""
+    """Annoy's trees, with one coordinate more where inner products are compared, band by band."""
 
     def __init__(self, folder: Path, sidecar: dict[str, Any]) -> None:
         import annoy
@@ -21,15 +21,43 @@ class TreesIndex:
         self._more = sidecar["similarity"] == "dot"
         self._search_k = sidecar["settings"]["search_k"]
         self._rerank = sidecar["settings"]["rerank"]
-        self._trees = annoy.AnnoyIndex(sidecar["dim"] + self._more, "angular")
-        self._trees.load(str(folder / "index.annoy"))
+        self._n_items, self._bands, start = sidecar["n_items"], [], 0
+        if "bands.npy" in sidecar["index"]:
+            order = np.load(folder / "bands.npy", mmap_mode="r")
+            self._vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        else:
+            order = np.arange(self._n_items)
+        names = [name for name in sidecar["index"] if name.endswith(".annoy")]
+        for name in sorted(names, key=lambda name: (len(name), name)):  # index, index-2, ...
+            trees = annoy.AnnoyIndex(sidecar["dim"] + self._more, "angular")
+            trees.load(str(folder / name))
+            end = start + trees.get_n_items()
+            self._bands.append((trees, order[start:end]))
+            start = end
 
     def search(self, vector: np.ndarray, n: int, effort: float) -> np.ndarray:
         """Return about the `n` nearest items; an effort of 2 looks at twice as many."""
         query = np.append(vector, np.float32(0)) if self._more else vector
         looked_at = int(self._search_k * effort) or -1
-        n = min(n * self._rerank, self._trees.get_n_items())
-        return np.array(self._trees.get_nns_by_vector(query, n, looked_at), dtype=np.int64)
+        fetched = min(n * self._rerank, self._n_items)
+        found = np.zeros(0, dtype=np.int64)
+        for place, (trees, members) in enumerate(self._bands):
+            if place and self._enough(vector, found, n, members[0]):
+                break
+            near = trees.get_nns_by_vector(query, fetched, looked_at)
+            found = np.append(found, members[near].astype(np.int64))
+        return found
+
+    def _enough(self, vector: np.ndarray, found: np.ndarray, n: int, longest: int) -> bool:
+        """Tell whether no item as long as `longest` is likely among the first `n`."""
+        if len(found) < n:
+            return False
+        vectors = self._vectors[found]
+        scores = vectors @ vector
+        with np.errstate(invalid="ignore", divide="ignore"):
+            steepest = np.nanmax(scores / np.linalg.norm(vectors, axis=1))
+        least = np.partition(scores, len(scores) - n)[len(scores) - n]
+        return bool(steepest * np.linalg.norm(self._vectors[longest]) < least)
 
 
 class FaissIndex:

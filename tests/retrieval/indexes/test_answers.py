@@ -147,7 +147,7 @@ def test_what_ties_among_the_found_goes_to_the_smaller_item():
 
 @pytest.mark.parametrize("size", [1, 3, 8, 40])
 def test_an_answer_that_is_scored_already_is_filtered_and_its_ties_put_in_order(size):
-    """Scores of few values, so that most of them tie; the plain way sorts all that is let through."""
+    """Scores of few values, so that most of them tie; the plain way sorts what is left."""
     rng = np.random.default_rng(size)
     found = np.stack([rng.permutation(60)[:30] for _ in range(50)])
     known = -np.sort(-rng.integers(0, 6, size=found.shape), axis=1).astype(np.float32)
@@ -167,6 +167,37 @@ def test_an_answer_that_is_scored_already_is_filtered_and_its_ties_put_in_order(
         assert items[row, :n].tolist() == [item for _, item in expected]
         assert scores[row, :n].tolist() == [-less for less, _ in expected]
         assert (items[row, n:] == -1).all() and np.isneginf(scores[row, n:]).all()
+
+
+@pytest.mark.parametrize("bands", [2, 3, 7])
+def test_trees_in_bands_share_the_items_out_by_length(vectors, bands):
+    index = indexes.build("annoy", vectors[0], "dot", bands=bands, trees=20, search_k=2000)
+    parts = [index._members(band) for band in range(bands)]
+    assert sorted(np.concatenate(parts)) == list(range(700))
+    lengths = [np.linalg.norm(vectors[0][part], axis=1) for part in parts]
+    assert all(lengths[band].min() >= lengths[band + 1].max() for band in range(bands - 1))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    found = index.query(vectors[1], 20)
+    assert share_found(found.items, slowly(vectors[1], vectors[0], "dot"), 20) > 0.97
+
+
+def test_bands_of_short_items_are_left_out_only_where_nothing_in_them_can_be_among_the_best():
+    """Short items are a tenth as long, but for one query they point where no long one does."""
+    rng = np.random.default_rng(6)
+    items = rng.normal(size=(400, 5)).astype(np.float32)
+    items[:, 0] = np.abs(items[:, 0]) + 3
+    items[200:] = 0.1 * rng.normal(size=(200, 5)) * [-1, 1, 1, 1, 1]
+    queries = np.array([[1, 0, 0, 0, 0], [-1, 0, 0, 0, 0]], dtype=np.float32)
+    index = indexes.build("annoy", items, "dot", bands=2, trees=10, search_k=400)
+    asked = [index._near_one(query, 10, 10, 400) for query in queries]
+    assert max(asked[0]) < 200 <= max(asked[1])
+    best = np.argsort(-(queries @ items.T), axis=1)[:, :10]
+    assert [set(row) for row in index.query(queries, 10).items] == [set(row) for row in best]
+
+
+def test_one_band_is_enough_where_angles_are_compared(vectors):
+    index = indexes.build("annoy", vectors[0], "cosine", bands=5)
+    assert index.n_bands == 1 and index.files == ("index.annoy",)
 
 
 @each_kind

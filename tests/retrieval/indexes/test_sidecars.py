@@ -58,6 +58,25 @@ def test_an_index_answers_the_same_after_a_round_trip(tmp_path, kind, similarity
         np.testing.assert_allclose(after.scores, before.scores, rtol=1e-6)
 
 
+def test_trees_in_bands_come_back_and_each_of_their_files_is_checked(tmp_path):
+    built = indexes.build("annoy", ITEMS, "dot", ids=IDS, bands=3, trees=3, search_k=40)
+    before = built.query(QUERIES, 12)
+    built.save(tmp_path)
+    indexes.load(tmp_path, whole=True)
+    np.testing.assert_array_equal(indexes.load(tmp_path).query(QUERIES, 12).items, before.items)
+    held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for name in ("bands.npy", "index.annoy", "index-2.annoy", "index-3.annoy"):
+        (tmp_path / name).write_bytes(held[name][:-9] + b"something")
+        assert f"{name} is not the file that index.json was written for" in refusal(tmp_path)
+        (tmp_path / name).unlink()
+        assert f"{name} is missing" in refusal(tmp_path)
+        (tmp_path / name).write_bytes(held[name])
+    described = json.loads(held["index.json"])["index"]
+    del described["index-3.annoy"]
+    edit(tmp_path, index=described)
+    assert "does not describe index-3.annoy, which annoy needs" in refusal(tmp_path)
+
+
 def test_a_folder_can_be_moved_and_an_index_saved_over_another(tmp_path, folder):
     other = indexes.build("exact", ITEMS[:50], "cosine")
     folder.rename(tmp_path / "moved")
@@ -91,7 +110,7 @@ def save_nan(folder):
 DAMAGE = {
     "no sidecar": (lambda f: (f / "index.json").unlink(), {}, "not a finished index"),
     "half a sidecar": (lambda f: os.truncate(f / "index.json", 70), {}, "cannot be read as JSON"),
-    "a sidecar of a newer format": (lambda f: edit(f, format=2), {}, "has format 2"),
+    "a sidecar of a newer format": (lambda f: edit(f, format=3), {}, "has format 3"),
     "a kind nobody knows": (lambda f: edit(f, kind="tree"), {}, "names the kind 'tree'"),
     "settings of another kind": (lambda f: edit(f, settings={"a": 1}), {}, "settings of a"),
     "another library version": (
@@ -151,10 +170,13 @@ def test_an_unreadable_sidecar(folder):
 
 
 def test_a_sidecar_that_lacks_a_key_or_has_a_wrong_type(folder):
+    said = json.loads((folder / "index.json").read_text())
     edit(folder, dim="six")
     assert "dim must be int, got 'six'" in refusal(folder)
     edit(folder, dim=6, vectors={"size": 1})
     assert "vectors must have the keys size, spread and whole, got size" in refusal(folder)
+    edit(folder, vectors=said["vectors"], index={index_file(folder).name: 3})
+    assert "must have the keys size, spread and whole, got 3" in refusal(folder)
     said = json.loads((folder / "index.json").read_text())
     del said["similarity"]
     (folder / "index.json").write_text(json.dumps(said))
@@ -163,7 +185,7 @@ def test_a_sidecar_that_lacks_a_key_or_has_a_wrong_type(folder):
 
 def test_another_format(folder):
     edit(folder, format=99)
-    assert "has format 99, this version of candgen reads 1" in refusal(folder)
+    assert "has format 99, this version of candgen reads 2" in refusal(folder)
 
 
 def test_a_kind_that_does_not_exist(folder):
@@ -299,7 +321,7 @@ def test_a_byte_between_the_blocks_is_found_where_the_whole_is_digested(tmp_path
 def test_a_save_that_is_killed_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
     built = indexes.build("annoy", ITEMS, "dot")
     built.save(tmp_path)
-    monkeypatch.setattr(built, "_write", lambda path: 1 / 0)
+    monkeypatch.setattr(built, "_write", lambda name, path: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         built.save(tmp_path)
     assert "is not a finished index" in refusal(tmp_path)

@@ -12,6 +12,7 @@ from candgen.workbench import taken_home_index
 
 SETTINGS = {
     "annoy": {"trees": 8, "search_k": 200, "rerank": 2},
+    "annoy in bands": {"trees": 8, "search_k": 60, "rerank": 2, "bands": 3},
     "faiss-flat": {},
     "faiss-ivf": {"lists": 40, "probes": 1},
     "faiss-hnsw": {"ef": 12},
@@ -27,7 +28,7 @@ QUERIES = (3 * CENTRES[rng.integers(30, size=25)] + rng.normal(size=(25, 9))).as
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_the_reader_finds_what_the_library_finds(tmp_path, kind, similarity):
-    built = indexes.build(kind, ITEMS, similarity, **SETTINGS[kind])
+    built = indexes.build(kind.split()[0], ITEMS, similarity, **SETTINGS[kind])
     built.save(tmp_path)
     sidecar = json.loads((tmp_path / "index.json").read_text())
     opened, lists = taken_home_index.open_index(tmp_path, sidecar), set()

@@ -1,8 +1,8 @@
 """What approximate indexes share: the filter comes after the search, which is widened at need.
 
 An index is asked for more than `k`, its answer is scored exactly unless it is so already, and what
-is withheld or not eligible is dropped. Where fewer than `k` are left, it is asked for four times as many, and so on;
-once exact search costs no more, exact search answers.
+is withheld or not eligible is dropped. Where fewer than `k` are left, it is asked for four times as
+many, and so on; once exact search costs no more, exact search answers.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Index(ABC):
     package: ClassVar[str] = ""
     """Distribution that writes the index file; empty where there is none."""
     file: ClassVar[str] = ""
-    """Name of the index file."""
+    """Name of the index file; empty where there is none."""
     Settings: ClassVar[type] = NoSettings
     at_query: ClassVar[tuple[str, ...]] = ()
     """Settings that can be changed without building again."""
@@ -63,6 +63,11 @@ class Index(ABC):
         self.vectors, self.similarity, self.ids = vectors, similarity, ids
         self.longest = longest
         self.seed, self.settings = seed, settings
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the index files."""
+        return (self.file,) if self.file else ()
 
     @property
     def n_items(self) -> int:
@@ -149,11 +154,11 @@ class Index(ABC):
         folders.forget(folder)
         vectors = folders.write_array(folder / folders.VECTORS, self.vectors)
         ids = folders.write_array(folder / folders.IDS, self.ids)
-        written = None
-        if self.file:
-            with files.appearing(folder / self.file) as passing:
-                self._write(passing)
-            written = folders.content_of(folders.file_bytes(folder / self.file))
+        written = {}
+        for name in self.files:
+            with files.appearing(folder / name) as passing:
+                self._write(name, passing)
+            written[name] = folders.content_of(folders.file_bytes(folder / name))
         sidecar = Sidecar(
             FORMAT, self.kind, self.similarity, self.dim, self.n_items,
             self.longest, dataclasses.asdict(self.settings), self.seed, self.package,
@@ -178,8 +183,8 @@ class Index(ABC):
             vectors, sidecar.similarity, ids=ids, longest=sidecar.longest, seed=sidecar.seed,
             settings=settings,
         )  # fmt: skip
-        if cls.file:
-            made._open(folders.check_index_file(folder, cls.file, sidecar, whole=whole))
+        for name in made.files:
+            made._open(name, folders.check_index_file(folder, name, sidecar, whole=whole))
         return made
 
     @abstractmethod
@@ -196,11 +201,11 @@ class Index(ABC):
     ) -> TopK:
         """Answer checked queries; `k` is at most the number of items."""
 
-    def _write(self, path: Path) -> None:  # noqa: B027  exact search has no file
-        """Write the index file."""
+    def _write(self, name: str, path: Path) -> None:  # noqa: B027  exact search has no file
+        """Write one of the index files to a path."""
 
-    def _open(self, path: Path) -> None:  # noqa: B027
-        """Map the index file."""
+    def _open(self, name: str, path: Path) -> None:  # noqa: B027
+        """Map one of the index files; they come in the order of `files`."""
 
     def _checked(self, queries: NDArray[np.floating]) -> NDArray[np.float32]:
         asked = np.ascontiguousarray(queries, dtype=np.float32)

@@ -81,12 +81,12 @@ class FaissIndex(ApproximateIndex):
             scores, items = self._faiss.search(asked, n, params=self._parameters(n, effort))
         return Near(items, scores if self.compares_products else None)
 
-    def _write(self, path: Path) -> None:
+    def _write(self, name: str, path: Path) -> None:
         import faiss
 
         faiss.write_index(self._faiss, str(path))
 
-    def _open(self, path: Path) -> None:
+    def _open(self, name: str, path: Path) -> None:
         import faiss
 
         try:

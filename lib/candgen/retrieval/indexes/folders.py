@@ -72,14 +72,14 @@ def open_array(folder: Path, name: str, content: Content, *, whole: bool) -> NDA
 
 
 def check_index_file(folder: Path, name: str, sidecar: Sidecar, *, whole: bool) -> Path:
-    """Compare the library's own file, and the library, with the sidecar.
+    """Compare a file of the library, and the library, with the sidecar.
 
     Raises:
         DataError: If it is missing, cut off, another one, or written by another library version.
     """
-    path, content = folder / name, sidecar.index
+    path, content = folder / name, sidecar.index.get(name)
     if content is None:
-        raise DataError(f"{folder / SIDECAR} describes no index file; {sidecar.kind} needs one.")
+        raise DataError(f"{folder / SIDECAR} does not describe {name}, which {sidecar.kind} needs.")
     check_package(folder, sidecar)
     if not path.is_file():
         raise DataError(f"{path} is missing; {SIDECAR} describes it. Copy the whole folder again.")

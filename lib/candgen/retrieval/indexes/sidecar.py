@@ -16,7 +16,7 @@ from typing import Any
 from candgen import files
 from candgen.errors import DataError, did_you_mean
 
-FORMAT = 1
+FORMAT = 2
 SIDECAR = "index.json"
 AGAIN = "Build the index again from the vectors."
 
@@ -53,8 +53,8 @@ class Sidecar:
     package_version: str
     vectors: Content
     ids: Content
-    index: Content | None
-    """None for exact search, which needs the vectors alone."""
+    index: dict[str, Content]
+    """Of each index file, by name; empty for exact search, which needs the vectors alone."""
 
     def write(self, folder: Path) -> None:
         """Write the sidecar; it appears after all that it describes."""
@@ -65,7 +65,7 @@ _TYPES = {
     "format": int, "kind": str, "similarity": str, "dim": int, "n_items": int,
     "longest": float, "settings": dict, "seed": int,
     "package": str, "package_version": str, "vectors": dict, "ids": dict,
-    "index": (dict, type(None)),
+    "index": dict,
 }  # fmt: skip
 
 
@@ -106,8 +106,9 @@ def read(folder: Path, kinds: list[str]) -> Sidecar:
             f"{path} names the kind {found['kind']!r}, which does not exist."
             f"{did_you_mean(found['kind'], kinds)} {AGAIN}"
         )
-    contents = {name: _content(path, name, found[name]) for name in ("vectors", "ids", "index")}
-    return Sidecar(**{**{name: found[name] for name in _TYPES}, **contents})
+    contents = {name: _content(path, name, found[name]) for name in ("vectors", "ids")}
+    index = {name: _content(path, f"index {name}", said) for name, said in found["index"].items()}
+    return Sidecar(**{**{name: found[name] for name in _TYPES}, **contents, "index": index})
 
 
 def _check_keys(path: Path, found: dict[str, Any]) -> None:
@@ -115,17 +116,15 @@ def _check_keys(path: Path, found: dict[str, Any]) -> None:
         raise DataError(f"{path} lacks the keys {', '.join(missing)}. {AGAIN}")
     for name, kind in _TYPES.items():
         if not isinstance(found[name], kind) or isinstance(found[name], bool):
-            expected = kind.__name__ if isinstance(kind, type) else "dict or None"
-            raise DataError(f"{path}: {name} must be {expected}, got {found[name]!r}. {AGAIN}")
+            raise DataError(f"{path}: {name} must be {kind.__name__}, got {found[name]!r}. {AGAIN}")
 
 
-def _content(path: Path, name: str, found: dict[str, Any] | None) -> Content | None:
-    if found is None:
-        return None
+def _content(path: Path, name: str, found: Any) -> Content:
     try:
         return Content(**found)
     except TypeError:
+        got = ", ".join(map(str, found)) if isinstance(found, dict) else repr(found)
         raise DataError(
-            f"{path}: {name} must have the keys size, spread and whole, got "
-            f"{', '.join(map(str, found)) or 'none'}. {AGAIN}"
+            f"{path}: {name} must have the keys size, spread and whole, got {got or 'none'}. "
+            f"{AGAIN}"
         ) from None
