@@ -50,6 +50,24 @@ def test_what_cannot_be_reached_ends_with_what_helped(world):
     assert effort.effort_of(found.index, 20) <= effort.most_effort(index)
 
 
+@pytest.mark.parametrize(
+    ("recalls", "asked", "kept"),
+    [
+        ([0.5, 0.6, 0.601, 0.99], 3, 0.601),  # a gain that is none ends it
+        ([0.5, 0.6, 0.59, 0.58, 0.99], 4, 0.6),  # so does a second loss, and the best is kept
+        ([0.5, 0.4, 0.7, 0.7, 0.7, 0.99], 5, 0.7),  # one loss alone does not
+    ],
+)
+def test_effort_is_no_longer_doubled_once_it_does_not_help(
+    world, monkeypatch, recalls, asked, kept
+):
+    left = list(recalls)
+    monkeypatch.setattr(effort, "agreement", lambda found, best: left.pop(0))
+    index = indexes.build("annoy", world[0], "dot", trees=4)
+    assert effort.reaching(index, world[1][:2], world[2][:2], 0.95).recall == kept
+    assert len(recalls) - len(left) == asked
+
+
 def test_an_exact_index_has_no_effort(world):
     items, queries, best = world
     index = indexes.build("exact", items, "dot")

@@ -16,7 +16,7 @@ from candgen.retrieval.indexes.base import Index
 
 SEARCHING = {"annoy": "search_k", "faiss-ivf": "probes", "faiss-hnsw": "ef", "faiss-pq": "probes"}
 _HALVINGS = 2  # once enough is found, how often the last step is cut in two
-_NO_GAIN = 0.002  # of recall by twice the effort: more of it would not help
+_NO_GAIN = 0.002  # of recall by twice the effort: more of it would not help; a loss, twice in a row
 
 
 class Reached(NamedTuple):
@@ -94,14 +94,18 @@ def reaching(
 
     most = most_effort(index)
     low, high = 0, min(_least_effort(index, k), most)
-    found = tried(high)
+    found = most_found = tried(high)
+    helped = True
     while found.recall < target and high < most:
         low, high, before = high, min(2 * high, most), found.recall
         found = tried(high)
-        if found.recall < target and 0 < found.recall - before < _NO_GAIN:
+        most_found = max(most_found, found, key=lambda reached: reached.recall)
+        gained = found.recall - before
+        if found.recall < target and gained < _NO_GAIN and (gained > 0 or not helped):
             break
+        helped = gained >= _NO_GAIN
     if found.recall < target or not low:
-        return found
+        return most_found
     for _ in range(_HALVINGS):
         middle = round((low * high) ** 0.5)
         if middle in (low, high):
