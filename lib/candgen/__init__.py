@@ -3,4 +3,10 @@
 Importing this package is cheap: numerical libraries load with the modules that use them.
 """
 
+import os
+
 __version__ = "0.1.0"
+
+# Threads of one library that wait by spinning keep a core from those of the next: an index that
+# searches with one library's threads and ranks with another's is four times slower for it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
