@@ -7,6 +7,6 @@ import os
 
 __version__ = "0.1.0"
 
-# Threads of one library that wait by spinning keep a core from those of the next: an index that
-# searches with one library's threads and ranks with another's is four times slower for it.
+# Threads of one library that wait by spinning keep a core from those of the next, as where faiss
+# searches and our compiled code ranks.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -34,7 +34,7 @@ KINDS: dict[str, dict[str, int]] = {
     "exact": {},
     "annoy": {"trees": 30, "search_k": 12_000},
     "faiss-ivf": {"probes": 40},
-    "faiss-hnsw": {"ef": 500},
+    "faiss-hnsw": {"ef": 100},
     "faiss-pq": {"probes": 40},
 }
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}

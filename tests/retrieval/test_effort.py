@@ -24,7 +24,7 @@ def test_an_item_of_another_row_does_not_count():
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [("annoy", {"trees": 10}), ("faiss-ivf", {"lists": 200}), ("faiss-hnsw", {"links": 8})],
+    [("annoy", {"trees": 10}), ("faiss-ivf", {"lists": 200}), ("faiss-hnsw", {"links": 16})],
 )
 def test_effort_is_raised_until_enough_is_found_and_hardly_further(world, kind, settings):
     items, queries, best = world

@@ -16,7 +16,7 @@ from candgen.retrieval.indexes.base import Index
 
 SEARCHING = {"annoy": "search_k", "faiss-ivf": "probes", "faiss-hnsw": "ef", "faiss-pq": "probes"}
 _HALVINGS = 2  # once enough is found, how often the last step is cut in two
-_NO_GAIN = 0.002  # of recall by twice the effort: more of it would not help; a loss, twice in a row
+_NO_GAIN = 0.002  # of recall by twice the effort: more of it would not help
 
 
 class Reached(NamedTuple):
@@ -100,7 +100,7 @@ def reaching(
         low, high, before = high, min(2 * high, most), found.recall
         found = tried(high)
         most_found = max(most_found, found, key=lambda reached: reached.recall)
-        gained = found.recall - before
+        gained = found.recall - before  # a loss may be chance; two in a row are not
         if found.recall < target and gained < _NO_GAIN and (gained > 0 or not helped):
             break
         helped = gained >= _NO_GAIN

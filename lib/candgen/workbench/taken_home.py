@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FORMATS = {"export.json": 2, "index/index.json": 2}
+FORMATS = {"export.json": 2, "index/index.json": 3}
 DESCRIPTION, INDEX, TITLES, TOWER = "export.json", "index", "titles.arrow", "query_tower.npz"
 COLUMNS = ("rank", "item", "title", "score")
 _KEYS = ("dim", "features", "files", "fold_in", "n_items", "n_users", "similarity")

@@ -61,12 +61,12 @@ class TreesIndex:
 
 
 class FaissIndex:
-    """An index of faiss, its vectors padded with zeros or the coordinate that makes them alike."""
+    """An index of faiss, its vectors padded with zeros."""
 
     def __init__(self, folder: Path, sidecar: dict[str, Any]) -> None:
         import faiss
 
-        self._settings, self._longest = sidecar["settings"], sidecar["longest"]
+        self._settings = sidecar["settings"]
         flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
         self._faiss = faiss.read_index(str(folder / "index.faiss"), flags)
 
@@ -76,7 +76,7 @@ class FaissIndex:
 
         settings, parameters = self._settings, None
         query = np.zeros((1, self._faiss.d), dtype=np.float32)
-        query[0, : len(vector)] = vector * (self._longest / (np.linalg.norm(vector) or 1))
+        query[0, : len(vector)] = vector
         if "probes" in settings:
             lists = faiss.extract_index_ivf(self._faiss).nlist
             probes = min(lists, int(np.ceil(settings["probes"] * effort)))

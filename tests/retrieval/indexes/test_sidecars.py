@@ -110,7 +110,7 @@ def save_nan(folder):
 DAMAGE = {
     "no sidecar": (lambda f: (f / "index.json").unlink(), {}, "not a finished index"),
     "half a sidecar": (lambda f: os.truncate(f / "index.json", 70), {}, "cannot be read as JSON"),
-    "a sidecar of a newer format": (lambda f: edit(f, format=3), {}, "has format 3"),
+    "a sidecar of a newer format": (lambda f: edit(f, format=4), {}, "has format 4"),
     "a kind nobody knows": (lambda f: edit(f, kind="tree"), {}, "names the kind 'tree'"),
     "settings of another kind": (lambda f: edit(f, settings={"a": 1}), {}, "settings of a"),
     "another library version": (
@@ -185,7 +185,7 @@ def test_a_sidecar_that_lacks_a_key_or_has_a_wrong_type(folder):
 
 def test_another_format(folder):
     edit(folder, format=99)
-    assert "has format 99, this version of candgen reads 2" in refusal(folder)
+    assert "has format 99, this version of candgen reads 3" in refusal(folder)
 
 
 def test_a_kind_that_does_not_exist(folder):
@@ -233,7 +233,7 @@ def test_an_index_file_swapped_with_one_of_the_same_size(folder, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("annoy", "holds 200 items, its sidecar says 300"),
+        ("annoy", "holds 200 items, its sidecar asks for 300"),
         ("faiss-ivf", "holds 200 vectors of 8 numbers, its sidecar asks for 300"),
     ],
 )

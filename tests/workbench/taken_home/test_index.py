@@ -15,7 +15,7 @@ SETTINGS = {
     "annoy in bands": {"trees": 8, "search_k": 60, "rerank": 2, "bands": 3},
     "faiss-flat": {},
     "faiss-ivf": {"lists": 40, "probes": 1},
-    "faiss-hnsw": {"ef": 12},
+    "faiss-hnsw": {"ef": 12, "links": 4},
     "faiss-pq": {"lists": 40, "probes": 3, "rerank": 2},
 }
 rng = np.random.default_rng(4)

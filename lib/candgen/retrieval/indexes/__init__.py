@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 from candgen.checks import one_of, whole_number
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.retrieval.indexes import folders, sidecar
-from candgen.retrieval.indexes.augmenting import longest
 from candgen.retrieval.indexes.base import SIMILARITIES, Index, searched
 
 _HOMES = {
@@ -80,7 +79,7 @@ def build(
     chosen = found.Settings(**settings)
     vectors = searched(item_vectors, similarity)
     made = found(
-        vectors, similarity, ids=_checked_ids(ids, len(vectors)), longest=longest(vectors),
+        vectors, similarity, ids=_checked_ids(ids, len(vectors)),
         seed=whole_number("seed", seed), settings=chosen,
     )  # fmt: skip
     made._build()

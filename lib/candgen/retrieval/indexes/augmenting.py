@@ -20,44 +20,19 @@ from numpy.typing import NDArray
 _ROWS = 65_536  # rows whose squares are held at once
 
 
-def longest(vectors: NDArray[np.float32]) -> float:
-    """Return M, the length of the longest row."""
-    return float(np.sqrt(_squares(vectors).max(initial=0.0)))
-
-
-def augmented_items(
-    vectors: NDArray[np.float32], *, quantile: float = 1.0, multiple: int = 1
-) -> NDArray[np.float32]:
+def augmented_items(vectors: NDArray[np.float32], *, quantile: float = 1.0) -> NDArray[np.float32]:
     """Return items with one coordinate more, shape `(n_items, dim + 1)`.
 
     Args:
         vectors: Shape `(n_items, dim)`.
         quantile: Of the lengths, which takes the place of M; at 1 all come out of one length.
-        multiple: Zeros are put behind until the number of columns is a multiple of it.
     """
     n, dim = vectors.shape
     squares = _squares(vectors)
-    made = np.zeros((n, padded(dim + 1, multiple)), dtype=np.float32)
+    made = np.zeros((n, dim + 1), dtype=np.float32)
     made[:, :dim] = vectors
     made[:, dim] = np.sqrt(np.maximum(np.quantile(squares, quantile) - squares, 0))
     return made
-
-
-def augmented_queries(
-    queries: NDArray[np.float32], length: float, *, multiple: int = 1
-) -> NDArray[np.float32]:
-    """Return queries with a 0 in the place of the items' coordinate, scaled to `length`."""
-    n, dim = queries.shape
-    made = np.zeros((n, padded(dim + 1, multiple)), dtype=np.float32)
-    norms = np.linalg.norm(queries, axis=1, keepdims=True)
-    scale = np.divide(length, norms, out=np.ones_like(norms), where=norms > 0)
-    made[:, :dim] = queries * scale
-    return made
-
-
-def padded(dim: int, multiple: int) -> int:
-    """Return the next multiple, which compiled distances are fastest at."""
-    return -(-dim // multiple) * multiple
 
 
 def _squares(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -34,7 +34,6 @@ class Index(ABC):
     Attributes:
         vectors: What is searched, shape `(n_items, dim)`: of length 1 where cosines are compared.
         ids: One raw id an item, shape `(n_items,)`.
-        longest: Length of the longest vector.
         similarity: dot or cosine.
         settings: The settings of this kind of index, a frozen dataclass.
         seed: Of what is random in the building.
@@ -55,13 +54,11 @@ class Index(ABC):
         similarity: str,
         *,
         ids: NDArray,
-        longest: float,
         seed: int,
         settings: Any,
     ) -> None:
         """Keep what is the same for all kinds; nothing is built yet."""
         self.vectors, self.similarity, self.ids = vectors, similarity, ids
-        self.longest = longest
         self.seed, self.settings = seed, settings
 
     @property
@@ -161,7 +158,7 @@ class Index(ABC):
             written[name] = folders.content_of(folders.file_bytes(folder / name))
         sidecar = Sidecar(
             FORMAT, self.kind, self.similarity, self.dim, self.n_items,
-            self.longest, dataclasses.asdict(self.settings), self.seed, self.package,
+            dataclasses.asdict(self.settings), self.seed, self.package,
             folders.package_version(self.package), vectors, ids, written,
         )  # fmt: skip
         sidecar.write(folder)
@@ -180,7 +177,7 @@ class Index(ABC):
                 f"{sidecar.settings} ({error}). Build the index again."
             ) from None
         made = cls(
-            vectors, sidecar.similarity, ids=ids, longest=sidecar.longest, seed=sidecar.seed,
+            vectors, sidecar.similarity, ids=ids, seed=sidecar.seed,
             settings=settings,
         )  # fmt: skip
         for name in made.files:

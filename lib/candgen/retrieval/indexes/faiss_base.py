@@ -1,8 +1,7 @@
-"""What faiss's indexes share: files mapped into memory, threads, and one coordinate more."""
+"""What faiss's indexes share: inner products, files mapped into memory, threads."""
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +12,8 @@ from numpy.typing import NDArray
 
 from candgen.errors import DataError
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
-from candgen.retrieval.indexes.augmenting import (
-    augmented_items,
-    augmented_queries,
-    padded,
-)
 
-MULTIPLE = 8  # floats that a distance takes at a time
-_threads = threading.Lock()
+_MULTIPLE = 8  # floats that faiss multiplies at a time
 
 
 @contextmanager
@@ -40,15 +33,15 @@ def as_many_threads() -> Any:
 
 
 class FaissIndex(ApproximateIndex):
-    """Distances between vectors of one length: augmented for inner products, as they are else."""
+    """Inner products with the stored vectors, which are of length 1 where cosines are compared."""
 
     package = "faiss-cpu"
     file = "index.faiss"
-    compares_products: ClassVar[bool] = False
-    """Whether what faiss compares are inner products with the stored vectors themselves."""
+    scores_exactly: ClassVar[bool] = True
+    """Whether faiss holds the vectors themselves, so that its scores can be kept."""
 
     def _build(self) -> None:
-        items = self._items()
+        items = widened(self.vectors)
         with as_many_threads():
             self._faiss = self._made(items.shape[1])
             if not self._faiss.is_trained:
@@ -63,23 +56,11 @@ class FaissIndex(ApproximateIndex):
         """Return faiss's search parameters; None where there are none."""
         return None
 
-    def _items(self) -> NDArray[np.float32]:
-        """Return the items as faiss sees them."""
-        if self.similarity == "dot":
-            return augmented_items(self.vectors, multiple=MULTIPLE)
-        return widened(self.vectors)
-
-    def _asked(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return queries as faiss sees them."""
-        if self.similarity == "dot":
-            return augmented_queries(queries, self.longest, multiple=MULTIPLE)
-        return widened(queries)
-
     def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> Near:
         with as_many_threads():
-            asked = self._asked(queries)
-            scores, items = self._faiss.search(asked, n, params=self._parameters(n, effort))
-        return Near(items, scores if self.compares_products else None)
+            parameters = self._parameters(n, effort)
+            scores, items = self._faiss.search(widened(queries), n, params=parameters)
+        return Near(items, scores if self.scores_exactly else None)
 
     def _write(self, name: str, path: Path) -> None:
         import faiss
@@ -96,17 +77,19 @@ class FaissIndex(ApproximateIndex):
         except RuntimeError as error:
             said = str(error).splitlines()[0][-160:]
             raise DataError(f"{path}: faiss cannot open it ({said}). Build it again.") from None
-        if (self._faiss.ntotal, self._faiss.d) != (self.n_items, self._width()):
+        if (self._faiss.ntotal, self._faiss.d) != (self.n_items, padded(self.dim)):
             raise DataError(
                 f"{path} holds {self._faiss.ntotal:,} vectors of {self._faiss.d} numbers, its "
-                f"sidecar asks for {self.n_items:,} of {self._width()}. Build the index again."
+                f"sidecar asks for {self.n_items:,} of {padded(self.dim)}. Build the index again."
             )
-
-    def _width(self) -> int:
-        return padded(self.dim + (self.similarity == "dot"), MULTIPLE)
 
 
 def widened(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Add zeros to a multiple of what a distance takes at a time."""
-    more = padded(vectors.shape[1], MULTIPLE) - vectors.shape[1]
+    """Put zeros behind the vectors, up to a multiple of what is multiplied at a time."""
+    more = padded(vectors.shape[1]) - vectors.shape[1]
     return np.pad(vectors, ((0, 0), (0, more))) if more else np.ascontiguousarray(vectors)
+
+
+def padded(dim: int) -> int:
+    """Return the length of a vector with zeros behind it."""
+    return -(-dim // _MULTIPLE) * _MULTIPLE

@@ -1,16 +1,19 @@
 """Two indexes of faiss: all products, and a graph.
 
-Malkov and Yashunin, *Efficient and robust approximate nearest neighbor search using hierarchical
-navigable small world graphs*, PAMI 2020.
+Where inner products are compared, the graph links what has the largest of them, not what is near:
+long items then have many links to them, and a search meets them early. Some short items are linked
+from nowhere, and the fewer links there are, the more: no effort of searching finds those.
+
+- Malkov and Yashunin, *Efficient and robust approximate nearest neighbor search using hierarchical
+  navigable small world graphs*, PAMI 2020.
+- Morozov and Babenko, *Non-metric similarity graphs for maximum inner product search*, NeurIPS
+  2018.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from candgen.checks import whole_number
 from candgen.retrieval.indexes.faiss_base import FaissIndex
@@ -20,28 +23,18 @@ class FlatIndex(FaissIndex):
     """All inner products, by faiss: an exact search to stand beside ours."""
 
     kind = "faiss-flat"
-    compares_products = True
 
     def _made(self, width: int) -> Any:
         import faiss
 
         return faiss.IndexFlatIP(width)
 
-    def _items(self) -> NDArray[np.float32]:
-        return np.ascontiguousarray(self.vectors)
-
-    def _asked(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-        return queries
-
-    def _width(self) -> int:
-        return self.dim
-
 
 @dataclass(frozen=True)
 class GraphSettings:
     """How densely items are linked, and how widely the graph is searched."""
 
-    links: int = 32
+    links: int = 64
     """Neighbours an item keeps, twice as many on the ground floor."""
     ef_build: int = 100
     """Items looked at to find them."""
@@ -67,7 +60,7 @@ class GraphIndex(FaissIndex):
     def _made(self, width: int) -> Any:
         import faiss
 
-        made = faiss.IndexHNSWFlat(width, self.settings.links, faiss.METRIC_L2)
+        made = faiss.IndexHNSWFlat(width, self.settings.links, faiss.METRIC_INNER_PRODUCT)
         made.hnsw.efConstruction = self.settings.ef_build
         return made
 

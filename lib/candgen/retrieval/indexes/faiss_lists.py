@@ -3,8 +3,7 @@
 Items are sorted by direction, into the lists of the centres they point to, and where inner products
 are compared each of these is cut by length into bands. A band's centre is the mean of its vectors,
 so that a query's inner product with it says what to expect inside: of the directions near the
-query, the bands of long items are searched first, and those of short ones seldom. Among augmented
-vectors (see `augmenting`) the coordinate of length would drown the others.
+query, the bands of long items are searched first, and those of short ones seldom.
 
 - Jegou and others, *Product quantization for nearest neighbor search*, PAMI 2011.
 - Bands by length follow the idea of Yan and others, *Norm-ranging LSH for maximum inner product
@@ -22,8 +21,7 @@ from numpy.typing import NDArray
 from candgen.checks import whole_number
 from candgen.models.base import unit_rows
 from candgen.retrieval.indexes.approximate import Near
-from candgen.retrieval.indexes.augmenting import padded
-from candgen.retrieval.indexes.faiss_base import MULTIPLE, FaissIndex, as_many_threads, widened
+from candgen.retrieval.indexes.faiss_base import FaissIndex, as_many_threads, widened
 from candgen.seeds import derive_seed
 
 _TAUGHT_BY = 64  # items a direction that its centre is learned from, at most
@@ -53,7 +51,6 @@ class ListsIndex(FaissIndex):
     """Items sorted into lists by direction and length; the most promising lists are searched."""
 
     kind = "faiss-ivf"
-    compares_products = True
     Settings = ListSettings
     at_query = ("probes",)
 
@@ -65,7 +62,7 @@ class ListsIndex(FaissIndex):
     def _build(self) -> None:
         import faiss
 
-        items = self._items()
+        items = widened(self.vectors)
         with as_many_threads():
             chosen, centres = self._sorted(items)
             self._centres = faiss.IndexFlatIP(items.shape[1])
@@ -107,15 +104,6 @@ class ListsIndex(FaissIndex):
         centres = np.add.reduceat(items[order], starts, axis=0, dtype=np.float32)
         return chosen, centres / counts[:, None].astype(np.float32)
 
-    def _items(self) -> NDArray[np.float32]:
-        return widened(self.vectors)
-
-    def _asked(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
-        return widened(queries)
-
-    def _width(self) -> int:
-        return padded(self.dim, MULTIPLE)
-
     def _parameters(self, n: int, effort: float) -> Any:
         import faiss
 
@@ -153,7 +141,7 @@ class CompressedIndex(ListsIndex):
     """Lists of product-quantized vectors: the index is small, the stored vectors set it right."""
 
     kind = "faiss-pq"
-    compares_products = False
+    scores_exactly = False
     Settings = CompressedSettings
     at_query = ("probes", "rerank")
 

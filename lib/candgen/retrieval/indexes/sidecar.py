@@ -16,7 +16,7 @@ from typing import Any
 from candgen import files
 from candgen.errors import DataError, did_you_mean
 
-FORMAT = 2
+FORMAT = 3
 SIDECAR = "index.json"
 AGAIN = "Build the index again from the vectors."
 
@@ -44,8 +44,6 @@ class Sidecar:
     dim: int
     """Length of the vectors that are searched."""
     n_items: int
-    longest: float
-    """Length of the longest vector, which one coordinate more is made from."""
     settings: dict[str, Any]
     seed: int
     package: str
@@ -63,7 +61,7 @@ class Sidecar:
 
 _TYPES = {
     "format": int, "kind": str, "similarity": str, "dim": int, "n_items": int,
-    "longest": float, "settings": dict, "seed": int,
+    "settings": dict, "seed": int,
     "package": str, "package_version": str, "vectors": dict, "ids": dict,
     "index": dict,
 }  # fmt: skip

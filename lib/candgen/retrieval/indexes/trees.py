@@ -158,7 +158,7 @@ class AnnoyIndex(ApproximateIndex):
         expected = self.n_items if self.n_bands == 1 else len(self._members(band))
         if trees.get_n_items() != expected:
             raise DataError(
-                f"{path} holds {trees.get_n_items():,} items, its sidecar says "
+                f"{path} holds {trees.get_n_items():,} items, its sidecar asks for "
                 f"{expected:,}. Build the index again."
             )
         self._trees = [*self._trees, trees] if band else [trees]
