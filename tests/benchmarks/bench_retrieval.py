@@ -26,7 +26,14 @@ DIM, CLUSTERS, K, ASKED, TARGET = 64, 2_000, 100, 512, 0.95
 BUILDING: dict[str, dict[str, Any]] = {
     "faiss-ivf": {"lists": 6_144},
     "faiss-pq": {"lists": 6_144},
-    "annoy": {"trees": 60, "bands": 2, "jobs": 2, "length_quantile": 0.35, "rerank": 12},
+    "annoy": {
+        "trees": 60,
+        "bands": 2,
+        "parts": 2,
+        "jobs": 2,
+        "length_quantile": 0.35,
+        "rerank": 12,
+    },
     "faiss-hnsw": {"links": 64, "ef_build": 80},
 }
 

@@ -21,28 +21,33 @@ class TreesIndex:
         self._more = sidecar["similarity"] == "dot"
         self._search_k = sidecar["settings"]["search_k"]
         self._rerank = sidecar["settings"]["rerank"]
-        self._n_items, self._bands, start = sidecar["n_items"], [], 0
-        if "bands.npy" in sidecar["index"]:
-            order = np.load(folder / "bands.npy", mmap_mode="r")
-            self._vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+        self._n_items = n_items = sidecar["n_items"]
+        if "order.npy" in sidecar["index"]:
+            order = np.asarray(np.load(folder / "order.npy", mmap_mode="r"))
+            self._vectors = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r"))
         else:
-            order = np.arange(self._n_items)
+            order = np.arange(n_items)
         names = [name for name in sidecar["index"] if name.endswith(".annoy")]
-        for name in sorted(names, key=lambda name: (len(name), name)):  # index, index-2, ...
+        names.sort(key=lambda name: (len(name), name))  # index, index-2, ...
+        n_bands = min(sidecar["settings"]["bands"], n_items) if self._more else 1
+        self._n_parts = len(names) // n_bands
+        self._forests = []
+        for forest, name in enumerate(names):
+            band, part = divmod(forest, self._n_parts)
+            start, end = (n_items * edge // n_bands for edge in (band, band + 1))
             trees = annoy.AnnoyIndex(sidecar["dim"] + self._more, "angular")
             trees.load(str(folder / name))
-            end = start + trees.get_n_items()
-            self._bands.append((trees, order[start:end]))
-            start = end
+            self._forests.append((trees, order[start + part : end : self._n_parts]))
 
     def search(self, vector: np.ndarray, n: int, effort: float) -> np.ndarray:
         """Return about the `n` nearest items; an effort of 2 looks at twice as many."""
         query = np.append(vector, np.float32(0)) if self._more else vector
-        looked_at = int(self._search_k * effort) or -1
-        fetched = min(n * self._rerank, self._n_items)
+        looked_at = -(-int(self._search_k * effort) // self._n_parts) or -1
+        fetched = -(-min(n * self._rerank, self._n_items) // self._n_parts)
         found = np.zeros(0, dtype=np.int64)
-        for place, (trees, members) in enumerate(self._bands):
-            if place and self._enough(vector, found, n, members[0]):
+        for forest, (trees, members) in enumerate(self._forests):
+            begins = forest and not forest % self._n_parts  # a band of shorter items
+            if begins and self._enough(vector, found, n, members[0]):
                 break
             near = trees.get_nns_by_vector(query, fetched, looked_at)
             found = np.append(found, members[near].astype(np.int64))

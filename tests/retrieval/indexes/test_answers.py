@@ -1,5 +1,9 @@
 """What every kind of index answers, against a plain sort."""
 
+import multiprocessing
+import os
+
+import numba
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -188,6 +192,39 @@ def test_trees_in_bands_share_the_items_out_by_length(vectors, bands):
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     found = index.query(vectors[1], 20)
     assert share_found(found.items, slowly(vectors[1], vectors[0], "dot"), 20) > 0.97
+
+
+def test_parts_share_a_band_out_and_threads_change_no_answer(vectors):
+    index = indexes.build("annoy", vectors[0], "dot", bands=2, parts=3, trees=4, search_k=90)
+    parts = [index._members(forest) for forest in range(6)]
+    by_length = np.argsort(-np.linalg.norm(vectors[0], axis=1), kind="stable")
+    assert sorted(np.concatenate(parts[:3])) == sorted(by_length[:350])
+    assert sorted(np.concatenate(parts)) == list(range(700))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    at_once = index.query(vectors[1], 20).items
+    one_by_one = [index.query(query[None], 20).items[0] for query in vectors[1]]
+    np.testing.assert_array_equal(one_by_one, at_once)
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        np.testing.assert_array_equal(index.query(vectors[1], 20).items, at_once)
+    finally:
+        numba.set_num_threads(threads)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_searches_with_threads_of_its_own(vectors):
+    """The parent's threads are not there any more in a child."""
+    index = indexes.build("annoy", vectors[0], "dot", parts=2, trees=4)
+    expected = index._nearest(vectors[1][:1], 5, 1.0).items
+    forked = multiprocessing.get_context("fork")
+    answers = forked.SimpleQueue()
+    child = forked.Process(target=lambda: answers.put(index._nearest(vectors[1][:1], 5, 1.0).items))
+    child.start()
+    child.join(30)
+    child.kill()
+    assert child.exitcode == 0
+    np.testing.assert_array_equal(answers.get(), expected)
 
 
 def test_bands_of_short_items_are_left_out_only_where_nothing_in_them_can_be_among_the_best():

@@ -59,22 +59,22 @@ def test_an_index_answers_the_same_after_a_round_trip(tmp_path, kind, similarity
 
 
 def test_trees_in_bands_come_back_and_each_of_their_files_is_checked(tmp_path):
-    built = indexes.build("annoy", ITEMS, "dot", ids=IDS, bands=3, trees=3, search_k=40)
+    built = indexes.build("annoy", ITEMS, "dot", ids=IDS, bands=2, parts=2, trees=3, search_k=40)
     before = built.query(QUERIES, 12)
     built.save(tmp_path)
     indexes.load(tmp_path, whole=True)
     np.testing.assert_array_equal(indexes.load(tmp_path).query(QUERIES, 12).items, before.items)
     held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    for name in ("bands.npy", "index.annoy", "index-2.annoy", "index-3.annoy"):
+    for name in ("order.npy", *(f"index{part}.annoy" for part in ("", "-2", "-3", "-4"))):
         (tmp_path / name).write_bytes(held[name][:-9] + b"something")
         assert f"{name} is not the file that index.json was written for" in refusal(tmp_path)
         (tmp_path / name).unlink()
         assert f"{name} is missing" in refusal(tmp_path)
         (tmp_path / name).write_bytes(held[name])
     described = json.loads(held["index.json"])["index"]
-    del described["index-3.annoy"]
+    del described["index-4.annoy"]
     edit(tmp_path, index=described)
-    assert "does not describe index-3.annoy, which annoy needs" in refusal(tmp_path)
+    assert "does not describe index-4.annoy, which annoy needs" in refusal(tmp_path)
 
 
 def test_a_folder_can_be_moved_and_an_index_saved_over_another(tmp_path, folder):

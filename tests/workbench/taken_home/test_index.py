@@ -13,6 +13,7 @@ from candgen.workbench import taken_home_index
 SETTINGS = {
     "annoy": {"trees": 8, "search_k": 200, "rerank": 2},
     "annoy in bands": {"trees": 8, "search_k": 60, "rerank": 2, "bands": 3},
+    "annoy in parts": {"trees": 8, "search_k": 60, "rerank": 2, "bands": 2, "parts": 3},
     "faiss-flat": {},
     "faiss-ivf": {"lists": 40, "probes": 1},
     "faiss-hnsw": {"ef": 12, "links": 4},

@@ -7,11 +7,14 @@ gives the same trees only with the same number of jobs, so one builds them unles
 For inner products the items can be cut by length into bands of as many items, each with trees of
 its own. Bands are searched from the longest items down, and the search ends where a band's
 longest item could not come among the best even if it pointed as nearly along the query as any item
-found so far.
+found so far. A band can be dealt out in parts, which threads search side by side for one query.
 """
 
 from __future__ import annotations
 
+import functools
+import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +29,7 @@ from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 from candgen.retrieval.indexes.augmenting import augmented_items
 from candgen.seeds import derive_seed
 
-_ORDER = "bands.npy"
+_ORDER = "order.npy"
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ class TreeSettings:
     trees: int = 30
     """More find more and take more room."""
     bands: int = 1
-    """Parts that the items are cut into by length, for inner products; each has so many trees."""
+    """Bands that the items are cut into by length, for inner products."""
+    parts: int = 1
+    """Parts that a band's items are dealt out in; each has so many trees."""
     search_k: int = 0
-    """Nodes looked at for k items, of each band searched; 0: trees times what is fetched."""
+    """Nodes looked at for k items, in each band searched; 0: trees times what is fetched."""
     rerank: int = 1
     """Items fetched for each one wanted, all of them scored exactly."""
     length_quantile: float = 1.0
@@ -49,6 +54,7 @@ class TreeSettings:
     def __post_init__(self) -> None:
         whole_number("trees", self.trees, at_least=1)
         whole_number("bands", self.bands, at_least=1)
+        whole_number("parts", self.parts, at_least=1)
         whole_number("search_k", self.search_k)
         whole_number("rerank", self.rerank, at_least=1)
         number("length_quantile", self.length_quantile, above=0, at_most=1)
@@ -70,72 +76,99 @@ class AnnoyIndex(ApproximateIndex):
         return min(self.settings.bands, self.n_items) if self.similarity == "dot" else 1
 
     @property
+    def n_parts(self) -> int:
+        """Parts of each band; none is empty."""
+        return min(self.settings.parts, self.n_items // self.n_bands)
+
+    @property
     def files(self) -> tuple[str, ...]:
-        """Names of the index files: the items by length where there are bands, and their trees."""
-        more = tuple(f"index-{band}.annoy" for band in range(2, self.n_bands + 1))
+        """Names of the index files: the order of the items where they are cut, and their trees."""
+        n_forests = self.n_bands * self.n_parts
+        more = tuple(f"index-{forest}.annoy" for forest in range(2, n_forests + 1))
         return (_ORDER, self.file, *more) if more else (self.file,)
 
     def _build(self) -> None:
-        if self.n_bands > 1:
-            lengths = np.linalg.norm(self.vectors, axis=1)
-            self._order = np.argsort(-lengths, kind="stable").astype(np.int32)
-        self._trees = []
-        for band in range(self.n_bands):
-            trees, items = self._empty(band), self.vectors[self._members(band)]
+        lengths = np.linalg.norm(self.vectors, axis=1)
+        self._order = np.argsort(-lengths, kind="stable").astype(np.int32)
+        self._forests = []
+        for forest in range(self.n_bands * self.n_parts):
+            trees, items = self._empty(forest), self.vectors[self._members(forest)]
             if self.similarity == "dot":
                 items = augmented_items(items, quantile=self.settings.length_quantile)
             for item, vector in enumerate(items):
                 trees.add_item(item, vector)
             trees.build(self.settings.trees, n_jobs=self.settings.jobs)
-            self._trees.append(trees)
+            self._forests.append(trees)
 
-    def _members(self, band: int) -> NDArray[np.int32] | slice:
-        """Return the items of a band, the longest first; of the only one, all."""
-        if self.n_bands == 1:
+    def _members(self, forest: int) -> NDArray[np.int32] | slice:
+        """Return the items of a forest, the longest first; of the only one, all as they come."""
+        if self.n_bands * self.n_parts == 1:
             return slice(None)
+        band, part = divmod(forest, self.n_parts)
         start, end = (self.n_items * edge // self.n_bands for edge in (band, band + 1))
-        return self._order[start:end]
+        return self._order[start + part : end : self.n_parts]
 
-    def _empty(self, band: int) -> Any:
+    def _empty(self, forest: int) -> Any:
         import annoy
 
         made = annoy.AnnoyIndex(self.dim + (self.similarity == "dot"), "angular")
-        purpose = f"annoy {band}" if band else "annoy"
+        purpose = f"annoy {forest}" if forest else "annoy"
         made.set_seed(derive_seed(self.seed, purpose) % 2**31)
         return made
 
     def _nearest(self, queries: NDArray[np.float32], n: int, effort: float) -> Near:
         import numba
 
-        looked_at = int(self.settings.search_k * effort) if self.settings.search_k else -1
-        fetched = min(n * self.settings.rerank, self.n_items)
-        found = np.full((len(queries), fetched * self.n_bands), -1, dtype=np.int64)
+        threads = numba.get_num_threads()
+        side_by_side = _threads(threads).map if threads > 1 else map
+        looked_at = int(self.settings.search_k * effort)
+        fetched = -(-min(n * self.settings.rerank, self.n_items) // self.n_parts)
+        width = fetched * len(self._forests)
+        found = np.full((len(queries), width), -1, dtype=np.int64)
 
-        def ask(rows: range) -> None:
+        def ask(rows: Iterable[int], beside: Callable[..., Iterable]) -> None:
             for row in rows:
-                near = self._near_one(queries[row], n, fetched, looked_at)
+                near = self._near_one(queries[row], n, fetched, looked_at, beside)
                 found[row, : len(near)] = near
 
-        threads = min(numba.get_num_threads(), len(queries))
-        if threads <= 1:
-            ask(range(len(queries)))
-            return Near(found)
-        with ThreadPoolExecutor(threads) as pool:  # annoy releases the lock while it searches
-            list(pool.map(ask, [range(t, len(queries), threads) for t in range(threads)]))
+        if len(queries) < threads:
+            ask(range(len(queries)), side_by_side)  # the parts of a band
+        else:
+            shares = [range(thread, len(queries), threads) for thread in range(threads)]
+            list(side_by_side(lambda rows: ask(rows, map), shares))
         return Near(found)
 
     def _near_one(
-        self, query: NDArray[np.float32], n: int, fetched: int, looked_at: int
+        self,
+        query: NDArray[np.float32],
+        n: int,
+        fetched: int,
+        looked_at: int,
+        beside: Callable[..., Iterable] = map,
     ) -> NDArray[np.int64]:
-        """Search the bands for one query, until no shorter item is likely among the first `n`."""
+        """Search the bands for one query, until no shorter item is likely among the first `n`.
+
+        Args:
+            query: Shape `(dim,)`.
+            n: Items wanted.
+            fetched: Items fetched from each part of a band.
+            looked_at: Nodes looked at in each band; 0: as many as annoy finds right.
+            beside: Searches the parts of a band, one after the other or side by side.
+        """
         asked = np.append(query, np.float32(0)) if self.similarity == "dot" else query
+        nodes = -(-looked_at // self.n_parts) or -1
+
+        def near(forest: int) -> NDArray[np.int64]:
+            places = self._forests[forest].get_nns_by_vector(asked, fetched, nodes)
+            if len(self._forests) == 1:
+                return np.array(places, dtype=np.int64)
+            return self._members(forest)[places]
+
         vectors, found = np.asarray(self.vectors), np.zeros(0, dtype=np.int64)
-        for band, trees in enumerate(self._trees):
-            members = self._members(band)
-            if band and _enough(query, vectors[found], n, vectors[members[0]]):
+        for first in range(0, len(self._forests), self.n_parts):
+            if first and _enough(query, vectors[found], n, vectors[self._members(first)[0]]):
                 break
-            near = np.array(trees.get_nns_by_vector(asked, fetched, looked_at), dtype=np.int64)
-            found = near if self.n_bands == 1 else np.append(found, members[near])
+            found = np.concatenate([found, *beside(near, range(first, first + self.n_parts))])
         return found
 
     def _write(self, name: str, path: Path) -> None:
@@ -143,28 +176,37 @@ class AnnoyIndex(ApproximateIndex):
             with open(path, "wb") as file:
                 np.save(file, self._order, allow_pickle=False)
         else:
-            self._trees[self._band_of(name)].save(str(path))
+            self._forests[self._forest_of(name)].save(str(path))
 
     def _open(self, name: str, path: Path) -> None:
         if name == _ORDER:
-            self._order = np.load(path, mmap_mode="r", allow_pickle=False)
+            self._order = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
             return
-        band = self._band_of(name)
-        trees = self._empty(band)
+        forest = self._forest_of(name)
+        trees = self._empty(forest)
         try:
             trees.load(str(path))
         except OSError as error:
             raise DataError(f"{path}: annoy cannot open it ({error}). Build it again.") from None
-        expected = self.n_items if self.n_bands == 1 else len(self._members(band))
+        expected = len(self.ids[self._members(forest)])
         if trees.get_n_items() != expected:
             raise DataError(
                 f"{path} holds {trees.get_n_items():,} items, its sidecar asks for "
                 f"{expected:,}. Build the index again."
             )
-        self._trees = [*self._trees, trees] if band else [trees]
+        self._forests = [*self._forests, trees] if forest else [trees]
 
-    def _band_of(self, name: str) -> int:
+    def _forest_of(self, name: str) -> int:
         return [file for file in self.files if file != _ORDER].index(name)
+
+
+@functools.cache
+def _threads(n: int) -> ThreadPoolExecutor:
+    """Return threads that stay; annoy lets others run while it searches."""
+    return ThreadPoolExecutor(n, thread_name_prefix="annoy")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def _enough(
