@@ -91,3 +91,10 @@ def test_long_work_is_measured_once(monkeypatch):
     monkeypatch.setattr("candgen.retrieval.timing.time.perf_counter", lambda: next(clock))
     assert least_seconds(lambda: None, 9, enough=1.5) == 2
     assert least_seconds(lambda: None, 2, enough=1.5) == pytest.approx(0.4)
+
+
+def test_short_work_is_repeated_until_it_has_lasted(monkeypatch):
+    clock = iter([0.0, 0.5, 1.0, 1.4, 2.0, 2.3, 3.0, 3.5])
+    monkeypatch.setattr("candgen.retrieval.timing.time.perf_counter", lambda: next(clock))
+    assert least_seconds(lambda: None, 2, lasting=1.0) == pytest.approx(0.3)
+    assert next(clock) == 3.0  # three repeats took more than a second

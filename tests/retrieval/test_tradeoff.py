@@ -19,6 +19,16 @@ def test_the_quickest_that_finds_enough_is_recommended():
     assert picks == ["exact", "b", "a"]
 
 
+def test_it_may_be_the_recall_of_held_out_items_that_has_to_be_kept():
+    kept = [np.nan, *np.linspace(0.9, 1, len(TABLE) - 1)]  # exact search is there in any case
+    table = TABLE.assign(kept=kept)
+    for target in (0.95, 1.01):
+        enough = table[(table["kept"] >= target) | (table["kind"] == "exact")]
+        pick = tradeoff.recommended(table, target, share="kept")
+        assert pick["batch"] == enough["batch"].max()
+    assert tradeoff.recommended(table, 1.01, share="kept")["kind"] == "exact"
+
+
 def test_the_best_of_each_kind_finds_enough_or_at_least_most():
     table = pd.DataFrame(
         {
@@ -69,7 +79,7 @@ def test_the_table_begins_with_exact_search_which_misses_nothing():
     builds = {"faiss-ivf": [{"lists": 30}], "annoy": [{"trees": 2}, {"trees": 20}]}
     table = tradeoff.tradeoff(
         items, "dot", queries, 10, {"faiss-ivf": [1, 30], "annoy": [40]}, builds=builds,
-        held_out=held_out, n_single=3,
+        held_out=held_out, cutoff=4, n_single=3,
     )  # fmt: skip
     assert table["kind"].tolist() == ["exact", "faiss-ivf", "faiss-ivf", "annoy", "annoy"]
     assert table["built"].tolist() == ["", "lists 30", "lists 30", "trees 2", "trees 20"]
@@ -78,6 +88,12 @@ def test_the_table_begins_with_exact_search_which_misses_nothing():
     assert (table[["batch", "one_thread", "single", "load_seconds"]] > 0).all().all()
     np.testing.assert_allclose(table["of_first"], table["recall"])  # k is ten here
     assert tradeoff.described(table)["index"].iloc[3] == "annoy, trees 2, search_k 40"
+    first_four = np.argsort(-(queries @ items.T), axis=1)[:, :4]
+    hits = [len({*best} & {*held_out[[row]].indices}) for row, best in enumerate(first_four)]
+    wanted = np.diff(held_out.indptr)
+    recall = np.mean(np.array(hits)[wanted > 0] / wanted[wanted > 0])
+    assert table["held_out"].iloc[0] == pytest.approx(recall) and recall > 0
+    np.testing.assert_allclose(table["kept"], table["held_out"] / recall)
     disk, memory = table["disk_mib"], table["memory_mib"]
     assert disk[0] < disk[3] < disk[4]  # twenty trees take more room than two
     assert (memory >= 0).all()

@@ -60,6 +60,7 @@ def queries_per_second(
 
 
 _ENOUGH = 0.25  # seconds of work that need no second measurement
+_LASTING = 0.1  # seconds that short work is repeated for: one repeat may have met with anything
 
 
 class Speeds(NamedTuple):
@@ -90,7 +91,7 @@ def speeds(
         k: Candidates a query.
         exclude: Items to withhold from each query.
         n_single: Of the queries, so many are asked one at a time.
-        repeats: Of each way; the first also serves to compile.
+        repeats: Of each way, at least; the first also serves to compile.
     """
 
     def alone() -> None:
@@ -102,29 +103,32 @@ def speeds(
         index.query(queries, k, exclude=exclude)
 
     n_single = min(n_single, len(queries))
-    batch, single = (least_seconds(way, repeats, enough=_ENOUGH) for way in (together, alone))
+    told = {"enough": _ENOUGH, "lasting": _LASTING}
+    batch, single = (least_seconds(way, repeats, **told) for way in (together, alone))
     with one_thread():
-        plain = least_seconds(together, repeats, enough=_ENOUGH)
+        plain = least_seconds(together, repeats, **told)
     return Speeds(n_single / single, len(queries) / plain, len(queries) / batch)
 
 
-def least_seconds(work: Callable[[], Any], repeats: int = 2, *, enough: float = np.inf) -> float:
+def least_seconds(
+    work: Callable[[], Any], repeats: int = 2, *, enough: float = np.inf, lasting: float = 0.0
+) -> float:
     """Return the wall seconds of the quickest of some repeats.
 
     Args:
         work: What is repeated.
-        repeats: How often at most.
+        repeats: How often at least.
         enough: Seconds of a repeat after which another would tell little.
+        lasting: Seconds of all repeats until which more are made.
     """
-    best = np.inf
-    for _ in range(repeats):
+    took: list[float] = []
+    while len(took) < repeats or sum(took) < lasting:
         began = time.perf_counter()
         work()
-        spent = time.perf_counter() - began
-        best = min(best, spent)
-        if spent > enough:
+        took.append(time.perf_counter() - began)
+        if took[-1] > enough:
             break
-    return best
+    return min(took)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ def tradeoff(
     builds: Builds | None = None,
     exclude: csr_array | None = None,
     held_out: csr_array | None = None,
+    cutoff: int | None = None,
     n_single: int = 50,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -51,15 +52,16 @@ def tradeoff(
         builds: Kind -> settings of building to try; its defaults where it has none.
         exclude: Items to withhold from each query.
         held_out: Held-out items of each query, for the loss in the end; none without.
+        cutoff: Where lists are cut to look for held-out items; `k` when omitted.
         n_single: Queries that are asked one at a time, too.
         seed: Of the building.
 
     Returns:
         One row a setting: `kind`, `built`, `setting`, all its `settings` (of `indexes.build`),
         `recall` (share of exact search's first k that is found), `of_first` (of its first ten),
-        `held_out` (recall of held-out items), queries a second `single`, `one_thread` and `batch`
-        (see `Speeds`), `build_seconds`, `load_seconds`, `disk_mib` and `memory_mib` (see
-        `Resident`). The first row is exact search.
+        `held_out` (recall of held-out items), `kept` (the same over that of exact search), queries
+        a second `single`, `one_thread` and `batch` (see `Speeds`), `build_seconds`,
+        `load_seconds`, `disk_mib` and `memory_mib` (see `Resident`). The first row is exact search.
     """
     best = indexes.build("exact", item_vectors, similarity).query(queries, k, exclude=exclude).items
     rows = []
@@ -71,10 +73,13 @@ def tradeoff(
                 found = index.query(queries, k, exclude=exclude).items
                 row = {**made.row(index), "recall": agreement(found, best)}
                 row["of_first"] = agreement(found, best[:, :_FIRST])
-                row["held_out"] = np.nan if held_out is None else recall_of(found, held_out)
+                row["held_out"] = (
+                    np.nan if held_out is None else recall_of(found[:, :cutoff], held_out)
+                )
                 measured = speeds(index, queries, k, exclude=exclude, n_single=n_single)
                 rows.append({**row, **measured._asdict(), **made.cost})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(kept=table["held_out"] / table["held_out"].iloc[0])
 
 
 def over_catalogues(
@@ -150,9 +155,18 @@ def pareto(table: pd.DataFrame, speed: str = "batch") -> pd.DataFrame:
     return ordered[ordered[speed] > quickest]
 
 
-def recommended(table: pd.DataFrame, target: float, speed: str = "batch") -> pd.Series:
-    """Return the quickest setting that finds the target share; exact search always does."""
-    enough = table[table["recall"] >= target]
+def recommended(
+    table: pd.DataFrame, target: float, speed: str = "batch", share: str = "recall"
+) -> pd.Series:
+    """Return the quickest setting that finds the target share; exact search always does.
+
+    Args:
+        table: From `tradeoff`, or one catalogue of `over_catalogues`.
+        target: The share.
+        speed: batch, one_thread or single.
+        share: recall, of exact search's candidates, or kept, of its recall of held-out items.
+    """
+    enough = table[(table[share] >= target) | (table["kind"] == "exact")]
     return enough.loc[enough[speed].idxmax()]
 
 
@@ -223,7 +237,7 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     parts = table[["kind", "built", "setting"]].to_numpy().tolist()
     made = pd.DataFrame({"index": [", ".join(filter(None, part)) for part in parts]})
     names = {
-        "recall": "recall", "of_first": "of first 10", "batch": "all at once",
+        "recall": "recall", "of_first": "of first 10", "kept": "kept", "batch": "all at once",
         "one_thread": "one thread", "single": "one at a time", "times": "times exact",
         "build_seconds": "build s", "load_seconds": "open s", "disk_mib": "disk MiB",
         "memory_mib": "memory MiB",
