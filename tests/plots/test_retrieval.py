@@ -39,6 +39,19 @@ def test_speed_is_drawn_over_recall_with_exact_search_dashed():
     assert low < 100 and high > 2000
 
 
+def test_a_kind_has_the_same_colour_whatever_comes_first():
+    """As in page 80, where the order of the kinds differs from figure to figure."""
+    sizes = pd.DataFrame(
+        {"n_items": 9, "kind": ["exact", "faiss-ivf", "annoy"], "times": [1.0, 3, 2], "recall": 1.0}
+    )
+    speeds = sizes.assign(built="", batch=sizes["times"]).iloc[[0, 2, 1]]
+    one = texts(plots.speed_by_size(sizes, target=0.95).figure)
+    other = texts(plots.speed_against_recall(speeds, k=7).figure)
+    for kind in ("annoy", "faiss-ivf"):
+        assert one[kind].get_color() == other[kind].get_color()
+    assert one["annoy"].get_color() != one["faiss-ivf"].get_color()
+
+
 def test_each_kind_is_drawn_by_its_quickest_that_finds_enough_else_hollow():
     rows = [
         (10, "exact", 1.0, 1.0), (10, "a", 2.0, 0.96), (10, "a", 9.0, 0.5), (10, "b", 3.0, 0.6),

@@ -33,7 +33,7 @@ def speed_against_recall(
         ax = plt.subplots(figsize=(8.2, 4.8))[1]
     exact = table[table["kind"] == "exact"][speed].iloc[0]
     others = table[table["kind"] != "exact"]
-    colour = colours(others["kind"])
+    colour = colours(sorted(others["kind"]))
     ends, inks = {}, []
     for (kind, built), rows in others.groupby(["kind", "built"], sort=False):
         rows = rows.sort_values("recall")
@@ -72,7 +72,7 @@ def speed_by_size(
     if ax is None:
         ax = plt.subplots(figsize=(8.2, 4.4))[1]
     others = table[table["kind"] != "exact"]
-    colour, ends = colours(others["kind"]), {}
+    colour, ends = colours(sorted(others["kind"])), {}
     sizes = sorted(table["n_items"].unique())
     for kind, rows in others.groupby("kind", sort=False):
         drawn = []
