@@ -26,6 +26,12 @@ Builds = Mapping[str, Sequence[Mapping[str, Any]]]
 """Kind -> settings of each building that is tried, such as {"annoy": [{"trees": 10}]}."""
 
 
+FORMATS = dict.fromkeys(["all at once", "one thread", "one at a time", "items"], "{:,.0f}")
+FORMATS |= dict.fromkeys(["recall", f"of first {_FIRST}", "kept", "open s"], "{:.3f}")
+FORMATS |= {"times exact": "{:.2f}"}
+"""How columns of `described` are written, for those whose figures need more or fewer places."""
+
+
 def tradeoff(
     item_vectors: NDArray[np.floating],
     similarity: str,
@@ -237,10 +243,10 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     parts = table[["kind", "built", "setting"]].to_numpy().tolist()
     made = pd.DataFrame({"index": [", ".join(filter(None, part)) for part in parts]})
     names = {
-        "recall": "recall", "of_first": "of first 10", "kept": "kept", "batch": "all at once",
-        "one_thread": "one thread", "single": "one at a time", "times": "times exact",
-        "build_seconds": "build s", "load_seconds": "open s", "disk_mib": "disk MiB",
-        "memory_mib": "memory MiB",
+        "recall": "recall", "of_first": f"of first {_FIRST}", "kept": "kept",
+        "batch": "all at once", "one_thread": "one thread", "single": "one at a time",
+        "times": "times exact", "build_seconds": "build s", "load_seconds": "open s",
+        "disk_mib": "disk MiB", "memory_mib": "memory MiB",
     }  # fmt: skip
     if "n_items" in table:
         made.insert(0, "items", table["n_items"].to_numpy())
