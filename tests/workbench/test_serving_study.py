@@ -110,6 +110,19 @@ def test_what_is_lost_is_paired_with_exact_search(wals, data):
     assert lost["baseline_mean"].iloc[0] == pytest.approx(exact)
 
 
+def test_two_settings_of_a_kind_are_told_apart(wals, data):
+    users = evaluation.judge(wals, data, k=10, cutoffs=[5]).per_user["user"].to_numpy()
+    table = tradeoff.tradeoff(
+        wals.item_vectors(), "dot", wals.user_vectors(users), 10, {"faiss-ivf": [1, 30]},
+        builds={"faiss-ivf": [{"lists": 30}]},
+    )  # fmt: skip
+    asked = {"metric": "recall@5", "margin": 0.01, "k": 10, "cutoffs": [5]}
+    lost = serving.lost_to_approximation(wals, data, table, **asked).set_index("generator")
+    named = [f"faiss-ivf, lists 30, probes {probes}" for probes in (1, 30)]
+    assert sorted(lost.index) == named
+    assert lost["difference"][named[1]] == 0, "all lists are looked at"
+
+
 def test_what_is_lost_is_told_as_a_loss():
     lost = pd.DataFrame(
         {"generator": ["a", "b"], "difference": [-0.02, 0.0], "low": [-0.03, 0], "high": [0.01, 0]}

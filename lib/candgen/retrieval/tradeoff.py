@@ -235,13 +235,17 @@ def by_shape(table: pd.DataFrame, n_items: int, target: float) -> pd.DataFrame:
     return best.pivot(index=["dim", "spread"], columns="kind", values="told")
 
 
+def name_of(row: Any) -> str:
+    """Return how a row of `tradeoff` or `over_catalogues` is called: kind, building, searching."""
+    return ", ".join(filter(None, (row.kind, row.built, row.setting)))
+
+
 def described(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of `tradeoff` or `over_catalogues` to be read: shorter names, an index a row.
 
     Speeds are queries a second.
     """
-    parts = table[["kind", "built", "setting"]].to_numpy().tolist()
-    made = pd.DataFrame({"index": [", ".join(filter(None, part)) for part in parts]})
+    made = pd.DataFrame({"index": [name_of(row) for row in table.itertuples()]})
     names = {
         "recall": "recall", "of_first": f"of first {_FIRST}", "kept": "kept",
         "batch": "all at once", "one_thread": "one thread", "single": "one at a time",

@@ -196,7 +196,8 @@ def lost_to_approximation(
     Args:
         model: Fitted to the data.
         data: That is judged on.
-        picks: Rows of `tradeoff`, one a kind.
+        picks: Rows of `tradeoff`, exact search among them. Where a kind is there twice, each
+            has its settings beside its name.
         metric: Such as recall@20.
         margin: Differences up to this size mean nothing in practice.
         k: Candidates a user.
@@ -208,12 +209,13 @@ def lost_to_approximation(
     """
     users = judged_users(data).users
     told = {"exclude": data.history_matrix[users], "allowed": model.known_items_}
-    judged = []
+    judged, twice = [], picks["kind"].duplicated(keep=False)
     for row in picks.itertuples():
+        name = tradeoff.name_of(row) if twice[row.Index] else row.kind
         made = {"seed": seed, **row.settings}
         index = indexes.build(row.kind, model.item_vectors(), model.searched_by, **made)
         lists = evaluation.Candidates(users, *index.query(model.user_vectors(users), k, **told))
-        judged.append(evaluation.judge_candidates(lists, data, cutoffs, row.kind, seed=seed))
+        judged.append(evaluation.judge_candidates(lists, data, cutoffs, name, seed=seed))
     return evaluation.compare(judged, metric, baseline="exact", margin=margin, seed=seed)
 
 
