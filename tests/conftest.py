@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+pytest_plugins = ["tiny_project"]
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -30,7 +32,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def sweep_builder(root) -> ModuleType:
     """The module that writes invented sweep folders, finished and broken ones."""
-    path = root / "tests" / "workbench" / "reports" / "builder.py"
+    path = root / "tests" / "reports" / "builder.py"
     spec = importlib.util.spec_from_file_location("sweep_builder", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -40,8 +42,8 @@ def sweep_builder(root) -> ModuleType:
 @pytest.fixture(scope="session")
 def reported_sweep(sweep_builder, tmp_path_factory) -> Path:
     """A sweep of everything that can happen to runs, with its report made: look, do not touch."""
-    from candgen.workbench import reports
+    from candgen.sweeps import run_report
 
     folder = sweep_builder.build_sweep(tmp_path_factory.mktemp("outputs") / "asked")
-    reports.make_report(folder)
+    run_report.make_report(folder)
     return folder

@@ -5,19 +5,19 @@ import ast
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "seeds", "checks", "alias"),
+    ("columns", "errors", "files", "locks", "seeds", "checks", "alias"),
     ("datasets",),
-    ("interactions", "feedback"),
-    ("splits",),
-    ("preparation",),
     ("features",),
     ("training", "negatives"),
     ("models",),
     ("retrieval",),
     ("evaluation",),
     ("plots",),
-    ("workbench",),
-    ("cli",),
+    ("session",),
+    ("reports",),
+    ("sweeps",),
+    ("serving", "studies"),
+    ("doctor", "cli"),
 ]
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 

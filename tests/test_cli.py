@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from candgen import cli, files
-from candgen.workbench import doctor, execution, reports, status
+from candgen import cli, doctor, files, reports
+from candgen.session import status
+from candgen.sweeps import execution, run_report
 
 COMMANDS = ("doctor", "prepare", "run", "sweep", "report", "judge", "runs", "export", "candidates")
 SWEEP = """\
@@ -74,7 +75,7 @@ def executed(monkeypatch):
         return folder / "report.html"
 
     monkeypatch.setattr(execution, "execute", execute)
-    monkeypatch.setattr(reports, "make_report", make_report)
+    monkeypatch.setattr(run_report, "make_report", make_report)
     monkeypatch.setattr(reports, "zip_report", lambda folder: folder / "asked-report.zip")
     return seen
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from candgen.errors import SettingError
-from candgen.workbench.plan import read_plan
+from candgen.sweeps.plan import read_plan
 
 FILES = sorted((Path(__file__).parents[1] / "params").glob("*.yaml"))
 OWN_DATA = ("data", "films", "gowalla")  # settings that name files of the reader

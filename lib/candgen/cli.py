@@ -18,7 +18,7 @@ from candgen import __version__
 from candgen.errors import CandgenError, SettingError
 
 if TYPE_CHECKING:
-    from candgen.workbench.plan import Stage
+    from candgen.sweeps.plan import Stage
 
 app = typer.Typer(
     help="Make, compare and share candidate generators, the first stage of a recommender",
@@ -69,7 +69,7 @@ def doctor() -> None:
 
     Example: candgen doctor
     """
-    from candgen.workbench.doctor import examine
+    from candgen.doctor import examine
 
     failed = False
     for finding in examine():
@@ -95,16 +95,17 @@ def prepare(
 
     Example: candgen prepare --source movielens --path ml-latest-small.zip --name films
     """
-    from candgen.workbench import paths, single
-    from candgen.workbench.plan import PREPARATION
+    from candgen.session import paths
+    from candgen.sweeps import single_run
+    from candgen.sweeps.plan import PREPARATION
 
-    page = single.find_page(PREPARATION)
+    page = single_run.find_page(PREPARATION)
     if listed:
         return _list_parameters(page)
-    given = single.given(page, [*_options(source=source, path=path), *parameter])
+    given = single_run.given(page, [*_options(source=source, path=path), *parameter])
     name = name or str(given.pop("name", "")) or str(given.get("source", "world"))
-    folder = paths.outputs_folder() / "datasets" / single.safe_name(name)
-    _run(single.stage("dataset", name, page, given, folder, minutes))
+    folder = paths.outputs_folder() / "datasets" / single_run.safe_name(name)
+    _run(single_run.stage("dataset", name, page, given, folder, minutes))
 
 
 @app.command(short_help="Run one notebook with parameters of your own")
@@ -121,13 +122,16 @@ def run(
 
     Example: candgen run 40_matrix_factorization -p dim=16 -p epochs=4
     """
-    from candgen.workbench import paths, single
+    from candgen.session import paths
+    from candgen.sweeps import single_run
 
-    page = single.find_page(notebook)
+    page = single_run.find_page(notebook)
     if listed:
         return _list_parameters(page)
     where = folder.expanduser().resolve() if folder else paths.run_folder(page.name)
-    _run(single.stage("run", page.name, page, single.given(page, parameter), where, minutes))
+    _run(
+        single_run.stage("run", page.name, page, single_run.given(page, parameter), where, minutes)
+    )
 
 
 @app.command(short_help="Run what has changed in a sweep, then make its report")
@@ -154,17 +158,17 @@ def sweep(
 
     Example: candgen sweep params/quick.yaml --set k=50 --workers 2
     """
-    from candgen.workbench import plan, records, sweeps
+    from candgen.sweeps import plan, run_sweep, stage_progress
 
     if kernel not in ("warm", "ordinary"):
         raise SettingError(f"--kernel must be warm or ordinary, got {kernel!r}.")
     planned = plan.read_plan(file, set_)
     if dry_run:
-        return _print_plan(sweeps.foresee(planned, fresh=fresh), planned)
-    outcome = sweeps.run_sweep(
+        return _print_plan(run_sweep.foresee(planned, fresh=fresh), planned)
+    outcome = run_sweep.run_sweep(
         planned, workers=workers, kernel=kernel, fresh=fresh, command=_command()
     )
-    for line in records.failures(outcome.records):
+    for line in stage_progress.failures(outcome.records):
         print(line, file=sys.stderr)
     if outcome.report is not None:
         print(outcome.report)
@@ -182,12 +186,13 @@ def report(
 
     Example: candgen report outputs/quick --zip
     """
-    from candgen.workbench import listing, locks, reports
-    from candgen.workbench.sweeps import LOCK
+    from candgen import locks, reports
+    from candgen.sweeps import run_list, run_report
+    from candgen.sweeps.run_sweep import LOCK
 
-    folder = listing.find_sweep(sweep)
+    folder = run_list.find_sweep(sweep)
     with locks.locked(folder / LOCK):
-        made = reports.make_report(folder)
+        made = run_report.make_report(folder)
         print(reports.zip_report(folder) if zipped else made)
 
 
@@ -210,9 +215,9 @@ def judge(
         raise SettingError(
             f"--cutoffs takes whole numbers with commas, such as 10,20; got {cutoffs!r}."
         ) from None
-    from candgen import evaluation, workbench
+    from candgen import evaluation, session
 
-    data = workbench.open_dataset(dataset, evaluate_on=evaluate_on)
+    data = session.open_dataset(dataset, evaluate_on=evaluate_on)
     found = evaluation.judge_file(file, data, name=name, cutoffs=lengths)
     if json:
         return _print_json({**found.row(), "counts": found.counts})
@@ -230,9 +235,9 @@ def runs(
     """
     import dataclasses
 
-    from candgen.workbench import listing
+    from candgen.sweeps import run_list
 
-    rows = listing.list_runs(sweep)
+    rows = run_list.list_runs(sweep)
     if json:
         return _print_json([dataclasses.asdict(row) for row in rows])
     if not rows:
@@ -269,7 +274,7 @@ def export(
 
     Example: candgen export films/wals-dim32 --kind faiss-ivf -s probes=32
     """
-    from candgen.workbench import export as exporting
+    from candgen.serving import export as exporting
 
     settings: dict[str, float] = {}
     for text in setting:
@@ -299,27 +304,27 @@ def candidates(
     """
     if sum(asked is not None for asked in (user, item, features)) + popular != 1:
         raise SettingError("Give one of --user, --item, --features and --popular.")
-    from candgen.workbench import taken_home
+    from candgen.serving import reader
 
     try:
-        held = taken_home.Exported(folder)
-        found = taken_home.answer(held, k, user, item, features)
-    except taken_home.ReaderError as error:
+        held = reader.Exported(folder)
+        found = reader.answer(held, k, user, item, features)
+    except reader.ReaderError as error:
         raise SettingError(str(error)) from None
     if json:
         return _print_json([row._asdict() for row in found])
     _print_table(
-        list(taken_home.COLUMNS),
+        list(reader.COLUMNS),
         [[str(row.rank), str(row.item), row.title, f"{row.score:.6g}"] for row in found],
         numbers=("rank", "score"),
     )
 
 
 def _run(stage: Stage) -> None:
-    from candgen.workbench import records, stages
+    from candgen.sweeps import run_stage, stage_progress
 
-    record = stages.run_stage(stage)
-    for line in records.failures([record]):
+    record = run_stage.run_stage(stage)
+    for line in stage_progress.failures([record]):
         print(line, file=sys.stderr)
     if record.failed:
         raise typer.Exit(1)
@@ -382,7 +387,7 @@ def _print_table(columns: list[str], rows: list[list[str]], numbers: tuple[str, 
 def _print_json(value: Any) -> None:
     import json
 
-    from candgen.workbench.runs import json_ready
+    from candgen.session.runs import json_ready
 
     print(json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False))
 

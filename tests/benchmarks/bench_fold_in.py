@@ -11,7 +11,7 @@ from gowalla import train_matrix
 from scipy.sparse import csr_array
 
 from candgen.models import WALS
-from candgen.models.wals_solver import Observed, solve_rows
+from candgen.models.factorization.wals_solver import Observed, solve_rows
 
 N_NEW, SPARE = 1_000, 5.0  # users; milliseconds
 

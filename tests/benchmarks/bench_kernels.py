@@ -9,8 +9,8 @@ from statistics import median
 import nbformat
 import papermill
 
-from candgen.workbench.execution import execute
-from candgen.workbench.kernels import client
+from candgen.sweeps.execution import execute
+from candgen.sweeps.kernels import client
 
 PLAIN, WARM, AT_ONCE = 3, 5, 2
 CELLS = (

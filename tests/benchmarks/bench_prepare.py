@@ -26,7 +26,7 @@ seconds = time.perf_counter() - start
 print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 """
 _OURS = """
-from candgen.preparation import prepare
+from candgen.datasets.preparation import prepare
 prepare(sys.argv[2], source="movielens", path=sys.argv[1], min_user_events=5, min_item_events=5)
 """
 _OTHER = """

@@ -11,7 +11,7 @@ import numpy as np
 
 from candgen.datasets import rated_films
 from candgen.datasets.rated_films import RatedFilms
-from candgen.models import ratings
+from candgen.models.ratings import ratings
 
 DIM, STEPS, MEASURED = 100, 200, 40
 FILMS, USERS, RATINGS = 4_778, 443, 39_253

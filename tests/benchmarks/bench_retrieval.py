@@ -18,7 +18,7 @@ import numpy as np
 
 from candgen.retrieval import indexes
 from candgen.retrieval.effort import effort_of, reaching
-from candgen.retrieval.invented import clustered
+from candgen.retrieval.invented_vectors import clustered
 
 N = int(os.environ.get("CANDGEN_BENCH_ITEMS", "1_000_000"))
 KINDS = os.environ.get("CANDGEN_BENCH_KINDS", "faiss-ivf,faiss-pq,annoy,faiss-hnsw").split(",")

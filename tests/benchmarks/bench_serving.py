@@ -25,8 +25,8 @@ from threadpoolctl import threadpool_limits
 
 from candgen import files
 from candgen.datasets.dataset import Dataset, write_dataset
-from candgen.workbench.export import export
-from candgen.workbench.taken_home import Exported
+from candgen.serving.export import export
+from candgen.serving.reader import Exported
 
 N_ITEMS = int(os.environ.get("CANDGEN_BENCH_ITEMS", "50_000"))
 N_USERS, DIM, CLUSTERS, K, ASKED, HISTORY = 20_000, 64, 500, 100, 1_000, 30

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from candgen.datasets.source_films import source_films
-from candgen.models.rating_network import DIM, HIDDEN, RatingNetwork
+from candgen.studies.course.films import source_films
+from candgen.studies.course.rating_network import DIM, HIDDEN, RatingNetwork
 
 EPOCHS = int(os.environ.get("CANDGEN_BENCH_EPOCHS", "30"))
 SEEDS = range(5)

@@ -14,7 +14,7 @@ from gowalla import train_matrix
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from candgen.models.wals_solver import Observed, Penalty, objective, solve_rows
+from candgen.models.factorization.wals_solver import Observed, Penalty, objective, solve_rows
 
 EPOCHS, CONFIDENCE, REGULARIZATION = 6, 10.0, 5.0
 

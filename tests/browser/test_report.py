@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from candgen.workbench.reports import zip_report
+from candgen.reports import zip_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.notebook]
 
@@ -152,7 +152,7 @@ def test_links_work_inside_the_unpacked_archive(page, reported_sweep, tmp_path):
 
 
 def test_a_sweep_in_which_all_failed_is_readable_too(page, sweep_builder, tmp_path):
-    from candgen.workbench.reports import make_report
+    from candgen.sweeps.run_report import make_report
 
     page.open(make_report(sweep_builder.build_empty_sweep(tmp_path / "empty")), width=400)
     assert page.said() == []

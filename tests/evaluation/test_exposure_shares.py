@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from candgen import preparation
+from candgen.datasets import preparation
 from candgen.datasets.world import Oracle
 from candgen.errors import DataError, SettingError
 from candgen.evaluation import best_candidates

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen import evaluation, preparation
+from candgen import evaluation
+from candgen.datasets import preparation
 from candgen.datasets.world import Oracle
 from candgen.evaluation import Candidates, Judgement
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from candgen import evaluation, models
+from candgen.datasets.preparation import prepare
 from candgen.errors import ColdStartError, DataError, SettingError
 from candgen.evaluation import Candidates
-from candgen.preparation import prepare
 
 
 def lists(users, items, scores=None):

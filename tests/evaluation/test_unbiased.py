@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen import preparation
+from candgen.datasets import preparation
 from candgen.datasets.world import Oracle
 from candgen.errors import DataError
 from candgen.evaluation import Candidates, best_candidates, judge_candidates

@@ -2,7 +2,8 @@
 
 import pytest
 
-from candgen import evaluation, preparation
+from candgen import evaluation
+from candgen.datasets import preparation
 from candgen.models import WALS, ItemKNN, Popularity
 
 pytestmark = pytest.mark.data

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from candgen import evaluation, preparation
-from candgen.evaluation.beyond import item_popularity
+from candgen import evaluation
+from candgen.datasets import preparation
+from candgen.evaluation.beyond_accuracy import item_popularity
 from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import SoftmaxNetwork, TwoTower
 from candgen.negatives import item_exposure

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from candgen.workbench.execution import execute
+from candgen.sweeps.execution import execute
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted((path.stem for path in NOTEBOOKS.glob("*.ipynb")), reverse=True)  # the last first

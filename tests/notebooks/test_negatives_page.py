@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from candgen import preparation
-from candgen.workbench.execution import execute
+from candgen.datasets import preparation
+from candgen.sweeps.execution import execute
 
 SMALL = {
     "posts": False, "collapse": False, "dim": 4, "epochs": 2, "batch_size": 64, "n_negatives": 4,

@@ -8,7 +8,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from candgen import plots
-from candgen.models.reconstruction import Reconstruction
+from candgen.models.factorization.reconstruction import Reconstruction
 
 
 class Epoch(NamedTuple):

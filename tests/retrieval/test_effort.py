@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from candgen.retrieval import effort, indexes, invented
+from candgen.retrieval import effort, indexes, invented_vectors
 
 
 @pytest.fixture(scope="module")
 def world():
-    items, queries, _ = invented.clustered(4_000, 40, 16, seed=2)
+    items, queries, _ = invented_vectors.clustered(4_000, 40, 16, seed=2)
     return items, queries, np.argsort(-(queries @ items.T), axis=1)[:, :20]
 
 

@@ -15,8 +15,8 @@ from candgen.evaluation.freshness import ages_of_items, best_candidates, by_age,
 from candgen.evaluation.groups import by_group
 from candgen.evaluation.judgement import Judgement
 from candgen.evaluation.judging import judge, judge_candidates, judge_file
-from candgen.evaluation.lists import known_of, titles_side_by_side
 from candgen.evaluation.overlap import overlap, shared_hits
+from candgen.evaluation.titles import known_of, titles_side_by_side
 from candgen.evaluation.truth import (
     best_true_relevance,
     relevance_of_lists,

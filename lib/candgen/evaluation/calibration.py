@@ -28,9 +28,9 @@ from scipy.stats import rankdata
 
 from candgen.checks import number
 from candgen.columns import ITEM, TIMESTAMP, USER
-from candgen.evaluation.beyond import item_popularity
+from candgen.datasets.feedback import LABEL, labels
+from candgen.evaluation.beyond_accuracy import item_popularity
 from candgen.evaluation.freshness import best_candidates
-from candgen.feedback import LABEL, labels
 from candgen.models.base import Generator, VectorGenerator
 
 if TYPE_CHECKING:

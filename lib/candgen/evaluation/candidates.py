@@ -19,7 +19,7 @@ from candgen import files
 from candgen.columns import ITEM, RANK, SCORE, USER
 from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
-from candgen.evaluation import list_files
+from candgen.evaluation import candidate_files
 from candgen.retrieval import NO_ITEM
 
 
@@ -76,7 +76,7 @@ class Candidates:
                 SCORE: self.scores[row, place],
             }
         ).replace_schema_metadata(
-            {list_files.IDS: list_files.DENSE, list_files.DIGEST: dataset.digest}
+            {candidate_files.IDS: candidate_files.DENSE, candidate_files.DIGEST: dataset.digest}
         )
         with files.appearing(path) as passing:
             pq.write_table(table, passing, compression="zstd")
@@ -99,7 +99,7 @@ class Candidates:
                 unknown, an item is listed twice for a user, two items share a rank, a score
                 is NaN, or the file belongs to another dataset.
         """
-        lists = list_files.read(path, dataset)
+        lists = candidate_files.read(path, dataset)
         starts = np.flatnonzero(np.r_[True, lists.users[1:] != lists.users[:-1]])
         lengths = np.diff(np.r_[starts, len(lists.users)])
         place = np.arange(len(lists.users)) - np.repeat(starts, lengths)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError, SettingError, did_you_mean
-from candgen.evaluation.beyond import item_popularity
+from candgen.evaluation.beyond_accuracy import item_popularity
 from candgen.evaluation.groups import POPULARITY, popularity_groups
 from candgen.evaluation.significance import bootstrap_intervals, bootstrap_means
 from candgen.seeds import derive_seed

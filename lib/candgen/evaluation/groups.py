@@ -18,7 +18,7 @@ from candgen.columns import USER
 from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
 from candgen.evaluation import metrics
-from candgen.evaluation.beyond import item_popularity
+from candgen.evaluation.beyond_accuracy import item_popularity
 from candgen.evaluation.judgement import Judgement
 from candgen.evaluation.significance import bootstrap_intervals
 from candgen.seeds import derive_seed

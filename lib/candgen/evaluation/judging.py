@@ -26,7 +26,7 @@ from candgen.columns import ITEM, RATING, USER, USER_ID
 from candgen.datasets.dataset import Dataset
 from candgen.errors import ColdStartError, DataError, SettingError
 from candgen.evaluation import metrics
-from candgen.evaluation.beyond import beyond_accuracy
+from candgen.evaluation.beyond_accuracy import beyond_accuracy
 from candgen.evaluation.candidates import Candidates
 from candgen.evaluation.judgement import FULL, GIVEN_LISTS, Judgement
 from candgen.models.base import Generator

@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 
 from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
+from candgen.datasets.feedback import LABEL, labels
 from candgen.errors import DataError
-from candgen.feedback import LABEL, labels
 
 
 class Shown(NamedTuple):

@@ -10,20 +10,10 @@ from candgen.plots.evaluation import (
     per_user_spread,
     recall_by_k,
 )
-from candgen.plots.exposure import (
-    against_bias,
-    changes,
-    estimates,
-    exposure_and_merit,
-    rounds,
-    shown_and_wanted,
-)
 from candgen.plots.factorization import convergence, reconstructions
 from candgen.plots.feedback import feedback_matrix
 from candgen.plots.preferences import preferences
-from candgen.plots.ratings import cost_curves, original_and_predicted
-from candgen.plots.retrieval import speed_against_recall, speed_by_size, ways_to_filter
-from candgen.plots.searches import search_speed
+from candgen.plots.search_speed import search_speed
 from candgen.plots.sequences import attention, looking_back
 from candgen.plots.softmax import ages_of_candidates, network
 from candgen.plots.style import BASELINE, MODEL, PALETTE, colours, use_style
@@ -35,17 +25,12 @@ __all__ = [
     "MODEL",
     "PALETTE",
     "activity",
-    "against_bias",
     "ages_of_candidates",
     "attention",
     "by_known",
-    "changes",
     "colours",
     "convergence",
-    "cost_curves",
-    "estimates",
     "events_over_time",
-    "exposure_and_merit",
     "feature_gains",
     "feedback_matrix",
     "group_bars",
@@ -54,7 +39,6 @@ __all__ = [
     "looking_back",
     "network",
     "objective",
-    "original_and_predicted",
     "paired_differences",
     "per_user_spread",
     "preferences",
@@ -62,14 +46,9 @@ __all__ = [
     "recall_by_k",
     "reconstructions",
     "recovered_truth",
-    "rounds",
     "search_speed",
     "shared_space",
-    "shown_and_wanted",
-    "speed_against_recall",
-    "speed_by_size",
     "training_curves",
     "use_style",
-    "ways_to_filter",
     "who_they_are",
 ]

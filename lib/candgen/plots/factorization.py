@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from candgen.plots.style import ACCENT, BASELINE, MODEL, colours
 
 if TYPE_CHECKING:
-    from candgen.models.reconstruction import Reconstruction
+    from candgen.models.factorization.reconstruction import Reconstruction
 
 _LOW, _HIGH = -0.25, 1.25  # values beyond are counted in the outermost bar
 _FLOOR = 1e-4  # the best is 0 above itself, which a logarithmic axis cannot show

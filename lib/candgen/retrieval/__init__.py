@@ -1,6 +1,6 @@
 """From scores or vectors to ranked candidates."""
 
-from candgen.retrieval import effort, filtered, filters, indexes, invented, pools, tradeoff
+from candgen.retrieval import effort, filtered_search, filters, indexes, invented_vectors, pools
 from candgen.retrieval.recommend import recommend
 from candgen.retrieval.related import related_items
 from candgen.retrieval.subsets import top_k_among
@@ -11,10 +11,10 @@ __all__ = [
     "NO_ITEM",
     "TopK",
     "effort",
-    "filtered",
+    "filtered_search",
     "filters",
     "indexes",
-    "invented",
+    "invented_vectors",
     "pools",
     "queries_per_second",
     "recommend",
@@ -23,5 +23,4 @@ __all__ = [
     "top_k",
     "top_k_among",
     "top_k_of_scores",
-    "tradeoff",
 ]

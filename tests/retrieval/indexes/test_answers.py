@@ -13,7 +13,7 @@ from candgen.retrieval import NO_ITEM, indexes, top_k
 from candgen.retrieval.indexes import approximate
 from candgen.retrieval.indexes.augmenting import augmented_items
 from candgen.retrieval.indexes.refine_kernels import keep, refine
-from candgen.retrieval.invented import clustered
+from candgen.retrieval.invented_vectors import clustered
 
 GENEROUS = {  # settings at which a small catalogue is searched nearly whole
     "exact": {},

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen.features import EventLog
-from candgen.models.markov import transitions
+from candgen.models.items.markov import transitions
 from candgen.models.sequences.windows import last_events
 
 _PLACES = 10  # how much later an item still counts as having followed, as 1 / places

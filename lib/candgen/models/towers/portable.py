@@ -3,7 +3,7 @@
 Users who were trained on are looked up; whoever comes later is computed. What that takes is kept
 here as arrays and one description in JSON types: of each input, how what is said of somebody
 becomes rows of a table, and of the layers their numbers. Of a table of user ids only the row is
-kept that all strangers share. `candgen.workbench.taken_home_newcomers` reads it.
+kept that all strangers share. `candgen.serving.reader_new_users` reads it.
 """
 
 from __future__ import annotations

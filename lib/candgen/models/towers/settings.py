@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from candgen.checks import number, one_of, whole_number
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
-from candgen.models.content import plain
+from candgen.models.content_based.content import plain
 from candgen.models.towers.building import Shape
 from candgen.models.towers.inputs import POOLINGS
 from candgen.models.towers.network import NORMALIZATIONS

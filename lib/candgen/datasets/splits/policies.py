@@ -1,0 +1,386 @@
+"""Which events a model may learn from, and which it has to predict.
+
+Test is taken first and validation from what is left, so that nothing is ever chosen by looking at
+test. Every event lands in exactly one part. Ties in time are broken by the order of the rows, and
+shares of a count are rounded half up. Random choices depend on the seed and the numbered events
+alone.
+
+| policy | test | validation |
+|---|---|---|
+| timeline | the newest events of all, by share or from a date | the newest of the rest |
+| leave_last_out | each user's newest event | each user's newest of the rest |
+| random_per_user | a random share of each user's events | a random share of the rest |
+| random_rows | a random share of all events | a random share of the rest |
+| held_out_users | a random share of users, absent from train but for a query | other users |
+| cold_users | all events of a random share of users | all events of other users |
+| cold_items | all events of a random share of items | all events of other items |
+| given | somebody else's | somebody else's, or a share of each user's train |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.seeds import derive_seed
+
+TRAIN, VALIDATION, TEST, FOLD_IN = 0, 1, 2, 3
+NAMES = ("train", "validation", "test", "fold_in")
+ALWAYS = np.iinfo(np.int64).max
+NEVER = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Events:
+    """What a split may look at, one entry per event in the order of rows."""
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    times: NDArray[np.int64] | None
+    n_users: int
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How to split; checked when made.
+
+    Raises:
+        SettingError: If a setting is out of range.
+    """
+
+    policy: str = "timeline"
+    """One of `POLICIES`."""
+    test_fraction: float = 0.1
+    """Share of events (timeline, random), of users or of items, that is held out for test."""
+    validation_fraction: float = 0.1
+    """Share held out for validation, of the same whole; of train's for given. 0: none."""
+    test_from: int | None = None
+    """Timeline: events at or after this second are test, instead of a share."""
+    validation_from: int | None = None
+    """Timeline: events at or after this second, and before test, are validation."""
+    validation_clustering: float = 0.0
+    """Given: how strongly a user's validation events hang together; 0: not at all."""
+    validation_popularity: float = 0.0
+    """Given: the power of an item's events that makes them likely to be validation; 0: none."""
+    fold_in_fraction: float = 0.8
+    """Held-out users: share of their events that is known when candidates are asked for."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.policy not in POLICIES:
+            raise SettingError(f"split is {self.policy!r}.{did_you_mean(self.policy, POLICIES)}")
+        for name in ("test_fraction", "validation_fraction", "fold_in_fraction"):
+            value = getattr(self, name)
+            low = 0 if name == "validation_fraction" else np.nextafter(0, 1)
+            if not low <= value < 1:
+                raise SettingError(f"{name} is {value}, expected a share above 0 and below 1.")
+        if self.test_fraction + self.validation_fraction >= 1:
+            raise SettingError(
+                f"test_fraction {self.test_fraction} and validation_fraction "
+                f"{self.validation_fraction} leave nothing to learn from."
+            )
+        for name in ("validation_clustering", "validation_popularity"):
+            self._check_likeness(name, getattr(self, name))
+        self._check_dates()
+
+    def _check_likeness(self, name: str, value: float) -> None:
+        if not (np.isfinite(value) and (value >= 0 or name == "validation_popularity")):
+            raise SettingError(f"{name} is {value}, expected a number of at least 0.")
+        if value and self.policy != "given":
+            raise SettingError(
+                f"{name} is {value}, but split is {self.policy!r}: it is for a given split, whose "
+                "validation has to be made of its train."
+            )
+
+    def _check_dates(self) -> None:
+        dated = self.test_from is not None or self.validation_from is not None
+        if dated and self.policy != "timeline":
+            raise SettingError(
+                f"test_from and validation_from are for timeline, not {self.policy}."
+            )
+        if self.validation_from is not None and self.test_from is None:
+            raise SettingError("validation_from needs test_from: both ends, or shares alone.")
+        if None not in (self.validation_from, self.test_from) and (
+            self.validation_from >= self.test_from
+        ):
+            raise SettingError("validation_from must be earlier than test_from.")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The part of every event, and what a model may know outside of them."""
+
+    parts: NDArray[np.uint8]
+    """TRAIN, VALIDATION, TEST or FOLD_IN, one per event."""
+    known_until: NDArray[np.int64]
+    """Per user: the first second that models must not see anything of; ALWAYS is no limit."""
+    hidden_items: NDArray[np.bool_]
+    """Per item: held out entirely."""
+    rule: str
+    """How it was done, in a sentence for people."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Cut-offs and counts worth recording, JSON types."""
+
+    @classmethod
+    def without_limits(
+        cls,
+        events: Events,
+        parts: NDArray[np.uint8],
+        rule: str,
+        facts: dict[str, Any] | None = None,
+        *,
+        known_until: NDArray[np.int64] | None = None,
+        hidden_items: NDArray[np.bool_] | None = None,
+    ) -> Split:
+        """Make a split in which models may see every user and item unless said otherwise."""
+        if known_until is None:
+            known_until = np.full(events.n_users, ALWAYS)
+        if hidden_items is None:
+            hidden_items = np.zeros(events.n_items, dtype=bool)
+        return cls(parts, known_until, hidden_items, rule, facts or {})
+
+
+def split(events: Events, settings: SplitSettings) -> Split:
+    """Split events by a policy.
+
+    Raises:
+        DataError: If the policy needs times and there are none, or train or test stays empty, or
+            validation stays empty though a share was asked for.
+    """
+    made = POLICIES[settings.policy](events, settings)
+    check_parts(made.parts, wants_validation=_wants_validation(settings))
+    return made
+
+
+def validation_from_train(events: Events, settings: SplitSettings) -> NDArray[np.uint8]:
+    """Take a share of each user's training events for validation, for a given split.
+
+    A random one, unless `validation_clustering` or `validation_popularity` says otherwise.
+    """
+    fraction = settings.validation_fraction
+    if not settings.validation_clustering and not settings.validation_popularity:
+        return _random_share(events, fraction, settings, "validation", VALIDATION)
+    from candgen.datasets.splits.likeness import order_of_holding_out  # numba takes a second
+
+    order = order_of_holding_out(
+        events,
+        clustering=settings.validation_clustering,
+        popularity=settings.validation_popularity,
+        seed=derive_seed(settings.seed, "validation"),
+    )
+    return _share_of_each(events, order, fraction, VALIDATION)
+
+
+def check_parts(parts: NDArray[np.uint8], *, wants_validation: bool) -> None:
+    """Refuse a split in which a part that is needed has no events.
+
+    Raises:
+        DataError: Naming the empty part and the sizes of the others.
+    """
+    sizes = dict(zip(NAMES, np.bincount(parts, minlength=len(NAMES)).tolist(), strict=True))
+    needed = ["train", "test"] + (["validation"] if wants_validation else [])
+    for name in needed:
+        if not sizes[name]:
+            others = ", ".join(f"{n} {c:,}" for n, c in sizes.items() if n != name)
+            raise DataError(
+                f"The {name} part is empty ({others} events). Filter less, give it a larger share, "
+                "or choose another split."
+            )
+
+
+# --- policies
+
+
+def _timeline(events: Events, settings: SplitSettings) -> Split:
+    times = _needed_times(events, settings.policy)
+    if settings.test_from is None:
+        n_test = _share(len(events), settings.test_fraction)
+        n_validation = _share(len(events), settings.validation_fraction)
+        after_train = _newest(times, n_test + n_validation)
+        test = _newest(times, n_test)
+        rule = "the newest events of all are held out; equal times by the order of rows"
+    else:
+        test = times >= settings.test_from
+        start = settings.test_from if settings.validation_from is None else settings.validation_from
+        after_train = times >= start
+        rule = "events from a date on are held out"
+    parts = np.where(test, TEST, np.where(after_train, VALIDATION, TRAIN)).astype(np.uint8)
+    cut = int(times[after_train].min()) if after_train.any() else int(ALWAYS)
+    facts = {"train_ends": cut}
+    if test.any():
+        facts["test_starts"] = int(times[test].min())
+    return Split.without_limits(
+        events, parts, rule, facts, known_until=np.full(events.n_users, cut)
+    )
+
+
+def _leave_last_out(events: Events, settings: SplitSettings) -> Split:
+    times = _needed_times(events, settings.policy)
+    order = np.lexsort((times, events.users))  # stable: equal times stay in the order of rows
+    from_end = _places_from_end(events.users[order])
+    held = 2 if settings.validation_fraction > 0 else 1
+    enough = (np.bincount(events.users, minlength=events.n_users) > held)[events.users[order]]
+    parts = np.full(len(events), TRAIN, dtype=np.uint8)
+    parts[order[enough & (from_end == 0)]] = TEST
+    if held == 2:
+        parts[order[enough & (from_end == 1)]] = VALIDATION
+    known_until = np.full(events.n_users, ALWAYS)
+    out = parts != TRAIN
+    np.minimum.at(known_until, events.users[out], times[out])
+    rule = (
+        f"each user's newest event is test{', the one before validation' if held == 2 else ''}; "
+        f"users with {held} events or fewer stay in train; equal times by the order of rows"
+    )
+    return Split.without_limits(events, parts, rule, {}, known_until=known_until)
+
+
+def _random_per_user(events: Events, settings: SplitSettings) -> Split:
+    parts = _random_share(events, settings.test_fraction, settings, "test", TEST)
+    if settings.validation_fraction:
+        share = settings.validation_fraction / (1 - settings.test_fraction)
+        left = np.flatnonzero(parts == TRAIN)
+        rest = Events(events.users[left], events.items[left], None, events.n_users, events.n_items)
+        parts[left] = _random_share(rest, share, settings, "validation", VALIDATION)
+    return Split.without_limits(
+        events, parts, "a random share of each user's events, one at least left in train"
+    )
+
+
+def _random_rows(events: Events, settings: SplitSettings) -> Split:
+    parts = _random_parts(len(events), settings)
+    return Split.without_limits(events, parts, "a random share of all events")
+
+
+def _held_out_users(events: Events, settings: SplitSettings) -> Split:
+    role = _random_parts(events.n_users, settings)
+    known = _random_share(events, 1 - settings.fold_in_fraction, settings, "fold-in", TEST) == TRAIN
+    parts = role[events.users]
+    parts[known & (parts != TRAIN)] = FOLD_IN
+    rule = (
+        "a random share of users is absent from train; "
+        f"{settings.fold_in_fraction:.0%} of their events are known when candidates are asked for"
+    )
+    return Split.without_limits(
+        events, parts, rule, _roles(role, "users"), known_until=_of_trained(role)
+    )
+
+
+def _cold_users(events: Events, settings: SplitSettings) -> Split:
+    role = _random_parts(events.n_users, settings)
+    rule = "all events of a random share of users are held out; nothing is known of them"
+    return Split.without_limits(
+        events, role[events.users], rule, _roles(role, "users"), known_until=_of_trained(role)
+    )
+
+
+def _cold_items(events: Events, settings: SplitSettings) -> Split:
+    role = _random_parts(events.n_items, settings)
+    rule = "all events of a random share of items are held out; nobody was seen with them"
+    return Split.without_limits(
+        events, role[events.items], rule, _roles(role, "items"), hidden_items=role != TRAIN
+    )
+
+
+def _given(events: Events, settings: SplitSettings) -> Split:
+    raise SettingError("split is 'given', but this source has no parts. Choose another split.")
+
+
+POLICIES: dict[str, Callable[[Events, SplitSettings], Split]] = {
+    "timeline": _timeline,
+    "leave_last_out": _leave_last_out,
+    "random_per_user": _random_per_user,
+    "random_rows": _random_rows,
+    "held_out_users": _held_out_users,
+    "cold_users": _cold_users,
+    "cold_items": _cold_items,
+    "given": _given,
+}
+
+
+# --- their parts
+
+
+def _needed_times(events: Events, policy: str) -> NDArray[np.int64]:
+    if events.times is None:
+        raise DataError(
+            f"split {policy!r} needs timestamps and these events have none. Name their column, or "
+            "choose random_per_user, random_rows, held_out_users, cold_users or cold_items."
+        )
+    return events.times
+
+
+def _share(count: int, fraction: float) -> int:
+    return int(np.floor(count * fraction + 0.5))
+
+
+def _newest(times: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Mark the `count` newest events; of equal times the later rows count as newer."""
+    if count == 0:
+        return np.zeros(len(times), dtype=bool)
+    oldest = len(times) - count
+    cut = np.partition(times, oldest)[oldest]
+    newest = times > cut
+    ties = np.flatnonzero(times == cut)
+    newest[ties[len(ties) - (count - int(newest.sum())) :]] = True
+    return newest
+
+
+def _random_parts(count: int, settings: SplitSettings) -> NDArray[np.uint8]:
+    order = np.random.default_rng(derive_seed(settings.seed, "whole")).permutation(count)
+    n_test = _share(count, settings.test_fraction)
+    n_validation = _share(count, settings.validation_fraction)
+    parts = np.full(count, TRAIN, dtype=np.uint8)
+    parts[order[:n_test]] = TEST
+    parts[order[n_test : n_test + n_validation]] = VALIDATION
+    return parts
+
+
+def _random_share(
+    events: Events, fraction: float, settings: SplitSettings, purpose: str, part: int
+) -> NDArray[np.uint8]:
+    """Give a random share of each user's events to a part, leaving every user one at least."""
+    shuffled = np.random.default_rng(derive_seed(settings.seed, purpose)).permutation(len(events))
+    order = shuffled[np.argsort(events.users[shuffled], kind="stable")]
+    return _share_of_each(events, order, fraction, part)
+
+
+def _share_of_each(
+    events: Events, order: NDArray[np.int64], fraction: float, part: int
+) -> NDArray[np.uint8]:
+    """Give the last events of each user, in an order grouped by user, to a part; one stays."""
+    sizes = np.bincount(events.users, minlength=events.n_users)
+    taken = np.minimum(np.floor(sizes * fraction + 0.5).astype(np.int64), np.maximum(sizes - 1, 0))
+    sorted_users = events.users[order]
+    chosen = _places_from_end(sorted_users) < taken[sorted_users]
+    parts = np.full(len(events), TRAIN, dtype=np.uint8)
+    parts[order[chosen]] = part
+    return parts
+
+
+def _places_from_end(sorted_users: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return for each event how many of the same user follow it, in an order grouped by user."""
+    ends = np.searchsorted(sorted_users, sorted_users, side="right")
+    return ends - 1 - np.arange(len(sorted_users))
+
+
+def _of_trained(role: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return np.where(role == TRAIN, ALWAYS, NEVER)
+
+
+def _roles(role: NDArray[np.uint8], what: str) -> dict[str, int]:
+    sizes = np.bincount(role, minlength=3).tolist()
+    return {f"{name}_{what}": size for name, size in zip(NAMES, sizes, strict=False)}
+
+
+def _wants_validation(settings: SplitSettings) -> bool:
+    dated = settings.test_from is not None
+    return settings.validation_from is not None if dated else settings.validation_fraction > 0

@@ -1,0 +1,209 @@
+"""Look at this machine: what the workbench needs, what is there, what to do about the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from candgen.errors import DataError
+from candgen.session import environment, paths
+
+PYTHONS = ((3, 11), (3, 13))  # from .. to, both included
+_GIB_OF_MEMORY, _GIB_OF_DISK = 4, 5
+_KERNEL_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    state: Literal["ok", "warning", "missing"]
+    """`missing` is essential; a `warning` costs speed or a part of the work."""
+    found: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Look at one thing after another; starting a kernel takes a few seconds."""
+    yield _python()
+    yield _compiler()
+    yield _packages()
+    yield _tensorflow()
+    yield _kernels()
+    yield _warm_kernels()
+    yield _lab_kernel()
+    yield _threads()
+    yield _memory()
+    yield from _project()
+
+
+def _python() -> Finding:
+    found = f"{sys.version.split()[0]}, {sys.executable}"
+    if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        return Finding("interpreter", "ok", found)
+    remedy = "Use Python 3.11, 3.12 or 3.13: `make PYTHON=python3.12 setup`."
+    return Finding("interpreter", "missing", found, remedy)
+
+
+def _compiler() -> Finding:
+    for name in (os.environ.get("CXX"), "c++", "g++", "clang++"):
+        if name and (program := shutil.which(name.split()[0])):
+            return Finding("compiler", "ok", program)
+    remedy = "Debian: `apt install g++ python3-dev`; macOS: `xcode-select --install`."
+    if _version("annoy"):
+        return Finding("compiler", "warning", "none, annoy is installed without it", remedy)
+    return Finding("compiler", "missing", "none, annoy cannot be installed", remedy)
+
+
+def _packages() -> Finding:
+    wanted = [_name(line) for line in metadata.requires("candgen") or [] if "extra ==" not in line]
+    absent = [name for name in wanted if not _version(name)]
+    if absent:
+        remedy = "`make setup`, or `pip install -e .` in this environment."
+        return Finding("packages", "missing", f"not installed: {', '.join(absent)}", remedy)
+    return Finding("packages", "ok", f"candgen {_version('candgen')} and {len(wanted)} others")
+
+
+def _tensorflow() -> Finding:
+    version, keras = _version("tensorflow"), _version("keras")
+    if version and keras:
+        return Finding("TensorFlow", "ok", f"{version}, Keras {keras}")
+    remedy = "Without it the networks cannot be trained, the rest can: `pip install tensorflow`."
+    return Finding("TensorFlow", "warning", "not installed", remedy)
+
+
+def _kernels() -> Finding:
+    began = time.monotonic()
+    try:
+        asyncio.run(_start_kernel())
+    except Exception as error:
+        remedy = "`python -m pip install --force-reinstall ipykernel jupyter-client` mends most."
+        return Finding("kernels", "missing", f"{type(error).__name__}: {error}", remedy)
+    return Finding("kernels", "ok", f"one answered after {time.monotonic() - began:.1f} s")
+
+
+async def _start_kernel() -> None:
+    from candgen.sweeps.kernels import spec
+
+    manager = spec.manager_class(spec.kernel_spec("ordinary"))(kernel_name=spec.NAME)
+    await manager.start_kernel()
+    try:
+        client = manager.client()
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=_KERNEL_SECONDS)
+        finally:
+            client.stop_channels()
+    finally:
+        await manager.shutdown_kernel(now=True)
+
+
+def _warm_kernels() -> Finding:
+    from candgen.sweeps.kernels import client
+
+    if client.supported():
+        return Finding("warm kernels", "ok", "forked from one preloaded server")
+    found = f"forking is not safe on {sys.platform}"
+    remedy = "Nothing to do: sweeps use ordinary kernels, which start more slowly."
+    return Finding("warm kernels", "warning", found, remedy)
+
+
+def _lab_kernel() -> Finding:
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    remedy = "`python -m ipykernel install --sys-prefix` makes it this one. Sweeps do not need it."
+    try:
+        python = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except NoSuchKernel:
+        return Finding("JupyterLab", "warning", "no kernel python3", remedy)
+    # A bare `python` means the interpreter that Jupyter itself runs in.
+    if python in ("python", "python3", Path(sys.executable).name, sys.executable):
+        return Finding("JupyterLab", "ok", "its kernel python3 is this interpreter")
+    return Finding("JupyterLab", "warning", f"its kernel python3 is {python}", remedy)
+
+
+def _threads() -> Finding:
+    cores = environment.usable_cores()
+    limits = {n: v for n in environment._THREAD_VARIABLES if (v := os.environ.get(n))}
+    if not limits:
+        return Finding("threads", "ok", f"{cores} usable cores")
+    found = f"{cores} usable cores, limited by " + ", ".join(f"{n}={v}" for n, v in limits.items())
+    return Finding("threads", "warning", found, "Unset them to let sweeps share out the cores.")
+
+
+def _memory() -> Finding:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    found = f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB available"
+    if memory.available >= _GIB_OF_MEMORY * 2**30:
+        return Finding("memory", "ok", found)
+    remedy = f"Below {_GIB_OF_MEMORY} GiB use `--workers 1` and smaller worlds."
+    return Finding("memory", "warning", found, remedy)
+
+
+def _project() -> Iterator[Finding]:
+    try:
+        root = paths.project_root()
+    except DataError as error:
+        yield Finding("project", "missing", "not found", str(error))
+        return
+    pages = len(list((root / "notebooks").glob("*.ipynb")))
+    yield Finding("project", "ok", f"{root}, {pages} notebooks")
+    yield _disk(root)
+    yield _datasets()
+    yield _real_data(root)
+
+
+def _disk(root: Path) -> Finding:
+    outputs = root / "outputs"
+    try:
+        outputs.mkdir(exist_ok=True)
+        free = shutil.disk_usage(outputs).free / 2**30
+    except OSError as error:
+        return Finding("disk", "missing", str(error), f"Make {outputs} writable.")
+    found = f"{free:.1f} GiB free for {outputs}"
+    if not os.access(outputs, os.W_OK):
+        return Finding("disk", "missing", f"{outputs} is not writable", "Change its permissions.")
+    if free < _GIB_OF_DISK:
+        remedy = f"Below {_GIB_OF_DISK} GiB large sweeps may fill it; remove old folders there."
+        return Finding("disk", "warning", found, remedy)
+    return Finding("disk", "ok", found)
+
+
+def _datasets() -> Finding:
+    names = paths.dataset_names()
+    found = ", ".join(names) if names else "none prepared yet; `candgen prepare` makes one"
+    return Finding("datasets", "ok", found)
+
+
+def _real_data(root: Path) -> Finding:
+    folder = Path(os.environ.get("CANDGEN_TEST_DATA", root.parent / "shared" / "data"))
+    if folder.is_dir():
+        return Finding("real data", "ok", f"{folder}: {', '.join(sorted(os.listdir(folder)))}")
+    remedy = (
+        "Only tests want it: set CANDGEN_TEST_DATA to a folder with ml-latest-small and gowalla. "
+        "For a report on real films: `make report DATA=<folder or zip of MovieLens>`."
+    )
+    return Finding("real data", "warning", f"none at {folder}", remedy)
+
+
+def _name(requirement: str) -> str:
+    return re.match(r"[\w.-]+", requirement)[0]  # type: ignore[index]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""Generators that score items by their features."""

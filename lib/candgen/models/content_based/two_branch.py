@@ -1,0 +1,233 @@
+"""Two networks, one for users and one for items, whose vectors meet in a dot product.
+
+The user branch sees how much the user likes what items are made of (mean rating by genre, or how
+often, where there are no ratings), and the user's own columns; the item branch sees the item's own
+columns and how its ratings came out. `candgen.models.content_based.two_branch_network` holds the
+network; here its inputs and targets are made from a dataset.
+
+What it is taught decides what it is good for. Taught ratings, it predicts how well an item would
+be liked *if* taken, of which candidates know nothing; taught labels (taken, against items drawn
+at random), it predicts what is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.checks import number, one_of, whole_number
+from candgen.columns import ITEM, RATING, USER
+from candgen.datasets import Dataset
+from candgen.errors import SettingError
+from candgen.features import Encoder, declared
+from candgen.models.base import VectorGenerator
+from candgen.models.content_based.content import plain
+from candgen.models.content_based.two_branch_network import Pairs, train_network
+from candgen.seeds import derive_seed
+
+TARGETS = ("auto", "ratings", "labels")
+_FURTHEST = 5.0  # standard deviations; inputs of cold items and users stay in what was trained
+
+
+class TwoBranch(VectorGenerator):
+    """Learned user and item vectors from features, so that cold users and items have some, too.
+
+    A user without a history stands at the means of what histories say, with the user's own
+    columns as they are; an item without events likewise at the means of the statistics.
+
+    Attributes:
+        losses_: Mean squared error of each epoch, targets in [-1, 1].
+        epoch_seconds_: Wall time of each epoch; the first one compiles.
+        network_: The trained `Network`.
+        learned_from_: "ratings" or "labels".
+    """
+
+    name = "TwoBranch"
+    answers_cold_users = True
+    answers_cold_items = True
+
+    def __init__(
+        self,
+        *,
+        features: Mapping[str, Any] | None = None,
+        user_features: Mapping[str, Any] | None = None,
+        targets: Literal["auto", "ratings", "labels"] = "auto",
+        negatives: int = 2,
+        hidden: list[int] | tuple[int, ...] = (64,),
+        dim: int = 32,
+        epochs: int = 6,
+        batch_size: int = 512,
+        learning_rate: float = 0.003,
+        seed: int = 0,
+    ) -> None:
+        """Check and keep the settings.
+
+        Args:
+            features: Column of the items table -> kind or options, as in `candgen.features`.
+                Empty: by what the columns hold.
+            user_features: The same of the users table.
+            targets: What is taught: "ratings", "labels", or "auto" for ratings if there are any.
+            negatives: With labels, items drawn at random for each event, taught as not taken.
+            hidden: Sizes of the ReLU layers of each branch.
+            dim: Length of the vectors.
+            epochs: Passes over the training rows.
+            batch_size: Rows a step.
+            learning_rate: Of Adam.
+            seed: Of the start, the order and the negatives.
+
+        Raises:
+            SettingError: If a setting is out of range.
+        """
+        self.features, self.user_features = plain(features), plain(user_features)
+        self.targets = one_of("targets", targets, TARGETS)
+        self.negatives = whole_number("negatives", negatives, at_least=1)
+        self.hidden = [whole_number("hidden", size, at_least=1) for size in hidden]
+        self.dim = whole_number("dim", dim, at_least=1)
+        self.epochs = whole_number("epochs", epochs, at_least=1)
+        self.batch_size = whole_number("batch_size", batch_size, at_least=1)
+        self.learning_rate = number("learning_rate", learning_rate, above=0)
+        self.seed = whole_number("seed", seed)
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Return one vector of length 1 an item, shape `(n_items, dim)`."""
+        self._known("known_items_")
+        return self._items
+
+    def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._users[users]
+
+    def _fit(self, dataset: Dataset) -> None:
+        rated = RATING in dataset.train and dataset.train[RATING].notna().all()
+        if self.targets == "ratings" and not rated:
+            raise SettingError(
+                f"targets is 'ratings', but the training events of {dataset.name!r} have none: "
+                f"{', '.join(dataset.train)}. Set it to 'labels'."
+            )
+        by_rating = rated and self.targets != "labels"
+        self.learned_from_ = "ratings" if by_rating else "labels"
+        users, items = self._inputs(dataset, by_rating)
+        pairs = self._ratings(dataset) if by_rating else self._labels(dataset)
+        trained = train_network(
+            users,
+            items,
+            pairs,
+            hidden=tuple(self.hidden),
+            dim=self.dim,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=derive_seed(self.seed, "two branches"),
+        )
+        self.network_, self.losses_ = trained.network, trained.losses
+        self.epoch_seconds_ = trained.seconds
+        self._users = trained.network.user.vectors(users)
+        self._items = trained.network.item.vectors(items)
+
+    # --- inputs
+
+    def _inputs(
+        self, dataset: Dataset, by_rating: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what each branch sees, standardized over training users and items."""
+        described = declared(self.features, dataset.items, "items")
+        if not described:
+            raise SettingError(
+                f"{self.name} needs a description of the items; dataset {dataset.name!r} has only "
+                f"{', '.join(dataset.items)}."
+            )
+        in_training = np.bincount(dataset.train[USER], minlength=dataset.n_users) > 0
+        taken = self.item_counts_ > 0
+        self.encoder_ = Encoder(described).fit(dataset.items[taken])
+        items = self.encoder_.encode(dataset.items)
+        # For what a user likes, numbers are shared out among bins: a mean year says little.
+        binned = [replace(f, bins=4) if f.kind == "numeric" else f for f in described]
+        parts = Encoder(binned).fit(dataset.items[taken]).encode(dataset.items)
+        history = dataset.history_matrix
+        known = np.diff(history.indptr) > 0
+        liked = _profiles(dataset, parts, by_rating)
+        about_users = [_standardized(liked, in_training, known)]
+        columns = declared(self.user_features, dataset.users, "users")
+        if columns:
+            own = Encoder(columns).fit(dataset.users[in_training]).encode(dataset.users)
+            about_users.append(_standardized(own.toarray(), in_training))
+        about_items = [
+            _standardized(items.toarray(), taken),
+            _standardized(_item_statistics(dataset, by_rating), taken, taken),
+        ]
+        return np.hstack(about_users), np.hstack(about_items)
+
+    # --- targets
+
+    def _ratings(self, dataset: Dataset) -> Pairs:
+        train = dataset.train
+        ratings = train[RATING].to_numpy(np.float64)
+        low, high = ratings.min(), ratings.max()
+        targets = 2 * (ratings - low) / (high - low) - 1 if high > low else np.zeros(len(ratings))
+        return Pairs(train[USER].to_numpy(), train[ITEM].to_numpy(), targets.astype(np.float32))
+
+    def _labels(self, dataset: Dataset) -> Callable[[np.random.Generator], Pairs]:
+        """Taken items are taught 1, items drawn for the same user -1, anew each epoch."""
+        matrix = dataset.train_matrix
+        users = np.repeat(np.arange(dataset.n_users), np.diff(matrix.indptr))
+        reachable = np.flatnonzero(self.item_counts_)
+        n, times = len(users), 1 + self.negatives
+        targets = np.repeat(np.array([1.0, -1.0], np.float32), [n, n * self.negatives])
+
+        def draw(rng: np.random.Generator) -> Pairs:
+            drawn = rng.choice(reachable, n * self.negatives)
+            return Pairs(np.tile(users, times), np.concatenate([matrix.indices, drawn]), targets)
+
+        return draw
+
+
+def _profiles(dataset: Dataset, parts: csr_array, by_rating: bool) -> NDArray[np.float32]:
+    """What each history says of each value of the items' features, shape `(n_users, n_values)`.
+
+    With ratings the mean rating of items that have it, a little pulled towards the user's own
+    mean; without, the share of the history that has it.
+    """
+    history = dataset.history_matrix
+    counts = (history @ parts).toarray().astype(np.float64)
+    lengths = np.maximum(np.diff(history.indptr), 1)[:, None]
+    if not by_rating:
+        return (counts / lengths).astype(np.float32)
+    events = dataset.train
+    if dataset.has("fold_in") and RATING in dataset.table("fold_in"):
+        import pandas as pd
+
+        events = pd.concat([events, dataset.table("fold_in")], ignore_index=True)
+    place = (events[USER].to_numpy(), events[ITEM].to_numpy())
+    shape = (dataset.n_users, dataset.n_items)
+    ratings = csr_array((events[RATING].to_numpy(np.float64), place), shape=shape)
+    times = csr_array((np.ones(len(events)), place), shape=shape)
+    means = ratings.sum(axis=1) / np.maximum(times.sum(axis=1), 1)
+    sums, counts = (ratings @ parts).toarray(), (times @ parts).toarray()
+    return ((sums + means[:, None]) / (counts + 1)).astype(np.float32)
+
+
+def _item_statistics(dataset: Dataset, by_rating: bool) -> NDArray[np.float32]:
+    """Logarithm of an item's training events, and its mean rating where there are ratings."""
+    train = dataset.train
+    counts = np.bincount(train[ITEM], minlength=dataset.n_items)
+    made = [np.log1p(counts)]
+    if by_rating:
+        sums = np.bincount(train[ITEM], train[RATING], minlength=dataset.n_items)
+        everybody = train[RATING].mean()
+        made.append((sums + everybody) / (counts + 1))
+    return np.column_stack(made).astype(np.float32)
+
+
+def _standardized(
+    values: NDArray, trained: NDArray[np.bool_], known: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Scale columns to mean 0 and deviation 1 over training rows; rows not `known` get the mean."""
+    mean, spread = values[trained].mean(axis=0), values[trained].std(axis=0)
+    made = (values - mean) / np.where(spread > 1e-6, spread, np.inf)
+    if known is not None:
+        made[~known] = 0
+    return np.clip(made, -_FURTHEST, _FURTHEST).astype(np.float32)

@@ -1,0 +1,155 @@
+"""Weighted matrix factorization by alternating least squares.
+
+The objective, in the symbols of the code, for users u, items i and vectors of length dim:
+
+    sum over observed (u, i) of w_ui (y_ui - <u, i>)^2
+    + w0 * sum over all (u, i) of <u, i>^2
+    + sum over users of r_u |u|^2 + sum over items of r_i |i|^2
+
+    r_u = regularization * (n_u + w0 * n_items)^frequency_power, and likewise r_i.
+
+Y. Hu, Y. Koren, C. Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008,
+set w_ui and y_ui by confidence; S. Rendle, W. Krichene, L. Zhang, Y. Koren, "Revisiting the
+performance of iALS on item recommendation benchmarks", RecSys 2022, count w0 over all pairs and
+scale the regularization by frequency. Both are cases of the above. Instead of exact solves we
+take a few steps of conjugate gradients from the vectors of the sweep before (G. Takács,
+I. Pilászy, D. Tikk, RecSys 2011), for blocks of rows at once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.models.factorization.threads import one_blas_thread
+
+Solver = Literal["cg", "cholesky"]
+_WORTH_THREADS = (
+    10_000_000  # multiplications; below, waiting for a thread costs more than it brings
+)
+
+
+class Observed(NamedTuple):
+    """Observed pairs by row, in the form that the compiled solves take."""
+
+    starts: NDArray[np.int64]  # (n_rows + 1,)
+    columns: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    values: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, weights: csr_array, values: csr_array | None = None) -> Observed:
+        """Take weights, and values to fit at the same stored places; all ones when omitted."""
+        if values is None:
+            fit = np.ones(weights.nnz, dtype=np.float32)
+        else:
+            same = weights.shape == values.shape and np.array_equal(weights.indptr, values.indptr)
+            if not (same and np.array_equal(weights.indices, values.indices)):
+                raise ValueError(
+                    "weights and values must store the same pairs, in the same order: weights has "
+                    f"shape {weights.shape} and {weights.nnz} pairs, values has shape "
+                    f"{values.shape} and {values.nnz}."
+                )
+            fit = values.data.astype(np.float32)
+        if weights.nnz and not (np.isfinite(weights.data).all() and weights.data.min() >= 0):
+            raise ValueError("Weights must be finite and 0 or greater.")
+        starts, columns = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
+        return cls(starts, columns, weights.data.astype(np.float32), fit)
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return the number of observed pairs of each row."""
+        return np.diff(self.starts)
+
+
+class Penalty(NamedTuple):
+    """What the objective says beside the observed pairs."""
+
+    unobserved_weight: float  # w0
+    regularization: float
+    frequency_power: float  # 1 scales the regularization by frequency, 0 does not
+
+    def of_rows(self, observed: Observed, n_columns: int) -> NDArray[np.float32]:
+        """Return r of each row, shape `(n_rows,)`."""
+        frequency = observed.counts() + self.unobserved_weight * n_columns
+        return (self.regularization * frequency**self.frequency_power).astype(np.float32)
+
+
+def solve_rows(
+    observed: Observed,
+    fixed: NDArray[np.float32],
+    penalty: Penalty,
+    rows: NDArray[np.float32],
+    *,
+    solver: Solver = "cholesky",
+    cg_steps: int = 3,
+    gram: NDArray[np.float32] | None = None,
+) -> None:
+    """Minimize the objective over `rows`, in place, with the other side's vectors `fixed` still.
+
+    Args:
+        observed: Pairs of each row with the rows of `fixed`.
+        fixed: Vectors of the other side, shape `(n_columns, dim)`.
+        penalty: w0 and the regularization.
+        rows: Vectors to replace, shape `(n_rows, dim)`, C-contiguous.
+        solver: "cholesky" solves exactly; "cg" improves what `rows` holds.
+        cg_steps: Steps of conjugate gradients.
+        gram: `fixed.T @ fixed`, if it is known already.
+    """
+    import numba
+
+    from candgen.models.factorization.wals_kernels import cg_rows, cholesky_few_rows, cholesky_rows
+
+    penalties = penalty.of_rows(observed, len(fixed))
+    gram = np.float32(penalty.unobserved_weight) * (fixed.T @ fixed if gram is None else gram)
+    n_threads = numba.get_num_threads()
+    if solver == "cholesky" and _work_of(observed, rows.shape[1]) < _WORTH_THREADS:
+        cholesky_few_rows(*observed, fixed, gram, penalties, rows)
+        return
+    if solver == "cholesky":
+        cholesky_rows(*observed, fixed, gram, penalties, n_threads, rows)
+        return
+    with one_blas_thread():
+        cg_rows(*observed, fixed, gram, penalties, cg_steps, n_threads, rows)
+
+
+def objective(
+    by_user: Observed,
+    user_vectors: NDArray[np.float32],
+    item_vectors: NDArray[np.float32],
+    penalty: Penalty,
+    item_counts: NDArray[np.int64],
+) -> float:
+    """Return the objective over all pairs, observed or not, in O(pairs * dim + rows * dim^2).
+
+    Args:
+        by_user: Observed pairs of each user.
+        user_vectors: Shape `(n_users, dim)`.
+        item_vectors: Shape `(n_items, dim)`.
+        penalty: w0 and the regularization.
+        item_counts: Observed pairs of each item, shape `(n_items,)`.
+    """
+    from candgen.models.factorization.wals_kernels import squared_error
+
+    n_users, n_items = len(user_vectors), len(item_vectors)
+    w0, regularization, power = penalty
+    total = squared_error(*by_user, user_vectors, item_vectors)
+    total += w0 * _sum_of_products(user_vectors.T @ user_vectors, item_vectors.T @ item_vectors)
+    for vectors, counts, n_others in (
+        (user_vectors, by_user.counts(), n_items),
+        (item_vectors, item_counts, n_users),
+    ):
+        penalties = regularization * (counts + w0 * n_others) ** power
+        total += _sum_of_products(penalties, np.einsum("nd,nd->n", vectors, vectors))
+    return float(total)
+
+
+def _work_of(observed: Observed, dim: int) -> int:
+    """Count the multiplications of exact solves."""
+    return dim * dim * (len(observed.columns) + len(observed.starts) * dim // 3) // 2
+
+
+def _sum_of_products(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    return float(np.vdot(a.astype(np.float64), b.astype(np.float64)))

@@ -1,0 +1,148 @@
+"""What every solver of the weighted squared objective shares, whatever way it takes down.
+
+See `candgen.models.factorization.wals_solver` for the objective. A solver adds `fit_matrix`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.checks import number, whole_number
+from candgen.datasets import Dataset
+from candgen.errors import SettingError
+from candgen.models.base import VectorGenerator
+from candgen.models.factorization.pair_weights import pair_weights
+from candgen.models.factorization.wals_solver import Observed, Penalty, solve_rows
+
+
+class WeightedFactorization(VectorGenerator):
+    """User and item vectors whose products are near 1 where a pair was observed, else near 0."""
+
+    _users: NDArray[np.float32]  # (n_users, dim)
+    _items: NDArray[np.float32]  # (n_items, dim)
+
+    @abstractmethod
+    def fit_matrix(self, weights: csr_array, values: csr_array | None = None) -> None:
+        """Learn vectors from a matrix alone; `fit` calls this with the training events.
+
+        Args:
+            weights: Weight of each observed pair, 0 or greater, shape `(n_users, n_items)`.
+            values: Values to fit at the same stored pairs; ones when omitted.
+        """
+
+    def fold_in(self, weights: csr_array, values: csr_array | None = None) -> NDArray[np.float32]:
+        """Solve for vectors of users from what they took, with the item vectors still.
+
+        Args:
+            weights: Weight of each observed pair, shape `(n, n_items)`; ones for plain events.
+            values: Values to fit at the same pairs; ones when omitted.
+
+        Returns:
+            Vectors, shape `(n, dim)`; zeros for a user without events.
+        """
+        return self._solved(weights, values, "items")
+
+    def fold_in_items(
+        self, weights: csr_array, values: csr_array | None = None
+    ) -> NDArray[np.float32]:
+        """Solve for vectors of items from who took them, with the user vectors still.
+
+        Args:
+            weights: Weight of each observed pair, shape `(n, n_users)`; ones for plain events.
+            values: Values to fit at the same pairs; ones when omitted.
+
+        Returns:
+            Vectors, shape `(n, dim)`; zeros for an item that nobody took.
+        """
+        return self._solved(weights, values, "users")
+
+    def prior_precision(self) -> NDArray[np.float32]:
+        """Return A of a user of whom nothing is known: w0 V'V + r I, shape `(dim, dim)`.
+
+        Each event or answer with weight w about item i adds w v_i v_i' to it, and to r what the
+        frequency adds.
+        """
+        self._known("known_items_")
+        nothing = Observed.of(csr_array((1, len(self._items)), dtype=np.float32))
+        r = self._penalty.of_rows(nothing, len(self._items))[0]
+        return self.unobserved_weight * self._gram("items") + r * np.eye(self.dim, dtype=np.float32)
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Return one vector an item, shape `(n_items, dim)`; zeros for items never trained on."""
+        self._known("known_items_")
+        return self._items
+
+    def _keep_objective(
+        self,
+        dim: int,
+        epochs: int,
+        unobserved_weight: float,
+        regularization: float,
+        frequency_power: float,
+        weight_by: str,
+        weight_power: float,
+        seed: int,
+    ) -> None:
+        """Check and keep the settings that say what is minimized, how far and from where."""
+        self.dim = whole_number("dim", dim, at_least=1)
+        self.epochs = whole_number("epochs", epochs, at_least=1)
+        self.unobserved_weight = number("unobserved_weight", unobserved_weight)
+        self.regularization = number("regularization", regularization)
+        self.frequency_power = number("frequency_power", frequency_power)
+        if not isinstance(weight_by, str):
+            raise SettingError(f"weight_by must be a column's name or empty, got {weight_by!r}.")
+        self.weight_by = weight_by
+        self.weight_power = number("weight_power", weight_power)
+        self.seed = whole_number("seed", seed)
+        self._grams: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def _make_ready(self) -> None:
+        """Do now what the first user would wait for: the items' products and the compiled code."""
+        self.fold_in(csr_array((1, len(self._items)), dtype=np.float32))
+
+    def _solved(
+        self, weights: csr_array, values: csr_array | None, side: Literal["users", "items"]
+    ) -> NDArray[np.float32]:
+        """Solve for rows that are not of `side`, from what they have to do with it."""
+        fixed = self._items if side == "items" else self._users
+        if weights.shape[1] != len(fixed):
+            raise ValueError(
+                f"Weights to fold in must have one column for each of the {len(fixed):,} {side} "
+                f"of training, got shape {weights.shape}."
+            )
+        vectors = np.zeros((weights.shape[0], self.dim), dtype=np.float32)
+        observed = Observed.of(weights, values)
+        solve_rows(observed, fixed, self._penalty, vectors, gram=self._gram(side))
+        return vectors
+
+    def _gram(self, side: Literal["users", "items"]) -> NDArray[np.float32]:
+        """Return `fixed.T @ fixed` of a side, kept until other vectors are learned."""
+        fixed = self._items if side == "items" else self._users
+        if self._grams.get(side, (None,))[0] is not fixed:
+            self._grams[side] = fixed, fixed.T @ fixed
+        return self._grams[side][1]
+
+    @property
+    def _penalty(self) -> Penalty:
+        return Penalty(self.unobserved_weight, self.regularization, self.frequency_power)
+
+    def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._users[users]
+
+    def _fit(self, dataset: Dataset) -> None:
+        self.fit_matrix(self._weights(dataset, dataset.train))
+        not_trained = np.flatnonzero(
+            np.diff(self.history_matrix_.indptr) > np.diff(dataset.train_matrix.indptr)
+        )
+        if len(not_trained):
+            known = pd.concat([dataset.train, dataset.table("fold_in")], ignore_index=True)
+            self._users[not_trained] = self.fold_in(self._weights(dataset, known)[not_trained])
+
+    def _weights(self, dataset: Dataset, events: pd.DataFrame) -> csr_array:
+        return pair_weights(dataset, events, self.weight_by, self.weight_power)

@@ -1,0 +1,1 @@
+"""Item-to-item and user-to-user generators: neighbours, EASE, Markov chain."""

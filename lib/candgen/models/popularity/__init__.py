@@ -1,0 +1,1 @@
+"""Baselines: random, popularity, and popularity within groups of users."""

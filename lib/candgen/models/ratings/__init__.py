@@ -1,0 +1,1 @@
+"""The rating model: vectors and biases fitted to ratings."""

@@ -1,0 +1,92 @@
+"""Predicted ratings as scores of candidates.
+
+Whoever rates an item chose it first. A model of ratings knows nothing of that choice, so what it
+scores highest is what few people took and those few liked. It stands here to show how far a good
+predictor of ratings is from a good generator of candidates.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from candgen.checks import number, whole_number
+from candgen.columns import ITEM, RATING, USER
+from candgen.datasets import Dataset, rated_films
+from candgen.models.base import VectorGenerator
+from candgen.models.ratings import ratings
+
+
+class Errors(NamedTuple):
+    """Root mean square errors of predicted ratings."""
+
+    n: int
+    model: float
+    mean: float
+    """Of the item's mean rating, as a prediction for everybody."""
+
+
+class PredictedRating(VectorGenerator):
+    """Ranks items by the rating predicted, learned by alternating least squares.
+
+    Args:
+        dim: Length of user and item vectors.
+        sweeps: How often users and items are solved.
+        regularization: Lambda.
+        seed: Of the start.
+    """
+
+    name: ClassVar[str] = "PredictedRating"
+
+    def __init__(
+        self, *, dim: int = 20, sweeps: int = 5, regularization: float = 1.0, seed: int = 0
+    ) -> None:
+        self.dim = whole_number("dim", dim, at_least=1)
+        self.sweeps = whole_number("sweeps", sweeps, at_least=1)
+        self.regularization = number("regularization", regularization, above=0)
+        self.seed = whole_number("seed", seed)
+
+    def _fit(self, dataset: Dataset) -> None:
+        rated = rated_films.of_dataset(dataset)
+        centred, self.means_ = ratings.normalized(rated)
+        start = ratings.random_start(rated, self.dim, rng=np.random.default_rng(self.seed))
+        options = {"sweeps": self.sweeps, "regularization": self.regularization}
+        self.fitted_ = ratings.fit_als(centred, start, **options)
+        if dataset.has("fold_in"):
+            known = dataset.table("fold_in")
+            self._fold_in(known[~known[USER].isin(rated.user)])
+
+    def _fold_in(self, known: pd.DataFrame) -> None:
+        x, w, b = self.fitted_.vectors
+        for user, events in known.groupby(USER):
+            items = events[ITEM].to_numpy()
+            given = events[RATING].to_numpy() - self.means_[items]
+            w[user], b[user] = ratings.solve_user(x[items], given, self.regularization)
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        vectors = np.column_stack([self.fitted_.vectors.x, self.means_])
+        return np.where(self.known_items_[:, None], vectors, 0).astype(np.float32)
+
+    def predicted(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Predict the ratings of pairs, shape `(n,)`."""
+        x, w, b = self.fitted_.vectors
+        return np.einsum("nd,nd->n", x[items], w[users]) + b[users] + self.means_[items]
+
+    def errors(self, events: pd.DataFrame) -> Errors:
+        """Compare predictions with ratings, for users and items that training knows.
+
+        Args:
+            events: The columns `user`, `item` and `rating`.
+        """
+        users, items = events[USER].to_numpy(), events[ITEM].to_numpy()
+        known = self.known_users_[users] & self.known_items_[items]
+        users, items, given = users[known], items[known], events[RATING].to_numpy()[known]
+        off = given - self.predicted(users, items), given - self.means_[items]
+        return Errors(len(given), *(float(np.sqrt(np.mean(one**2))) for one in off))
+
+    def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        w = self.fitted_.vectors.w[users]  # the bias shifts a user's whole list, so it is left out
+        return np.column_stack([w, np.ones(len(users))]).astype(np.float32)

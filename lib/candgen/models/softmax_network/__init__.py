@@ -1,0 +1,1 @@
+"""The softmax network: next-item prediction over all items."""

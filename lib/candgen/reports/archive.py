@@ -1,0 +1,43 @@
+"""One archive to send: the report, its tables and the pages it links to."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from candgen import files
+from candgen.errors import DataError
+from candgen.reports.leaderboard import FILE
+from candgen.reports.reading import read_sweep
+from candgen.reports.reproduction import FILE as FIGURES
+
+REPORT = "report.html"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same pages give the same bytes
+
+
+def zip_report(sweep_folder: Path | str) -> Path:
+    """Put report, tables and pages into `<sweep>/<sweep>-report.zip`, where links still work.
+
+    Raises:
+        DataError: If there is no such sweep, or its report was not made yet.
+    """
+    sweep = read_sweep(sweep_folder)
+    if not (sweep.folder / REPORT).is_file():
+        raise DataError(
+            f"{sweep.folder} has no {REPORT} yet. Make it with `candgen report {sweep.folder}`."
+        )
+    links = [stage.link for stage in (*sweep.preparations, *sweep.runs)]
+    names = sorted({REPORT, FILE, FIGURES, *(link for link in links if link is not None)})
+    name = sweep.folder.resolve().name
+    path = sweep.folder / f"{name}-report.zip"
+    with (
+        files.appearing(path) as passing,
+        zipfile.ZipFile(passing, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for member in names:
+            if (sweep.folder / member).is_file():
+                info = zipfile.ZipInfo(f"{name}/{member}", _EPOCH)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                info.external_attr = 0o644 << 16
+                archive.writestr(info, (sweep.folder / member).read_bytes())
+    return path

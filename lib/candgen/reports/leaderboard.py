@@ -1,0 +1,65 @@
+"""`leaderboard.csv`: one row a run and generator, for spreadsheets and scripts.
+
+Columns: `run`, `generator`, `dataset`, the parameters that differ, then metrics as they are
+spelled in `metrics.json` with `_low` and `_high`, then costs, then whether the run only recorded
+this generator to stand beside its own. Repeats over seeds have a row each; runs that did not
+finish have none.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from candgen import files
+from candgen.reports.reading import Entry, Sweep, read_sweep
+
+FILE = "leaderboard.csv"
+COSTS = (
+    "fit_seconds", "fit_cpu_seconds", "rank_seconds", "queries_per_second", "peak_memory_mib",
+)  # fmt: skip
+_FIRST = ("run", "generator", "dataset")
+
+
+def leaderboard(sweep: Sweep) -> pd.DataFrame:
+    """Make the table of everything that finished runs recorded."""
+    entries = list(sweep.entries())
+    parameters = sweep.differing_parameters()
+    metrics = dict.fromkeys(name for entry in entries for name in entry.numbers if "@" in name)
+    columns = [*_FIRST, *parameters, *metrics, *COSTS, "wall_seconds", "baseline"]
+    rows = [_row(sweep, entry, parameters, list(metrics)) for entry in entries]
+    return pd.DataFrame(rows, columns=columns, dtype=object)  # whole numbers stay whole
+
+
+def write_leaderboard(sweep_folder: Path | str) -> Path:
+    """Write `leaderboard.csv` into a sweep's folder.
+
+    Raises:
+        DataError: If there is no such folder.
+    """
+    sweep = read_sweep(sweep_folder)
+    path = sweep.folder / FILE
+    files.write_text(path, leaderboard(sweep).to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def _row(sweep: Sweep, entry: Entry, parameters: list[str], metrics: list[str]) -> dict[str, Any]:
+    run = entry.run
+    described = run.metrics["dataset"]
+    row: dict[str, Any] = {
+        "run": run.name,
+        "generator": entry.generator,
+        "dataset": described.get("name"),
+        "baseline": entry.baseline,
+    }
+    if not entry.baseline:  # the run's parameters shaped its own generator alone
+        row |= {name: _plain(sweep.parameter(run, name)) for name in parameters}
+    row |= {name: entry.numbers.get(name) for name in (*metrics, *COSTS)}
+    return row | {"wall_seconds": None if entry.baseline else run.status.get("wall_seconds")}
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (list, dict)) else value

@@ -1,0 +1,228 @@
+"""The first sections of a report: what was asked, of which data, and what differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+
+from candgen.reports.comparing import Comparison, Contender
+from candgen.reports.reading import Run
+from candgen.reports.rendering import (
+    EMPTY,
+    Cell,
+    Fragment,
+    Table,
+    fold,
+    interval_note,
+    note,
+    render,
+)
+from candgen.reports.report import Report
+from candgen.session import status
+
+_COUNTED = ("users", "items", "interactions", "train", "validation", "test", "fold_in")
+_JUDGED = (
+    "judged_users", "cold_users_left_out", "nothing_held_out", "unreachable_share",
+    "already_in_history_share",
+)  # fmt: skip
+
+
+def opening(report: Report) -> Fragment:
+    """The title, the question, and the answer in a sentence for each dataset."""
+    answers = [_answer(report, ground) for ground in report.comparisons]
+    return titled(report, answers, report.remarks)
+
+
+def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[str]) -> Fragment:
+    """The top of a report: title, question, answers, how the runs ended, and remarks."""
+    sweep = report.sweep
+    counts = Counter(state_in_words(run) for run in sweep.runs)
+    html = render(
+        "opening.html.j2",
+        title=report.title,
+        question=sweep.question,
+        answers=answers,
+        counts=", ".join(f"{n} {state}" for state, n in counts.items()),
+        n_runs=len(sweep.runs),
+        failed=len(sweep.not_done),
+        remarks=remarks,
+    )
+    return Fragment(html, f"opening of {report.title!r}", title=report.title)
+
+
+def _answer(report: Report, ground: Comparison) -> dict[str, str]:
+    reference = report.reference(ground)
+    best = ground.ranked(report.metric)[0]
+    shown = {"where": ground.title, "metric": report.metric, "best": best.label,
+             "value": _with_interval(best, report.metric),
+             "reference": "", "reference_value": ""}  # fmt: skip
+    if reference is not None and reference is not best:
+        shown["reference"] = reference.label
+        shown["reference_value"] = _with_interval(reference, report.metric)
+    return shown
+
+
+def _with_interval(contender: Contender, metric: str) -> str:
+    number = contender.number(metric)
+    ends = interval_note(contender.interval(metric))
+    return "–" if number is None else f"{number:.4f}" + (f" ({ends})" if ends else "")
+
+
+def datasets(report: Report) -> Fragment:
+    """For each dataset: counts, split, warnings, digest, licence and citation."""
+    if not report.comparisons:
+        return note("No run finished, so no dataset was judged on.", tone="bad")
+    cards = []
+    for ground in report.comparisons:
+        cards.append(_card(report, ground))
+    return Fragment(render("datasets.html.j2", cards=cards), f"{len(cards)} datasets")
+
+
+def _card(report: Report, ground: Comparison) -> dict[str, Any]:
+    page = f"datasets/{ground.name}/page.html"
+    card: dict[str, Any] = {
+        "title": ground.title,
+        "digest": ground.digest,
+        "link": page if (report.sweep.folder / page).is_file() else None,
+        "counts": [],
+        "facts": [],
+        "warnings": _odd_lists(ground),
+    }
+    judged = ground.contenders[0].entries[0].row.get("counts") or {}
+    seen = [(_words(name), _count(judged[name])) for name in _JUDGED if judged.get(name)]
+    if ground.dataset is None:
+        card["counts"] = seen
+        card["warnings"] += ["The prepared dataset is no longer where the runs found it, so titles "
+                             "and groups of users and items are missing."]  # fmt: skip
+        return card
+    info, counts = ground.dataset.info, ground.dataset.info["counts"]
+    card["counts"] = [(_words(name), _count(counts[name])) for name in _COUNTED if name in counts]
+    cells = counts["users"] * counts["items"]
+    card["counts"].append(("density", f"{counts.get('interactions', 0) / max(cells, 1):.3%}"))
+    card["counts"] += seen
+    card["warnings"] = [*ground.dataset.warnings, *card["warnings"]]
+    card["facts"] = [(name, text) for name, text in _facts(info) if text]
+    return card
+
+
+def _odd_lists(ground: Comparison) -> list[str]:
+    """Say which rows left users without candidates, or offered what these already had."""
+    said = {
+        "users_without_candidates": "gave {n} users no candidate at all",
+        "candidates_already_in_history": "offered {n} items that their users already had",
+    }
+    found = []
+    for contender in ground.contenders:
+        counts = contender.entries[0].row.get("counts") or {}
+        for name, text in said.items():
+            if counts.get(name):
+                found.append(f"{contender.label} {text.format(n=_count(counts[name]))}.")
+    return found
+
+
+def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
+    source = info.get("source") or {}
+    inputs = [
+        f"{PurePath(str(one.get('path'))).name}, {_count(one.get('bytes'))} bytes, "
+        f"SHA-256 {str(one.get('sha256'))[:12]}…"
+        for one in source.get("inputs") or []
+    ]
+    split = info.get("split") or {}
+    return [
+        ("source", str(source.get("title") or source.get("kind") or "")),
+        ("files", "; ".join(inputs)),
+        ("split", _in_words(split)),
+        ("licence", str(info.get("licence") or "")),
+        ("citation", str(info.get("citation") or "")),
+    ]
+
+
+def parameters(report: Report) -> Fragment:
+    """A table of only the parameters that differ; all of them below, folded."""
+    runs = report.sweep.runs
+    if not runs:
+        return note("There is no run.", tone="bad")
+    names = report.sweep.differing_parameters()
+    notebooks = len({run.notebook for run in runs}) > 1
+    differing = Table(
+        "Parameters that differ between runs",
+        ["run", *(["page"] if notebooks else []), "generator", "dataset", *names],
+        [
+            [_run_cell(run), *([Cell(_page(run))] if notebooks else []), _generator(run),
+             _dataset(run), *(_parameter(report.sweep.parameter(run, name)) for name in names)]
+            for run in runs
+        ],
+        tones=["" if run.state == status.DONE else "bad" for run in runs],
+    )  # fmt: skip
+    every = list(dict.fromkeys(name for run in runs for name in run.parameters))
+    every = [name for name in every if name != "run_folder"]
+    rows = [
+        [_run_cell(run), *(_parameter(run.parameters.get(name)) for name in every)] for run in runs
+    ]
+    whole = Table("All parameters of all runs", ["run", *every], rows).fragment()
+    return differing.fragment() + fold("All parameters of all runs", whole)
+
+
+def _run_cell(run: Run) -> Cell:
+    return Cell(run.name, link=run.link)
+
+
+def _page(run: Run) -> str:
+    return PurePath(run.notebook).stem
+
+
+def _generator(run: Run) -> Cell:
+    own = [row["generator"] for row in run.metrics.get("generators", []) if not row.get("baseline")]
+    done = run.state == status.DONE and own
+    return Cell(", ".join(own)) if done else Cell(state_in_words(run), tone="muted")
+
+
+def _dataset(run: Run) -> Cell:
+    recorded = run.metrics.get("dataset", {}).get("name")
+    return Cell(str(recorded or short(run.parameters.get("dataset", "–"))))
+
+
+def _parameter(value: Any) -> Cell:
+    if value is None:
+        return EMPTY
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Cell(f"{value:g}" if isinstance(value, float) else str(value), value, numeric=True)
+    return Cell(short(value))
+
+
+def state_in_words(run: Run) -> str:
+    """Say how a run stands; `missing` means that nobody began it."""
+    return "not started" if run.state == status.MISSING else run.state
+
+
+def short(value: Any) -> str:
+    """Write a parameter's value; a whole path is cut to its last part."""
+    text = str(value)
+    if isinstance(value, str) and PurePath(text).is_absolute():
+        return f"…/{PurePath(text).name}"
+    return text
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _count(number: Any) -> str:
+    if isinstance(number, float):
+        return f"{number:.2%}" if 0 < number < 1 else f"{number:g}"
+    return f"{number:,}" if isinstance(number, int) else str(number)
+
+
+def _in_words(value: Any, name: str = "") -> str:
+    """Write what `dataset.json` says of a split: names and values; times as dates."""
+    if isinstance(value, dict):
+        kept = {name: held for name, held in value.items() if held not in (None, "", [], {})}
+        return "; ".join(f"{_words(name)}: {_in_words(held, name)}" for name, held in kept.items())
+    if isinstance(value, list):
+        return ", ".join(_in_words(one) for one in value)
+    if isinstance(value, (int, float)) and name.endswith(("_starts", "_ends")):
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}"
+    return _count(value) if isinstance(value, (int, float)) else short(value)

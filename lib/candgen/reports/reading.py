@@ -1,0 +1,280 @@
+"""From a sweep's folder to what a report needs, without trusting that the folder is whole.
+
+A sweep may have been killed, a run may have failed or left half its files: whatever can be read is
+read, and the rest is named. Runs become comparable only within a `Comparison`: the same
+dataset (by digest), judged on the same part, hence the same users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from candgen import files
+from candgen.columns import USER
+from candgen.errors import DataError
+from candgen.session import status
+from candgen.session.runs import slug
+
+PLAN = "sweep.json"
+NOT_RUNS = ("datasets", "report")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder, as far as it can be read."""
+
+    name: str
+    place: str
+    """Its folder, relative to the sweep's."""
+    folder: Path
+    state: str
+    """What `status.state_of` says, or "unreadable"."""
+    notebook: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    status: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    trouble: str = ""
+    """Why it is unreadable or was not run, in a sentence."""
+
+    @property
+    def link(self) -> str | None:
+        """The page to open, relative to the sweep's folder; None if there is none."""
+        for file in ("page.html", "notebook.ipynb"):
+            if (self.folder / file).is_file():
+                return f"{self.place}/{file}"
+        return None
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return self.status.get("error") or {}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The settings of what the run itself made, baselines aside."""
+        return {name: value for row in self._own for name, value in row["settings"].items()}
+
+    @cached_property
+    def tells_settings(self) -> bool:
+        """Whether the settings are known; a generator may have none, as popularity has."""
+        return bool(self._own)
+
+    @cached_property
+    def _own(self) -> list[dict[str, Any]]:
+        rows = [row for row in self.metrics.get("generators", []) if not row.get("baseline")]
+        return [row for row in rows if isinstance(row.get("settings"), dict)]
+
+    @cached_property
+    def per_user(self) -> pd.DataFrame:
+        """Metrics of every judged user: `generator`, `user`, then one column a metric."""
+        return pd.read_parquet(self.folder / "per_user.parquet")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One generator as one run judged it."""
+
+    run: Run
+    row: dict[str, Any]
+
+    @property
+    def generator(self) -> str:
+        return self.row["generator"]
+
+    @property
+    def baseline(self) -> bool:
+        """Whether the run recorded it to stand beside its own generator."""
+        return bool(self.row.get("baseline"))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.row.get("settings") or {}
+
+    @property
+    def seed(self) -> Any:
+        return self.settings.get("seed", self.run.parameters.get("seed"))
+
+    @cached_property
+    def numbers(self) -> dict[str, float]:
+        """Metrics, their intervals and costs, by their names in `metrics.json`."""
+        return {
+            name: float(value)
+            for name, value in self.row.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        }
+
+    @cached_property
+    def per_user(self) -> pd.DataFrame:
+        """Metrics of every judged user, indexed by user."""
+        frame = self.run.per_user
+        frame = frame[frame["generator"] == self.generator].drop(columns="generator")
+        return frame.set_index(USER).sort_index()
+
+    @property
+    def candidates(self) -> Path | None:
+        """The file of its candidates, if the run kept them."""
+        several = self.run.folder / f"candidates-{slug(self.generator)}.parquet"
+        if several.is_file():
+            return several
+        own = self.run.folder / "candidates.parquet"
+        return own if own.is_file() and not self.baseline else None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's folder: its plan and its runs, in the order of the plan."""
+
+    folder: Path
+    plan: dict[str, Any]
+    runs: tuple[Run, ...]
+    preparations: tuple[Run, ...] = ()
+    """The datasets that the sweep prepared or tried to prepare."""
+
+    @property
+    def question(self) -> str:
+        return str(self.plan.get("question") or "")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the YAML says of the report: title, metric, baseline, margin."""
+        return self.plan.get("report") or {}
+
+    @property
+    def done(self) -> list[Run]:
+        return [run for run in self.runs if run.state == status.DONE]
+
+    @property
+    def not_done(self) -> list[Run]:
+        stages = (*self.preparations, *self.runs)
+        return [run for run in stages if run.state != status.DONE]
+
+    def entries(self) -> Iterator[Entry]:
+        """Go through every generator of every finished run."""
+        for run in self.done:
+            for row in run.metrics.get("generators", []):
+                yield Entry(run, row)
+
+    @cached_property
+    def _settings(self) -> set[str]:
+        return {name for run in self.done for name in run.settings} - {"seed"}
+
+    def parameter(self, run: Run, name: str) -> Any:
+        """Return what a run was given.
+
+        None if its page has no such parameter, or if it is a setting of other generators that
+        this run's generator does not take: the number of dimensions of popularity says nothing.
+        """
+        unused = run.tells_settings and name in self._settings and name not in run.settings
+        return None if unused else run.parameters.get(name)
+
+    def differing_parameters(self) -> list[str]:
+        """Name the parameters that have more than one value, in the order runs list them.
+
+        Where results went, and what other columns already say, is left out.
+        """
+        seen: dict[str, set[str]] = {}
+        for run in self.runs:
+            for name in run.parameters:
+                value = self.parameter(run, name)
+                seen.setdefault(name, set()).update([] if value is None else [repr(value)])
+        hidden = {"run_folder", "dataset", "generator", "run"}
+        return [name for name, values in seen.items() if len(values) > 1 and name not in hidden]
+
+
+def read_sweep(folder: Path | str) -> Sweep:
+    """Read a sweep's folder.
+
+    Raises:
+        DataError: If the folder does not exist.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(
+            f"No sweep at {folder}: there is no such folder. `candgen runs` lists what there is; "
+            "`candgen sweep params/quick.yaml` makes one."
+        )
+    plan = _read(folder / PLAN) if (folder / PLAN).is_file() else {}
+    runs = _described(plan, "runs") or _found(folder)
+    datasets = _described(plan, "datasets") or _found(folder / "datasets")
+    return Sweep(
+        folder,
+        plan,
+        tuple(read_run(folder, name, described) for name, described in runs.items()),
+        tuple(read_run(folder, f"datasets/{name}", said) for name, said in datasets.items()),
+    )
+
+
+def read_run(sweep: Path, place: str, planned: dict[str, Any]) -> Run:
+    """Read one run's folder; what cannot be read makes its state "unreadable".
+
+    Args:
+        sweep: The sweep's folder.
+        place: The run's folder in it.
+        planned: What the plan says of it, if anything: `notebook`, `parameters`.
+    """
+    folder = sweep / place
+    found: dict[str, Any] = {"status": {}, "params": {}, "metrics": {}, "environment": {}}
+    trouble = []
+    for name in found:
+        path = folder / f"{name}.json"
+        try:
+            found[name] = _read(path) if path.is_file() else {}
+        except DataError as error:
+            trouble.append(str(error))
+    state = status.state_in_sweep(folder, planned)
+    if state == status.DONE:
+        trouble += _gaps(folder, found["metrics"])
+    return Run(
+        name=folder.name,
+        place=place,
+        folder=folder,
+        state="unreadable" if trouble else state,
+        notebook=str(planned.get("notebook") or found["status"].get("notebook") or ""),
+        parameters={**(planned.get("parameters") or {}), **found["params"]},
+        status=found["status"],
+        metrics=found["metrics"],
+        environment=found["environment"],
+        trouble=" ".join(trouble) or str(planned.get("why") or ""),
+    )
+
+
+def _found(folder: Path) -> dict[str, dict[str, Any]]:
+    """List the folders of runs where no plan names them."""
+    if not folder.is_dir():
+        return {}
+    names = sorted(path.parent.name for path in folder.glob(f"*/{status.STATUS}"))
+    return {name: {} for name in names if name not in NOT_RUNS}
+
+
+def _described(plan: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    stages = plan.get(kind) or {}
+    if isinstance(stages, dict):
+        return {name: described or {} for name, described in stages.items()}
+    return {described["name"]: described for described in stages}
+
+
+def _gaps(folder: Path, metrics: dict[str, Any]) -> list[str]:
+    if not metrics:
+        return []
+    described = metrics.get("dataset") or {}
+    if not isinstance(metrics.get("generators"), list) or "digest" not in described:
+        return [f"{folder.name}/metrics.json lacks its dataset or its generators."]
+    if not (folder / "per_user.parquet").is_file():
+        return [f"{folder.name}/per_user.parquet is missing."]
+    return []
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = files.read_json(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path.parent.name}/{path.name} cannot be read: {error}.") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{path.parent.name}/{path.name} should hold an object, with names.")
+    return value

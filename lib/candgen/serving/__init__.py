@@ -1,0 +1,1 @@
+"""Exported runs, and the reader that answers from them without candgen."""

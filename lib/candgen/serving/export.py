@@ -1,0 +1,322 @@
+"""A run as a folder to take home: vectors, ids, titles, an index, and a reader that needs no more.
+
+    export.json         what is there, for whom, and by what each file is recognized; written last
+    index/              the index with its own sidecar; `vectors.npy` are the items
+    titles.arrow        one an item, in the order of the index
+    user_vectors.npy    one a user of user_ids.npy
+    *_order.npy         ids by size, in which one is found quickly
+    known_items.npy     which items may be offered
+    seen_*.npy          what each user already has
+    gram.npy            of a factorization: what folding in needs
+    query_tower.npz     of towers: what computing a newcomer's vector needs
+    reader*.py          answers questions with NumPy, pyarrow and the index's library
+
+Ids are the data's own. Nothing in the folder names a place, so it can be moved. It is made beside
+its place and takes it when it is whole, so an export that is killed leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candgen import files, locks
+from candgen.errors import CandgenError, DataError, did_you_mean
+from candgen.serving import reader, reader_new_users
+from candgen.session import paths, runs, status
+
+VECTORS = "vectors.npz"
+_READERS = {"": "reader.py", "_index": "reader_index.py", "_new_users": "reader_new_users.py"}
+_FOLDING = ("unobserved_weight", "regularization", "frequency_power")
+_FACTORIZATIONS, _TOWERS = ("WALS", "MF-SGD"), ("TwoTower", "SoftmaxNetwork")
+
+
+def export(
+    run: Path | str,
+    folder: Path | str | None = None,
+    *,
+    kind: str = "exact",
+    settings: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write a run's vectors to a folder that answers questions by itself.
+
+    Args:
+        run: A run's folder, or its name under `outputs` such as `gowalla/wals`.
+        folder: Where it goes; `outputs/exports/RUN` by default. An earlier export is replaced.
+        kind: Of the index.
+        settings: Of the index.
+        seed: Of what is random in building it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: If the run has no vectors, is unfinished, or its dataset is gone or changed; if
+            the folder is somebody else's or cannot be written.
+        SettingError: If the kind or a setting does not exist.
+        BusyError: If another process is exporting to a folder of that name.
+    """
+    run = find_run(run)
+    row, data = _judged(run)
+    held = _vectors(run, len(data.items), len(data.users))
+    goal = paths.outputs_folder() / "exports" / run.name
+    goal = Path(folder).expanduser().absolute() if folder else goal
+    with locks.locked(paths.outputs_folder() / "exports" / f".{goal.name}.lock"):
+        passing = _beside(goal)
+        try:
+            _write(passing, run, row, data, held, kind, settings or {}, seed)
+            _take_place(passing, goal)
+        finally:
+            shutil.rmtree(passing, ignore_errors=True)
+    return goal
+
+
+def _write(
+    goal: Path, run: Path, row: dict, data: Any, held: dict, kind: str, settings: dict, seed: int
+) -> None:
+    from candgen.columns import ITEM_ID, USER_ID
+    from candgen.retrieval import indexes
+
+    ids, similarity = data.items[ITEM_ID].to_numpy(), str(held["similarity"])
+    index = indexes.build(kind, held["item_vectors"], similarity, ids=ids, seed=seed, **settings)
+    index.save(goal / reader.INDEX)
+    users = held["users"]
+    _write_arrays(goal, held, data.history_matrix[users], index.vectors)
+    _write_titles(goal / reader.TITLES, data.titles)
+    user_ids = data.users[USER_ID].to_numpy()[users]
+    user_ids = user_ids if user_ids.dtype != object else user_ids.astype(str)
+    _write_array(goal / "user_ids.npy", user_ids)
+    _write_array(goal / "user_order.npy", np.argsort(user_ids, kind="stable"))
+    _write_array(goal / "item_order.npy", np.argsort(index.ids, kind="stable"))
+    folding = _folding(row, similarity)
+    if folding is not None:
+        _write_array(goal / "gram.npy", index.vectors.T.astype(float) @ index.vectors)
+    reads = {"history": "list of item ids"} if folding else _tower(run, goal, index)
+    for part, name in _READERS.items():
+        here = Path(reader.__file__)
+        shutil.copyfile(here.with_name(f"{here.stem}{part}.py"), goal / name)
+    _describe(goal, run, row, data, index, folding, reads, len(users))
+
+
+def find_run(name_or_folder: Path | str) -> Path:
+    """Find a run by folder, or by name under `outputs`.
+
+    Raises:
+        DataError: If there is no such folder, or it holds no vectors.
+    """
+    given = Path(name_or_folder).expanduser()
+    outputs = paths.outputs_folder()
+    places = [given, outputs / given]
+    if len(given.parts) == 1:
+        places += sorted(outputs.glob(f"*/{given.name}"))
+    for folder in places:
+        if (folder / VECTORS).is_file():
+            return folder.resolve()
+    known = {str(path.parent.relative_to(outputs)) for path in outputs.glob(f"*/*/{VECTORS}")}
+    if any(folder.is_dir() for folder in places):
+        raise DataError(
+            f"{given} has no {VECTORS}: its generator has no vectors, or the run is unfinished. "
+            f"Runs that can be exported: {', '.join(sorted(known)) or 'none yet'}."
+        )
+    raise DataError(f"There is no run {str(given)!r}.{did_you_mean(str(given), known)}")
+
+
+def _judged(run: Path) -> tuple[dict[str, Any], Any]:
+    """Return what the run recorded of its own generator, and the dataset it was judged on."""
+    path = run / runs.METRICS
+    if not path.is_file():
+        raise DataError(f"{run} is not finished: it has no {runs.METRICS}. Run it to its end.")
+    state = status.state_of(run)
+    if state not in (status.DONE, status.MISSING):  # missing: a page that was run by hand
+        raise DataError(f"{run} is {state}, so its results may be. Run it to its end.")
+    recorded = files.read_json(path)
+    own = [row for row in recorded.get("generators", []) if not row.get("baseline")]
+    described = recorded.get("dataset", {})
+    try:
+        data = runs.open_dataset(described.get("folder", ""), described.get("evaluate_on", "test"))
+    except CandgenError as error:
+        raise DataError(
+            f"{run}: ids and titles are in its dataset, which cannot be opened. {error}"
+        ) from None
+    if data.digest != described.get("digest"):
+        raise DataError(
+            f"{run} was made with another {data.name!r} than lies in {data.folder} now: expected "
+            f"digest {str(described.get('digest'))[:12]}…, found {data.digest[:12]}…. Run it again."
+        )
+    return (own[-1] if own else {}), data
+
+
+def _vectors(run: Path, n_items: int, n_users: int) -> dict[str, NDArray]:
+    path = run / VECTORS
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            held = {name: file[name] for name in file.files}
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} cannot be opened: {error}. Run the page again.") from None
+    wanted = {"users", "user_vectors", "item_vectors", "similarity"}
+    if missing := sorted(wanted - set(held)):
+        raise DataError(f"{path} lacks {', '.join(missing)}. Run the page again.")
+    shapes = len(held["item_vectors"]), len(held["users"]), int(held["users"].max(initial=-1))
+    if shapes[0] != n_items or shapes[1] != len(held["user_vectors"]) or shapes[2] >= n_users:
+        raise DataError(
+            f"{path} holds {shapes[0]:,} items and {shapes[1]:,} users up to {shapes[2]}; its "
+            f"dataset has {n_items:,} items and {n_users:,} users. Run the page again."
+        )
+    return held
+
+
+def _beside(goal: Path) -> Path:
+    """Make an empty folder beside a goal that is free, or holds an earlier export, or nothing."""
+    earlier = goal / reader.DESCRIPTION
+    if goal.exists() and not goal.is_dir():
+        raise DataError(f"{goal} is a file. Name a folder.")
+    if goal.is_dir() and any(goal.iterdir()) and not earlier.is_file():
+        raise DataError(f"{goal} is not empty and no earlier export. Name another folder.")
+    passing, old = _passing(goal)
+    if not goal.exists() and old.is_dir():  # killed between its two renames
+        os.replace(old, goal)
+    try:
+        for left in (passing, old):
+            if left.is_dir():
+                shutil.rmtree(left)
+        passing.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(
+            f"{goal.parent} cannot be written to ({error.strerror}). Name another folder: --folder."
+        ) from None
+    return passing
+
+
+def _take_place(made: Path, goal: Path) -> None:
+    _, old = _passing(goal)
+    if goal.exists():
+        os.replace(goal, old)
+    os.replace(made, goal)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _passing(goal: Path) -> tuple[Path, Path]:
+    """Return where an export is made, and where the earlier one waits until it is replaced."""
+    return goal.with_name(f".{goal.name}.part"), goal.with_name(f".{goal.name}.old")
+
+
+def _write_arrays(goal: Path, held: dict[str, NDArray], seen: Any, items: NDArray) -> None:
+    _write_array(goal / "user_vectors.npy", held["user_vectors"].astype(np.float32))
+    _write_array(goal / "known_items.npy", items.any(axis=1))
+    _write_array(goal / "seen_starts.npy", seen.indptr.astype(np.int64))
+    _write_array(goal / "seen_items.npy", seen.indices.astype(np.int32))
+
+
+def _write_array(path: Path, array: NDArray) -> None:
+    with open(path, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def _write_titles(path: Path, titles: NDArray) -> None:
+    import pyarrow as pa
+
+    table = pa.table({"title": pa.array(titles.tolist(), pa.string())})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _folding(row: dict[str, Any], similarity: str) -> dict[str, float] | None:
+    """Return what folding in needs, for a factorization of plain events."""
+    if row.get("generator") not in _FACTORIZATIONS or similarity != "dot" or _weighted(row):
+        return None
+    return {name: float(row["settings"][name]) for name in _FOLDING}
+
+
+def _weighted(row: dict[str, Any]) -> bool:
+    settings = row.get("settings", {})
+    return bool(settings.get("weight_by") or settings.get("weight_power"))
+
+
+def _tower(run: Path, goal: Path, index: Any) -> dict[str, str]:
+    """Copy a run's query tower; return what it reads, nothing where there is none.
+
+    Raises:
+        DataError: If it is not the one that the vectors were made with.
+    """
+    path = run / runs.QUERY_TOWER
+    if not path.is_file():
+        return {}
+    try:
+        tower = reader_new_users.QueryTower(path)
+        made = tower.about["dim"] + tower.about["ones"], tower.about["n_items"]
+    except (KeyError, ValueError, OSError) as error:
+        raise DataError(f"{path} cannot be opened: {error}. Run the page again.") from None
+    if made != (index.dim, index.n_items):
+        raise DataError(
+            f"{path} makes vectors of {made[0]} numbers for {made[1]:,} items; {VECTORS} beside it "
+            f"holds {index.n_items:,} of {index.dim}. Run the page again."
+        )
+    shutil.copyfile(path, goal / reader.TOWER)
+    return tower.reads
+
+
+def _why_not(row: dict[str, Any]) -> str:
+    """Say why nothing said of somebody new can be answered."""
+    name = row.get("generator", "unknown")
+    if name in _FACTORIZATIONS and _weighted(row):
+        return (
+            f"{name} weighed events here, by {row['settings'].get('weight_by') or 'frequency'}, "
+            "which a list of items does not say."
+        )
+    if name in _TOWERS:
+        return f"this run of {name} kept no query tower. Run its page again, and export it again."
+    return (
+        f"vectors of users of {name} are made by what was trained, and a run keeps its vectors "
+        "alone. Give the new user events, train again, and export."
+    )
+
+
+def _describe(
+    goal: Path, run: Path, row: dict, data: Any, index: Any, folding: Any, reads: dict, n_users: int
+) -> None:
+    name, why = row.get("generator", "unknown"), "" if reads else _why_not(row)
+    kept = sorted(p for p in goal.rglob("*") if p.is_file() and p.suffix != ".py")
+    description = {
+        "format": reader.FORMATS[reader.DESCRIPTION], "run": run.name, "generator": name,
+        "settings": row.get("settings", {}), "dataset": {"name": data.name, "digest": data.digest},
+        "similarity": index.similarity, "dim": index.dim, "n_items": index.n_items,
+        "n_users": n_users, "fold_in": folding,
+        "features": {"reads": reads, "why": why[:1].upper() + why[1:]},
+        "files": {
+            path.relative_to(goal).as_posix(): {
+                "size": path.stat().st_size, "digest": reader.digest_of(path)
+            }
+            for path in kept
+        },
+    }  # fmt: skip
+    said = "".join(f"    {name:12} {form}\n" for name, form in reads.items())
+    said = _NEWCOMERS.format(said=said) if reads else f"Of newcomers: {why}\n"
+    about = _README.format(run=run.name, name=name, data=data.name, newcomers=said)
+    files.write_text(goal / "README.md", about)
+    files.write_json(goal / reader.DESCRIPTION, runs.json_ready(description))
+
+
+_README = """\
+# Candidates of {run}
+
+Vectors of {name}, trained on {data}. Ask from here, with NumPy and pyarrow installed (and annoy or
+faiss-cpu, if `index/index.json` names one):
+
+    python reader.py --user ID -k 10
+    python reader.py --item ID -k 10 --json
+    python reader.py --popular
+
+or from Python, `from reader import Exported; Exported(".").for_user(ID, 10)`.
+
+{newcomers}"""
+_NEWCOMERS = """\
+Somebody whom the run has not seen is described by a JSON file, `python reader.py --features FILE`.
+It is one object with any of these; what is unknown is left out:
+
+{said}"""

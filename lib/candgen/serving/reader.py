@@ -1,0 +1,412 @@
+"""Candidates from an exported folder: this file, NumPy, pyarrow and the index's library are enough.
+
+A copy lies in every exported folder as `reader.py`, with `reader_index.py` and
+`reader_new_users.py` beside it, so it imports nothing of candgen:
+
+    python reader.py --user 42 -k 10
+
+    from reader import Exported
+    Exported("folder").for_user(42, 10)
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import math
+import sys
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FORMATS = {"export.json": 2, "index/index.json": 3}
+DESCRIPTION, INDEX, TITLES, TOWER = "export.json", "index", "titles.arrow", "query_tower.npz"
+COLUMNS = ("rank", "item", "title", "score")
+_KEYS = ("dim", "features", "files", "fold_in", "n_items", "n_users", "similarity")
+_BLOCK, _BLOCKS = 2**16, 512  # of a file above 32 MiB, so many blocks are digested
+
+
+class ReaderError(ValueError):
+    """A folder is damaged, or a question cannot be answered; the message says what to try."""
+
+
+class Candidate(NamedTuple):
+    """One row of an answer."""
+
+    rank: int  # 1 is the best
+    item: int | str  # as the data came with it
+    title: str
+    score: float
+
+
+class Exported:
+    """An exported folder, checked and mapped into memory.
+
+    Attributes:
+        about: What `export.json` says.
+        vectors: Items, shape `(n_items, dim)`.
+        user_vectors: Users, shape `(n_users, dim)`.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        """Open a folder.
+
+        Raises:
+            ReaderError: If a file is missing, damaged, or of another library version.
+        """
+        self.folder = Path(folder)
+        self.about = self._described(DESCRIPTION)
+        if missing := [name for name in _KEYS if name not in self.about]:
+            raise ReaderError(
+                f"{self.folder / DESCRIPTION} lacks {', '.join(missing)}. Copy the folder again, "
+                "or export the run again."
+            )
+        for name, content in self.about["files"].items():
+            self._check_file(name, content)
+        self._sidecar = self._described(f"{INDEX}/index.json")
+        self.vectors = self._array(f"{INDEX}/vectors.npy")
+        self.user_vectors = self._array("user_vectors.npy")
+        expected = (self.about["n_items"], self.about["dim"])
+        if self.vectors.shape != expected:
+            raise ReaderError(
+                f"{self.folder / INDEX / 'vectors.npy'} has shape {self.vectors.shape}, "
+                f"{DESCRIPTION} says {expected}. Export the run again."
+            )
+
+    # --- questions
+
+    def for_user(self, user: int | str, k: int, *, again: bool = False) -> list[Candidate]:
+        """Return the best items for a user.
+
+        Args:
+            user: The id that the data came with.
+            k: Candidates.
+            again: Whether items that the user already has may come.
+
+        Raises:
+            ReaderError: If there is no such user.
+        """
+        row = self._row("users", user)
+        seen = self._seen[self._starts[row] : self._starts[row + 1]]
+        return self.for_vector(self.user_vectors[row], k, withheld=None if again else seen)
+
+    def popular(self, k: int) -> list[Candidate]:
+        """Return what most users have, with their number as score: for whom nothing is known of."""
+        _check_k(k)
+        counts = np.bincount(self._seen, minlength=len(self.vectors)).astype(np.float64)
+        counts[self._unknown | (counts == 0)] = -np.inf
+        return self._listed(_best(counts, k), counts)
+
+    def for_item(self, item: int | str, k: int) -> list[Candidate]:
+        """Return the items whose vectors point most nearly where an item's does, by cosine.
+
+        Raises:
+            ReaderError: If there is no such item, or nothing was learned of it.
+        """
+        _check_k(k)
+        row = self._row("items", item)
+        vector = self.vectors[row]
+        if not vector.any():
+            raise ReaderError(
+                f"Nothing was learned of item {item!r}: it has no event in training, and its "
+                "vector is zeros. Ask for another item, or export a run that reads items' features."
+            )
+        lengths = self._lengths * self._lengths[row]
+        scores = np.full(len(lengths), -np.inf, dtype=np.float32)
+        np.divide(self.vectors @ vector, lengths, out=scores, where=lengths > 0)
+        scores[row] = -np.inf
+        return self._listed(_best(scores, k), scores)
+
+    def for_vector(
+        self, vector: np.ndarray, k: int, *, withheld: np.ndarray | None = None
+    ) -> list[Candidate]:
+        """Return the best items for a query vector, less the withheld rows.
+
+        Raises:
+            ReaderError: If the vector has another dimension or `k` is not positive.
+        """
+        vector = np.asarray(vector, dtype=np.float32)
+        if vector.shape != (self.about["dim"],) or not np.isfinite(vector).all():
+            raise ReaderError(
+                f"A query of {self.about['dim']} finite numbers expected, got shape {vector.shape}."
+            )
+        _check_k(k)
+        if self.about["similarity"] == "cosine":
+            vector = vector / (np.linalg.norm(vector) or 1)
+        barred = self._unknown.copy()
+        barred[[] if withheld is None else withheld] = True
+        wanted = min(k, len(barred) - int(np.count_nonzero(barred)))
+        fetch = k + (0 if withheld is None else len(withheld))
+        while self._sidecar["kind"] != "exact" and fetch * 4 < len(self.vectors):
+            near = self._nearest.search(vector, fetch, fetch / k)
+            near = np.sort(near[(near >= 0) & ~barred[near]])
+            if len(near) >= wanted:
+                scores = self.vectors[near] @ vector
+                best = _best(scores, wanted)
+                return self._listed(near[best], dict(zip(near[best], scores[best], strict=True)))
+            fetch *= 4
+        scores = self.vectors @ vector
+        scores[barred] = -np.inf
+        return self._listed(_best(scores, wanted), scores)
+
+    def for_features(self, features: dict[str, Any], k: int) -> list[Candidate]:
+        """Return candidates for somebody new, where the run can answer that.
+
+        A factorization reads `{"history": [item ids]}`, a run of towers what its query tower read;
+        `reads` says what that is. The history is not offered again.
+
+        Raises:
+            ReaderError: With the reason and what to do, where it cannot; if an item or a feature
+                is unknown, or a value has the wrong form.
+        """
+        _check_k(k)
+        if not self.reads:
+            raise ReaderError(
+                f"This folder cannot answer features: {self.about['features']['why']} "
+                "Ask for --user, --item or --popular."
+            )
+        for name, value in features.items() if isinstance(features, dict) else ():
+            if any(isinstance(v, float) and not math.isfinite(v) for v in _flat(value)):
+                raise ReaderError(f"{name} holds {value!r}. Leave out what is unknown.")
+        newcomers = self._newcomers
+        try:
+            vector = newcomers.vector(features, self._item_row, self.vectors)
+        except self._refusals as error:
+            raise ReaderError(str(error)) from None
+        taken = [self._item_row(item) for item in features.get("history") or []]
+        return self.for_vector(vector, k, withheld=np.array(taken, dtype=np.int64))
+
+    @property
+    def reads(self) -> dict[str, str]:
+        """What may be said of somebody new -> in what form; empty where nothing may."""
+        return self.about["features"]["reads"]
+
+    # --- files
+
+    def _described(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        if not path.is_file():
+            raise ReaderError(
+                f"{self.folder} is not an exported folder: it has no {name}. "
+                "Make one with `candgen export RUN`."
+            )
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ReaderError(f"{path} cannot be read ({error}). Export the run again.") from None
+        written = found.get("format") if isinstance(found, dict) else None
+        if written != FORMATS[name]:
+            newer = isinstance(written, int) and written > FORMATS[name]
+            raise ReaderError(
+                f"{path} has format {written!r}, this reader reads {FORMATS[name]}"
+                f"{': a newer candgen wrote it' if newer else ''}. Use the reader.py in the "
+                "folder, or export the run again."
+            )
+        return found
+
+    def _check_file(self, name: str, content: dict[str, Any]) -> None:
+        path = self.folder / name
+        if not path.is_file():
+            raise ReaderError(f"{path} is missing. Copy the whole folder again.")
+        size = path.stat().st_size
+        if size != content["size"]:
+            what = "truncated" if size < content["size"] else "too long"
+            raise ReaderError(
+                f"{path} is {what}: expected {content['size']:,} bytes, found {size:,}. Copy the "
+                "folder again."
+            )
+        if (found := digest_of(path)) != content["digest"]:
+            raise ReaderError(
+                f"{path} was changed after the export: expected digest {content['digest'][:12]}…, "
+                f"found {found[:12]}…. Copy the folder again, or export the run again."
+            )
+
+    def _array(self, name: str) -> np.ndarray:
+        return np.asarray(np.load(self.folder / name, mmap_mode="r", allow_pickle=False))
+
+    @cached_property
+    def _unknown(self) -> np.ndarray:
+        return ~self._array("known_items.npy")
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return self._array("seen_starts.npy")
+
+    @cached_property
+    def _seen(self) -> np.ndarray:
+        return self._array("seen_items.npy")
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        return np.linalg.norm(self.vectors, axis=1)
+
+    @cached_property
+    def _ids(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Ids, and their order by size, of users and of items."""
+        users = self._array("user_ids.npy"), self._array("user_order.npy")
+        return {
+            "users": users,
+            "items": (self._array(f"{INDEX}/ids.npy"), self._array("item_order.npy")),
+        }
+
+    @cached_property
+    def _titles(self) -> Any:
+        import pyarrow as pa
+
+        return pa.ipc.open_file(pa.memory_map(str(self.folder / TITLES))).read_all()["title"]
+
+    @cached_property
+    def _nearest(self) -> Any:
+        package, version = self._sidecar["package"], self._sidecar["package_version"]
+        try:
+            found = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            raise ReaderError(f"The index needs {package}: `pip install {package}`.") from None
+        if found.split(".")[:2] != version.split(".")[:2]:
+            raise ReaderError(
+                f"The index was written by {package} {version}, installed is {found}. Install "
+                f"{package} {version}, or export the run again."
+            )
+        return _beside("index").open_index(self.folder / INDEX, self._sidecar)
+
+    @cached_property
+    def _newcomers(self) -> Any:
+        module = _beside("new_users")
+        self._refusals = module.FeatureError
+        if self.about["fold_in"] is None:
+            return module.QueryTower(self.folder / TOWER)
+        return module.FoldIn(self.about["fold_in"], self._array("gram.npy"))
+
+    def _item_row(self, item: int | str) -> int:
+        return self._row("items", item)
+
+    def _row(self, what: str, asked: int | str) -> int:
+        ids, order = self._ids[what]
+        try:
+            key: Any = int(asked) if ids.dtype.kind in "iu" else str(asked)
+            place = np.searchsorted(ids, np.array(key, dtype=ids.dtype), sorter=order)
+        except (TypeError, ValueError, OverflowError):
+            key, place = None, len(order)
+        if key is not None and place < len(order) and ids[order[place]] == key:
+            return int(order[place])
+        examples = ", ".join(map(str, ids[:3].tolist()))
+        raise ReaderError(
+            f"There is no {what[:-1]} {asked!r} among the {len(ids):,} {what} of {self.folder}; "
+            f"ids are as {examples}.{self._instead() if what == 'users' else ''}"
+        )
+
+    def _instead(self) -> str:
+        said = " Only users with a history have a vector. For others, ask for --popular"
+        if not self.reads:
+            return said + "."
+        said_of = ", ".join(f"{name} ({form})" for name, form in list(self.reads.items())[:3])
+        return f"{said}, or describe them by --features FILE: {said_of}."
+
+    def _listed(self, rows: np.ndarray, scores: Any) -> list[Candidate]:
+        ids, titles = self._ids["items"][0][rows].tolist(), self._titles
+        return [
+            Candidate(place, item, titles[row].as_py(), float(scores[row]))
+            for place, (row, item) in enumerate(zip(rows.tolist(), ids, strict=True), 1)
+        ]
+
+
+def answer(
+    held: Exported,
+    k: int,
+    user: str | None = None,
+    item: str | None = None,
+    features: str | None = None,
+) -> list[Candidate]:
+    """Answer the one question that is not None; without any, say what is popular."""
+    if user is not None:
+        return held.for_user(user, k)
+    if item is not None:
+        return held.for_item(item, k)
+    if features is None:
+        return held.popular(k)
+    try:
+        described = json.loads(Path(features).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReaderError(f"{features} cannot be read as JSON: {error}.") from None
+    return held.for_features(described, k)
+
+
+def digest_of(path: Path) -> str:
+    """Digest a file; of more than 32 MiB, evenly spread blocks and the size."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(f"{size}\n".encode())
+    with open(path, "rb") as file:
+        if size <= _BLOCK * _BLOCKS:
+            digest.update(file.read())
+            return digest.hexdigest()
+        for start in np.linspace(0, size - _BLOCK, _BLOCKS).astype(np.int64):
+            file.seek(int(start))
+            digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
+
+
+def _beside(part: str) -> Any:
+    """Import what lies beside this file under its name and a part's, such as `reader_index.py`."""
+    path = Path(__file__).with_name(f"{Path(__file__).stem}_{part}.py")
+    if not path.is_file():
+        raise ReaderError(f"{path} is missing. Copy the whole folder again.")
+    described = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    return module
+
+
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise ReaderError(f"k must be a whole number, at least 1; got {k!r}.")
+
+
+def _flat(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _best(scores: np.ndarray, k: int) -> np.ndarray:
+    """Return the rows of the best scores, best first, the smaller row where they tie."""
+    there = int(np.isfinite(scores).sum())
+    k = min(k, there)
+    if k == 0:
+        return np.zeros(0, dtype=np.int64)
+    bar = np.partition(scores, len(scores) - k)[len(scores) - k]
+    rows = np.flatnonzero(scores >= bar)
+    return rows[np.argsort(-scores[rows], kind="stable")][:k]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Answer one question from the command line, for the folder that this file lies in."""
+    parser = argparse.ArgumentParser(description="Candidates from an exported folder")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--user", help="id of a user")
+    asked.add_argument("--item", help="id of an item, for related ones")
+    asked.add_argument("--features", help="JSON file that describes somebody new")
+    asked.add_argument("--popular", action="store_true", help="what most users have")
+    parser.add_argument("-k", type=int, default=100, help="candidates")
+    parser.add_argument("--json", action="store_true", help="print one JSON array")
+    parser.add_argument("--folder", default=Path(__file__).parent, help="exported folder")
+    given = parser.parse_args(arguments)
+    try:
+        held = Exported(given.folder)
+        found = answer(held, given.k, given.user, given.item, given.features)
+    except ReaderError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if given.json:
+        print(json.dumps([row._asdict() for row in found], indent=2, ensure_ascii=False))
+        return 0
+    print("\t".join(COLUMNS))
+    for row in found:
+        print(f"{row.rank}\t{row.item}\t{row.title}\t{row.score:.6g}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,390 @@
+"""A run: one page, one set of parameters, one folder that keeps what happened.
+
+A page opens its run, shows its argument, and records the result:
+
+    run = workbench.open_run("40_matrix_factorization", globals())
+    data = workbench.open_dataset(dataset, evaluate_on=evaluate_on)
+    ...
+    run.record(found, baselines=[popular], model=model)
+
+Every file appears whole or not at all, `metrics.json` last.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import numbers
+import re
+import string
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from candgen import files, locks
+from candgen.errors import DataError, SettingError
+from candgen.session import environment, paths
+from candgen.training import checkpoints
+
+if TYPE_CHECKING:
+    from candgen.datasets import Dataset
+    from candgen.evaluation import Judgement
+    from candgen.models import Generator
+
+FORMAT = 1
+METRICS = "metrics.json"
+PARAMETERS = "params.json"
+ENVIRONMENT = "environment.json"
+FIGURES = "figures.json"
+QUERY_TOWER = "query_tower.npz"
+DEFAULT_DATASET = "world"
+
+_RESULTS = (
+    METRICS, FIGURES, "per_user.parquet", "candidates*.parquet", "vectors.npz", QUERY_TOWER,
+    "figures/*.png",
+)  # fmt: skip
+_FIGURE_KEYS = {"figure": str, "source": numbers.Real, "ours": numbers.Real, "why": str}
+_current: Run | None = None  # the run of this kernel's page
+
+
+def open_run(page: str, namespace: dict[str, Any]) -> Run:
+    """Open the run of a page: read its parameters, check them, write `params.json`.
+
+    The parameters are the annotated names of the page, with the values they have now; papermill
+    changes the values and leaves the annotations. Results of an earlier run in the same folder
+    are removed, so nothing old passes for new.
+
+    Args:
+        page: The notebook's name, such as "40_matrix_factorization".
+        namespace: The page's `globals()`.
+
+    Raises:
+        SettingError: If a parameter has the wrong type or cannot be written as JSON.
+    """
+    global _current
+    parameters = read_parameters(namespace)
+    run = Run(page, paths.run_folder(page, parameters.get("run_folder", "")), parameters)
+    _forget_results(run.folder)
+    checkpoints.keep_in(run.folder / "checkpoints")  # left there only by a run that was killed
+    files.write_json(run.folder / PARAMETERS, parameters)
+    files.write_json(run.folder / ENVIRONMENT, environment.describe(parameters))
+    _current = run
+    return run
+
+
+def open_dataset(
+    name_or_folder: str | Path = DEFAULT_DATASET, evaluate_on: str = "test"
+) -> Dataset:
+    """Open a prepared dataset by name or folder; the default world is prepared if need be.
+
+    Args:
+        name_or_folder: A folder, or a name under `outputs/datasets` or in a sweep.
+        evaluate_on: "validation" while settings are being chosen, "test" afterwards.
+
+    Raises:
+        DataError: If there is no such dataset, or it is damaged.
+        SettingError: If `evaluate_on` is neither of the two.
+    """
+    from candgen import datasets
+
+    if evaluate_on not in ("validation", "test"):
+        raise SettingError(f'evaluate_on must be "validation" or "test", got {evaluate_on!r}.')
+    if str(name_or_folder) == DEFAULT_DATASET:
+        folder = _default_world()
+    else:
+        folder = paths.find_dataset(name_or_folder)
+    if folder is None:
+        raise paths.no_such_dataset(name_or_folder)
+    data = datasets.open_dataset(folder)
+    data = data.for_validation() if evaluate_on == "validation" else data.for_test()
+    if _current is not None:
+        _current.datasets.append(data)
+    return data
+
+
+class Run:
+    """The folder of one run, and the ways to fill it."""
+
+    def __init__(self, page: str, folder: Path, parameters: dict[str, Any]) -> None:
+        self.page = page
+        self.folder = folder
+        self.parameters = parameters
+        self.datasets: list[Dataset] = []  # in the order the page opened them
+        self._figures: list[dict[str, Any]] = []
+
+    def figure(self, drawing: Any, name: str) -> None:
+        """Save a figure as `figures/<name>.png`; the notebook shows it once, by itself.
+
+        Args:
+            drawing: Axes, an array of Axes, a Figure or a seaborn grid.
+            name: Letters, digits, `-` and `_`.
+        """
+        if not re.fullmatch(r"[\w-]+", name, flags=re.ASCII):
+            raise SettingError(f"A figure's name has letters, digits, - and _ only, got {name!r}.")
+        if hasattr(drawing, "flat"):
+            drawing = drawing.flat[0]
+        figure = drawing if hasattr(drawing, "savefig") else drawing.figure
+        with files.appearing(self.folder / "figures" / f"{name}.png") as passing:
+            figure.savefig(passing, format="png", dpi=144, bbox_inches="tight")
+
+    def say(self, sentence: str, **values: Any) -> None:
+        """Show a sentence of Markdown with computed values in it.
+
+        Args:
+            sentence: Markdown with `{name:format}` fields: names from `values`, or parameters.
+            values: What was computed. Text among them, such as a title, is shown as it is,
+                whatever Markdown or HTML it contains.
+        """
+        from IPython.display import Markdown, display
+
+        display(Markdown(_Sentence().format(sentence, **{**self.parameters, **values})))
+
+    def record_figures(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Set what the page found beside what its source printed, in `figures.json`.
+
+        Args:
+            rows: One dict a figure: `figure` (its name, once a page), `source` and `ours` (finite
+                numbers), `why` (why they differ, "" if they do not). Later calls add rows.
+
+        Raises:
+            SettingError: If a key is missing or unknown, a value of the wrong type or a figure
+                given twice.
+        """
+        kept = [*self._figures, *(_checked_figure(row) for row in rows)]
+        names = [row["figure"] for row in kept]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise SettingError(f"Each figure is recorded once, but {repeated} came several times.")
+        files.write_json(self.folder / FIGURES, kept)
+        self._figures = kept
+
+    def record(
+        self,
+        *judgements: Judgement,
+        baselines: Sequence[Judgement] = (),
+        model: Generator | None = None,
+        dataset: Dataset | None = None,
+    ) -> None:
+        """Write the results: metrics, per-user metrics, candidates and vectors.
+
+        Args:
+            judgements: The run's own generators; each name once.
+            baselines: What they are measured against. One that is the run's own generator with
+                the same settings is left out.
+            model: The fitted generator; its vectors are kept if it has any.
+            dataset: What was judged on; needed only if the page opened several datasets.
+
+        Raises:
+            DataError: If the results contradict themselves, such as a recall above 1.
+        """
+        data = dataset if dataset is not None else self._only_dataset()
+        own = [(found.generator, found.settings) for found in judgements]
+        others = [b for b in baselines if (b.generator, b.settings) not in own]
+        _check_results(judgements, others)
+        self._write_per_user([*judgements, *others])
+        for found in judgements:
+            suffix = "" if len(judgements) == 1 else f"-{slug(found.generator)}"
+            with files.appearing(self.folder / f"candidates{suffix}.parquet") as passing:
+                found.candidates.save(passing, data)
+        if model is not None and hasattr(model, "item_vectors"):
+            self._write_vectors(model, data)
+        rows = [self._row(found, baseline=False) for found in judgements]
+        rows += [self._row(found, baseline=True) for found in others]
+        described = {
+            "name": data.name,
+            "digest": data.digest,
+            "folder": str(data.folder),
+            "evaluate_on": data.evaluate_on,
+        }
+        metrics = {"format": FORMAT, "dataset": described, "generators": rows}
+        files.write_json(self.folder / METRICS, json_ready(metrics))
+
+    def _only_dataset(self) -> Dataset:
+        digests = {(data.digest, data.evaluate_on) for data in self.datasets}
+        if len(digests) != 1:
+            raise SettingError(
+                f"The page opened {len(digests)} datasets; say which one was judged on: "
+                "run.record(..., dataset=data)."
+            )
+        return self.datasets[-1]
+
+    def _row(self, found: Judgement, *, baseline: bool) -> dict[str, Any]:
+        # Memory belongs to the process, hence to the run's own generator and not to a baseline.
+        memory = None if baseline else peak_memory_mib()
+        named = {"generator": found.generator, "baseline": baseline, "settings": found.settings}
+        return {**named, **found.row(), "peak_memory_mib": memory, "counts": found.counts}
+
+    def _write_per_user(self, judgements: Sequence[Judgement]) -> None:
+        import pandas as pd
+
+        frames = []
+        for found in judgements:
+            frame = found.per_user.reset_index(drop=True)
+            frame.insert(0, "generator", found.generator)
+            frames.append(frame)
+        with files.appearing(self.folder / "per_user.parquet") as passing:
+            pd.concat(frames, ignore_index=True).to_parquet(passing, index=False)
+
+    def _write_vectors(self, model: Generator, data: Dataset) -> None:
+        import numpy as np
+
+        users = np.flatnonzero(np.diff(data.history_matrix.indptr)).astype(np.int32)
+        vectors = {
+            "users": users,  # the rows of user_vectors; users without a history have none
+            "user_vectors": model.user_vectors(users),
+            "item_vectors": model.item_vectors(),
+            "similarity": np.array(model.searched_by),
+        }
+        _write_arrays(self.folder / "vectors.npz", vectors)
+        if hasattr(model, "portable_queries"):
+            _write_arrays(self.folder / QUERY_TOWER, model.portable_queries())
+
+
+def read_parameters(namespace: dict[str, Any]) -> dict[str, Any]:
+    """Read the annotated names of a page with their present values, checked.
+
+    Raises:
+        SettingError: If a value is missing, of another type than annotated, or not JSON.
+    """
+    parameters = {}
+    for name, annotation in namespace.get("__annotations__", {}).items():
+        if name.startswith("_"):
+            continue
+        if name not in namespace:
+            raise SettingError(f"Parameter {name!r} has a type but no value. Give it a default.")
+        parameters[name] = checked(name, namespace[name], annotation)
+    return parameters
+
+
+def checked(name: str, value: Any, annotation: Any) -> Any:
+    """Return a parameter's value if it fits its annotation and JSON; an int passes for a float.
+
+    Raises:
+        SettingError: Naming the parameter, the type expected and the value that arrived.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    expected = getattr(annotation, "__name__", None) if isinstance(annotation, type) else None
+    expected = str(annotation) if expected is None or "[" in str(annotation) else expected
+    arrived = f"{value!r} ({type(value).__name__})"
+    try:
+        TypeAdapter(annotation).validate_python(value, strict=True)
+        json.dumps(value, allow_nan=False)
+    except ValidationError:
+        raise SettingError(f"Parameter {name!r}: expected {expected}, got {arrived}.") from None
+    except (TypeError, ValueError):
+        raise SettingError(
+            f"Parameter {name!r}: expected a value that JSON can hold, got {arrived}. "
+            "Use plain numbers, text, lists and dictionaries."
+        ) from None
+    return value
+
+
+def json_ready(value: Any) -> Any:
+    """Turn NumPy values, tuples and paths into JSON types; NaN and infinity become None."""
+    if isinstance(value, dict):
+        return {str(key): json_ready(held) for key, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_ready(held) for held in value]
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays
+        return json_ready(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def peak_memory_mib() -> float:
+    """Return the most memory this process has held so far, in MiB."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def slug(name: str) -> str:
+    """Turn a name into one that is safe in a file's name."""
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or "unnamed"
+
+
+class _Sentence(string.Formatter):
+    """Formats numbers as told, and keeps text from being read as Markdown or HTML."""
+
+    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~$-])")
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        shown = super().format_field(value, format_spec)
+        if isinstance(value, (int, float)) or hasattr(value, "dtype"):
+            return shown
+        shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return self._MARKS.sub(r"\\\1", " ".join(shown.split()))
+
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    import numpy as np
+
+    with files.appearing(path) as passing, open(passing, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def _check_results(judgements: Sequence[Judgement], baselines: Sequence[Judgement]) -> None:
+    if not judgements:
+        raise SettingError("run.record needs at least one judgement of the run's own generator.")
+    names = [found.generator for found in (*judgements, *baselines)]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise SettingError(
+            f"Each generator is recorded once, but {repeated} came several times. "
+            "Runs that differ in settings belong in runs of their own."
+        )
+    for found in (*judgements, *baselines):
+        if not len(found.per_user):
+            raise DataError(f"{found.generator} was judged on no user at all; check the split.")
+        for metric in ("recall", "ndcg", "precision", "hit_rate", "mrr", "map"):
+            for column in found.per_user.columns:
+                if not str(column).startswith(f"{metric}@"):
+                    continue
+                values = found.per_user[column].dropna()
+                if len(values) and not (values.min() >= 0 and values.max() <= 1 + 1e-6):
+                    raise DataError(
+                        f"{found.generator}: {column} must lie in 0 .. 1, "
+                        f"got {values.min()} .. {values.max()}. The judging is at fault."
+                    )
+
+
+def _checked_figure(row: dict[str, Any]) -> dict[str, Any]:
+    if set(row) != set(_FIGURE_KEYS):
+        raise SettingError(
+            f"A figure has the keys {', '.join(_FIGURE_KEYS)}, got {', '.join(map(str, row))}."
+        )
+    for key, kind in _FIGURE_KEYS.items():
+        value = row[key].item() if hasattr(row[key], "item") else row[key]  # NumPy's numbers
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or (kind is numbers.Real and not math.isfinite(value)):
+            expected = "text" if kind is str else "a finite number"
+            raise SettingError(
+                f"Figure {row['figure']!r}: {key} must be {expected}, got {row[key]!r}."
+            )
+    if not row["figure"].strip():
+        raise SettingError("A figure needs a name, got an empty one.")
+    return {key: row[key] if kind is str else float(row[key]) for key, kind in _FIGURE_KEYS.items()}
+
+
+def _forget_results(folder: Path) -> None:
+    if not (folder / PARAMETERS).is_file():  # not a run's folder, so none of it is ours
+        return
+    for pattern in _RESULTS:
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def _default_world() -> Path:
+    from candgen.datasets import preparation
+
+    folder = paths.outputs_folder() / "datasets" / DEFAULT_DATASET
+    with locks.locked(folder.parent / f".{DEFAULT_DATASET}.lock", wait=True):
+        if not (folder / paths.DATASET_FILE).is_file():  # it appears last, so it means all of it
+            preparation.prepare(folder, source="world", name=DEFAULT_DATASET)
+    return folder

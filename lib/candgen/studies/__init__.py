@@ -1,0 +1,1 @@
+"""Arithmetic and plots that one subject's notebook needs; nothing below imports them."""

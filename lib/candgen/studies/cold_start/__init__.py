@@ -1,0 +1,1 @@
+"""The study of users and items without a history."""

@@ -1,0 +1,1 @@
+"""The study of biased exposure and of feedback loops."""

@@ -1,0 +1,259 @@
+"""What page 71 asks of exposure: who was shown how often, and what that does to a generator."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from candgen import evaluation, files
+from candgen.columns import USER
+from candgen.datasets import Dataset, preparation
+from candgen.datasets.world import Oracle
+from candgen.evaluation import Judgement
+from candgen.evaluation.exposure_shares import Groups
+from candgen.evaluation.significance import bootstrap_intervals
+from candgen.evaluation.unbiased import held_out_exposure
+from candgen.models import Random, TwoTower
+from candgen.negatives import item_exposure
+from candgen.seeds import derive_seed
+from candgen.studies.exposure import feedback_loop
+
+MEASURES = ("true relevance", "plain recall", "pooled recall", "true recall")
+PROVIDER = "provider"
+_ROWS = 256
+
+
+def item_relevance(dataset: Dataset, oracle: Oracle) -> NDArray[np.float64]:
+    """Return each item's true relevance, the mean over users, as of the world's end."""
+    total = np.zeros(dataset.n_items)
+    for start in range(0, dataset.n_users, _ROWS):
+        users = np.arange(start, min(start + _ROWS, dataset.n_users))
+        total += oracle.relevance(users).sum(axis=0, dtype=np.float64)
+    return total / dataset.n_users
+
+
+def log_against_truth(dataset: Dataset, oracle: Oracle) -> pd.DataFrame:
+    """Return one row an item: `shown` in training, `taken` in training, and true `relevance`."""
+    return pd.DataFrame(
+        {
+            "shown": item_exposure(dataset),
+            "taken": np.bincount(dataset.train["item"], minlength=dataset.n_items),
+            "relevance": item_relevance(dataset, oracle),
+        }
+    )
+
+
+def trained(
+    settings: Mapping[str, Any],
+    trainings: Mapping[str, Mapping[str, Any]],
+    dataset: Dataset,
+    judging: Mapping[str, Any],
+) -> tuple[dict[str, TwoTower], dict[str, Judgement]]:
+    """Fit towers once for each training, and judge them.
+
+    Args:
+        settings: Of the towers.
+        trainings: By name, the settings in which it differs.
+        dataset: What is learned.
+        judging: Passed to `evaluation.judge`.
+    """
+    models, judged = {}, {}
+    for name, changed in trainings.items():
+        models[name] = TwoTower(**{**settings, **changed}).fit(dataset)
+        judged[name] = evaluation.judge(models[name], dataset, **judging)
+        judged[name].generator = name
+    return models, judged
+
+
+def measured(
+    judgement: Judgement, dataset: Dataset, oracle: Oracle, k: int, *, power: float = 1.0
+) -> pd.DataFrame:
+    """Return what is known of each judged user: one column for each of `MEASURES`.
+
+    Pooled recall weighs events; see `evaluation.weighed_recall`.
+    """
+    exposure = held_out_exposure(dataset)
+    recalls = [
+        evaluation.weighed_recall(judgement, dataset, k, exposure=exposure, power=p, pooled=bool(p))
+        for p in (0.0, power)
+    ]
+    columns = [
+        evaluation.true_relevance(judgement, oracle, k),
+        *recalls,
+        evaluation.true_recall(judgement, dataset, oracle, k),
+    ]
+    return pd.DataFrame(dict(zip(MEASURES, columns, strict=True)))
+
+
+def bias_study(
+    settings: Mapping[str, Any],
+    trainings: Mapping[str, Mapping[str, Any]],
+    *,
+    biases: Sequence[float],
+    seeds: Sequence[int],
+    sizes: Mapping[str, Any],
+    k: int,
+    folder: Path,
+    power: float = 1.0,
+) -> pd.DataFrame:
+    """Train on small worlds that show their items more or less unevenly, and ask their oracles.
+
+    Args:
+        settings: Of the towers.
+        trainings: By name, the settings in which it differs.
+        biases: The worlds' `exposure_bias`.
+        seeds: Of a world and of its towers; one world a bias and seed.
+        sizes: Further settings of the worlds.
+        k: Places of a list that count.
+        folder: Where worlds are kept while they are needed.
+        power: Of exposure, in pooled recall.
+
+    Returns:
+        One row a bias, seed, training and judged user: these, and the columns `MEASURES`.
+    """
+    rows = []
+    for bias in biases:
+        for seed in seeds:
+            with tempfile.TemporaryDirectory(dir=folder, prefix="world-") as place:
+                world = preparation.prepare(
+                    place, source="world", seed=seed, exposure_bias=float(bias), **sizes
+                )
+                oracle = Oracle.open(world.folder)
+                judging = {"k": k, "cutoffs": [k], "seed": seed}
+                _, judged = trained({**settings, "seed": seed}, trainings, world, judging)
+                for name, judgement in judged.items():
+                    found = measured(judgement, world, oracle, k, power=power)
+                    users = judgement.per_user[USER].to_numpy()
+                    about = {"bias": float(bias), "seed": seed, "training": name, USER: users}
+                    rows.append(pd.concat([pd.DataFrame(about), found], axis=1))
+    return pd.concat(rows, ignore_index=True)
+
+
+def bias_table(found: pd.DataFrame, measure: str, *, seed: int = 0) -> pd.DataFrame:
+    """Take means of a `bias_study` over users and seeds, and compare with the first training.
+
+    Returns:
+        One row a bias and training: `bias`, `training`, `mean`, `low`, `high`, then `difference`,
+        `difference_low` and `difference_high` from the first training, user by user; 95 % intervals
+        over users, the worlds of all seeds together.
+    """
+    rows = []
+    for bias, of_bias in found.groupby("bias", sort=True):
+        by_name = {n: f[measure].to_numpy() for n, f in of_bias.groupby("training", sort=False)}
+        first = next(iter(by_name))
+        table = evaluation.relevance_table(by_name, baseline=first, seed=seed)
+        rows.append(table.rename(columns={"generator": "training"}).assign(bias=bias))
+    return pd.concat(rows, ignore_index=True)
+
+
+def preferred(estimates: pd.DataFrame) -> dict[str, str]:
+    """Return the generator that each estimate of `recall_estimates` puts first."""
+    best = estimates.loc[estimates.groupby("estimate")["mean"].idxmax()]
+    return dict(zip(best["estimate"], best["generator"], strict=True))
+
+
+def difference(
+    one: NDArray[np.floating], other: NDArray[np.floating], *, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the mean difference of two trainings over the same users, with its 95 % interval."""
+    less = np.asarray(one, np.float64) - np.asarray(other, np.float64)
+    low, high = bootstrap_intervals(less[:, None], seed=derive_seed(seed, "bootstrap"))
+    return float(less.mean()), float(low[0]), float(high[0])
+
+
+def small_world(folder: Path, seed: int, sizes: Mapping[str, Any]) -> tuple[Dataset, Oracle]:
+    """Prepare a world in a folder, and open its oracle."""
+    world = preparation.prepare(folder, source="world", seed=seed, **sizes)
+    return world, Oracle.open(world.folder)
+
+
+def watched_groups(dataset: Dataset) -> dict[str, Groups]:
+    """Return the groups whose exposure is watched: by popularity, and by provider if there is one.
+
+    Providers of the invented world were dealt out at random, so none merits more than its items do.
+    """
+    found = {"popularity": evaluation.groups_by_popularity(dataset)}
+    if PROVIDER in dataset.items:
+        found[PROVIDER] = evaluation.groups_by(dataset, PROVIDER)
+    return found
+
+
+def loop_policies(
+    settings: Mapping[str, Any], trainings: Mapping[str, Mapping[str, Any]], oracle: Oracle
+) -> dict[str, feedback_loop.Policy]:
+    """Return towers trained in several ways as policies of the loop, and two controls.
+
+    Every round starts from another seed, so that no start is met twice.
+    """
+
+    def policy_of(chosen: dict[str, Any]) -> feedback_loop.Policy:
+        return feedback_loop.by_generator(
+            lambda turn: TwoTower(**{**chosen, "seed": settings["seed"] + turn})
+        )
+
+    found = {name: policy_of({**settings, **changed}) for name, changed in trainings.items()}
+    found["at random"] = feedback_loop.by_generator(lambda turn: Random(seed=turn))
+    found["the oracle's best"] = feedback_loop.by_relevance(oracle)
+    return found
+
+
+def group_gaps(
+    lists: Mapping[str, NDArray[np.integer]],
+    users: NDArray[np.integer],
+    dataset: Dataset,
+    oracle: Oracle,
+    k: int,
+    *,
+    seed: int = 0,
+) -> tuple[dict[str, dict[str, pd.DataFrame]], pd.DataFrame]:
+    """Compare exposure with merit, for each of `watched_groups` and each set of lists.
+
+    Args:
+        lists: By name, candidates of the same users, shape `(n_users, at least k)`.
+        users: Dense ids.
+        dataset: Says what users have.
+        oracle: Of its world.
+        k: Places that count.
+        seed: Of the bootstrap.
+
+    Returns:
+        By groups and lists the tables of `evaluation.gap_table`; and one row a grouping and lists:
+        `groups`, `lists`, and the `gap` with `low` and `high`.
+    """
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
+    rows = []
+    for by, groups in watched_groups(dataset).items():
+        merited = evaluation.merit_shares(users, dataset, oracle, groups)
+        tables[by] = {}
+        for name, items in lists.items():
+            exposed = evaluation.exposure_shares(items, groups, k)
+            tables[by][name] = evaluation.gap_table(exposed, merited, groups.names, seed=seed)
+            rows.append((by, name, *evaluation.gap_of(exposed, merited, seed=seed)))
+    return tables, pd.DataFrame(rows, columns=["groups", "lists", "gap", "low", "high"])
+
+
+def verdicts(changed: pd.DataFrame, measure: str) -> dict[str, list[str]]:
+    """Sort policies by which way a measure went: "grows", "shrinks" or "is undecided".
+
+    Args:
+        changed: From `feedback_loop.changes`.
+        measure: Whose rows are read.
+    """
+    found: dict[str, list[str]] = {}
+    for row in changed[changed["measure"] == measure].itertuples():
+        verdict = "grows" if row.low > 0 else "shrinks" if row.high < 0 else "is undecided"
+        found.setdefault(verdict, []).append(row.policy)
+    return found
+
+
+def keep(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write tables below each other, named in a column `table`; the file appears whole."""
+    whole = pd.concat([t.assign(table=name) for name, t in tables.items()], ignore_index=True)
+    with files.appearing(path) as passing:
+        whole.to_parquet(passing, index=False)

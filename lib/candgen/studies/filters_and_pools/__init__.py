@@ -1,0 +1,1 @@
+"""The study of filters and of candidate pools from several generators."""

@@ -1,0 +1,298 @@
+"""What filters do to a search: how much is still found, at which speed, before or after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen.columns import TIMESTAMP
+from candgen.datasets import Dataset
+from candgen.evaluation.metrics import gains_of_lists
+from candgen.evaluation.significance import bootstrap_intervals
+from candgen.models import Generator
+from candgen.retrieval import (
+    effort,
+    filtered_search,
+    filters,
+    indexes,
+    invented_vectors,
+    pools,
+    recommend,
+)
+from candgen.seeds import derive_seed
+
+WAYS = {"before": "before", "after": "after", "by the rule": "auto"}
+_DAY = 86_400
+_SOME = 64  # queries that a rule is measured on
+_STRICT = 0.01  # of the items: as narrow as a filter by place may be
+_MORE = 3  # times as many candidates are ranked again for the sake of new ones
+
+
+def by_selectivity(
+    index: indexes.Index,
+    queries: NDArray[np.floating],
+    k: int,
+    masks: Mapping[float, Sequence[NDArray[np.bool_]]],
+    *,
+    rule: filtered_search.Rule,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Measure all ways under filters that leave different shares, for `plots.ways_to_filter`.
+
+    Args:
+        index: What is searched.
+        queries: Shape `(n_queries, dim)`; they are shared out among the masks of a share.
+        k: Candidates a query.
+        masks: By the share that they are meant to leave, one mask or several.
+        rule: Of this index.
+        seed: Of the intervals.
+
+    Returns:
+        One row a share and way: `share`, `way`, `recall` of exact search among what is left with
+        `low` and `high` over queries, `ms` a query, and `chosen`, what the rule does there.
+    """
+    rows = []
+    for share, several in masks.items():
+        parts = np.array_split(queries, len(several))
+        pairs = [(part, mask) for part, mask in zip(parts, several, strict=True) if len(part)]
+        best = [index.query_exactly(part, k, allowed=mask).items for part, mask in pairs]
+        for way, how in WAYS.items():
+            told = {"how": how, "rule": rule}
+            found, spent = [], []
+            for part, mask in pairs:
+                found.append(filtered_search.search(index, part, k, eligible=mask, **told).items)
+                spent.append(_seconds(index, part, k, mask, told))
+            pairs_of_lists = zip(found, best, strict=True)
+            shares = np.concatenate([effort.shares_found(f, b) for f, b in pairs_of_lists])
+            row = {"share": share, "way": way, **_interval(shares[np.isfinite(shares)], seed)}
+            row["ms"] = 1000 * sum(spent) / len(queries)
+            rows.append(row | {"chosen": rule.choose(share).how})
+    return pd.DataFrame(rows)
+
+
+def random_masks(n_items: int, shares: Sequence[float], *, seed: int = 0) -> dict[float, list]:
+    """Return a random mask for each share of the items."""
+    rng = np.random.default_rng(derive_seed(seed, "random filters"))
+    return {share: [rng.random(n_items) < share] for share in shares}
+
+
+def near_masks(
+    made: invented_vectors.Invented, shares: Sequence[float], n: int, *, seed: int = 0
+) -> dict[float, list]:
+    """Return masks of the items near `n` places, with the radius that leaves each share.
+
+    Places are those of random items, so that there is something near.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "places"))
+    places = made.where[rng.choice(len(made.where), size=n, replace=False)]
+    apart = [filters.distances(made.where, place) for place in places]
+    return {share: [far <= np.quantile(far, share) for far in apart] for share in shares}
+
+
+def under_filters(
+    index: indexes.Index,
+    queries: NDArray[np.floating],
+    k: int,
+    named: Mapping[str, tuple[NDArray, Mapping[Any, NDArray[np.bool_]]]],
+    *,
+    exclude: csr_array,
+    held_out: csr_array,
+    target: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Search for real users under real filters, by the rule, and say what each filter costs.
+
+    Args:
+        index: What is searched.
+        queries: Shape `(n_queries, dim)`.
+        k: Candidates a query.
+        named: By name, the group of each query and the mask of each group.
+        exclude: Histories.
+        held_out: What each took later.
+        target: Share of exact search's candidates that the rule must find.
+        seed: Of the intervals.
+
+    Returns:
+        One row a filter: `filter`, `left` (share of the items), `kept` (share of held-out events
+        that it lets through), `recall` of held-out events with `low` and `high`, `of exact` (share
+        of exact search's candidates that the rule finds) and `rule`.
+    """
+    rows = []
+    for name, (groups, masks) in named.items():
+        told = {"groups": groups, "eligible": dict(masks), "exclude": exclude}
+        widths = {group: float(mask.mean()) for group, mask in masks.items()}
+        some = [mask for mask in masks.values() if mask.any()]
+        some_queries = {"filters": some, "exclude": exclude[:_SOME], "repeats": 1}
+        rule = filtered_search.measure(index, queries[:_SOME], k, target=target, **some_queries)
+        found = filtered_search.search_groups(index, queries, k, rule=rule, **told).items
+        best = filtered_search.search_groups(index, queries, k, how="before", **told).items
+        events = np.repeat(groups, np.diff(held_out.indptr))
+        pairs = zip(events.tolist(), held_out.indices, strict=True)
+        through = [masks[group][item] for group, item in pairs]
+        hows = [rule.choose(widths[group]).how for group in groups]
+        rows.append(
+            {
+                "filter": name,
+                "left": float(np.mean([widths[group] for group in groups])),
+                "kept": float(np.mean(through)),
+                **_interval(pools.recalls_of(found, held_out), seed),
+                "of exact": effort.agreement(found, best),
+                "rule": " or ".join(sorted(set(hows))),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def filters_of(
+    data: Dataset,
+    users: NDArray[np.integer],
+    *,
+    place: str,
+    wanted: Mapping[str, Any],
+    since: str,
+    denied: Sequence[int],
+) -> dict[str, tuple[NDArray, dict[Any, NDArray[np.bool_]]]]:
+    """Make the filters that a dataset's columns allow, for `under_filters`.
+
+    Args:
+        data: With its tables of users and items.
+        users: Who asks.
+        place: Column of users; items near a user are those whose column of that name, or of its
+            plural, holds the same. Empty for none.
+        wanted: Column of items -> value; one filter each.
+        since: Column of items that says from when each is available, in seconds; empty for none.
+        denied: Items that are shown to nobody.
+    """
+    everybody = np.zeros(len(users), dtype=int)
+    n = data.n_items
+    named = {"everything": (everybody, {0: np.ones(n, bool)})}
+    if len(denied):
+        named[f"without {len(denied)} items"] = (everybody, {0: filters.without(n, denied)})
+    for column, value in wanted.items():
+        mask = filters.matching(data.items, **{column: value})
+        named[f"{column}: {value}"] = (everybody, {0: mask})
+    if since and since in data.items:
+        half = float(np.nanmedian(data.items[since].to_numpy(dtype=float)))
+        mask = filters.available(half, since=data.items[since])
+        named[f"there by the median {since.replace('_', ' ')}"] = (everybody, {0: mask})
+    of_items = next((c for c in (place, f"{place}s") if place and c in data.items), None)
+    if of_items and place in data.users:
+        groups = data.users[place].to_numpy()[users]
+        masks = {g: filters.matching(data.items, **{of_items: g}) for g in dict.fromkeys(groups)}
+        named["near the user"] = (groups, masks)
+    return named
+
+
+def freshness(
+    model: Generator,
+    data: Dataset,
+    users: NDArray[np.integer],
+    *,
+    k: int,
+    metric: str,
+    since: str,
+    days: float,
+    half_life: float,
+    weight: float,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Keep away what was shown recently, prefer what is new, and say what that costs.
+
+    Args:
+        model: Fitted to the data.
+        data: Its impressions, and its items' column `since`, are read where there are some.
+        users: Who asks, each with something held out.
+        k: Candidates a user.
+        metric: Such as recall@20, of which the cut-off is taken.
+        since: Column of items that says since when each is there, in seconds; see `days_old`.
+        days: What was shown in the last so many is kept away.
+        half_life: Days after which the bonus for new items is half.
+        weight: Of the bonus; see `filters.prefer_recent`.
+        seed: Of the intervals.
+
+    Returns:
+        One row a way: `way`, `recall` with `low` and `high` over users, `age` (median of what is
+        offered, in days) and `shown before` (share of it that was shown in those days); the last
+        two are NaN where nothing is known of them.
+    """
+    cut = int(metric.split("@")[1])
+    history, held_out = data.history_matrix[users], data.held_out_matrix[users]
+    ages, shown = days_old(data, since), None
+    if data.has("impressions"):
+        now = {"moment": float(data.train[TIMESTAMP].max()) + 1, "seconds": days * _DAY}
+        shown = filters.shown_recently(data.table("impressions"), users, data.n_items, **now)
+    ways = {"as found": (history, False)}
+    if shown is not None:
+        ways["not shown again"] = (filters.together(history, shown), False)
+    if ages is not None:
+        ways["new preferred"] = (history, True)
+    if shown is not None and ages is not None:
+        ways["both"] = (ways["not shown again"][0], True)
+    rows = []
+    for way, (withheld, young) in ways.items():
+        found = recommend(model, users, _MORE * k if young else k, exclude=withheld)
+        if young:
+            found = filters.prefer_recent(found, ages, k, half_life=half_life, weight=weight)
+        items = found.items[:, :cut]
+        row = {"way": way, **_interval(pools.recalls_of(items, held_out), seed)}
+        row["age"] = np.nan if ages is None else float(np.median(ages[items[items >= 0]]))
+        again = np.nan if shown is None else (gains_of_lists(items, shown) > 0).mean()
+        rows.append(row | {"shown before": float(again)})
+    return pd.DataFrame(rows)
+
+
+def said_of(table: pd.DataFrame) -> dict[str, Any]:
+    """Tell the worst of the rule and of after, and what the rule does, from `by_selectivity`.
+
+    Returns:
+        `recall`, `low` and `high` of the rule where it finds least; `less`, the least that after
+        finds; `strict`, the least of the rule where a hundredth or less is left; and `how` (text).
+    """
+    ruled, after = (table[table["way"] == way] for way in ("by the rule", "after"))
+    sides = {how: ruled.loc[ruled["chosen"] == how, "share"] for how in ("before", "after")}
+    ends = []
+    if len(sides["before"]):
+        ends.append(f"before the search up to {sides['before'].max():.1%} left")
+    if len(sides["after"]):
+        ends.append(f"after it from {sides['after'].min():.1%} left")
+    worst = ruled.loc[ruled["recall"].idxmin(), ["recall", "low", "high"]].to_dict()
+    strict = ruled.loc[ruled["share"] <= _STRICT, "recall"].min()
+    return {**worst, "less": after["recall"].min(), "strict": strict, "how": ", ".join(ends)}
+
+
+def days_old(data: Dataset, column: str) -> NDArray[np.float64] | None:
+    """Return the age of each item in days at the last training event; None without such a column.
+
+    Seconds since 1970 are expected; of a column named `year`, years. An item without a value is as
+    old as the oldest.
+    """
+    if not column or column not in data.items:
+        return None
+    held = data.items[column].to_numpy(dtype=float)
+    held = np.where(np.isnan(held), np.nanmin(held), held)
+    if column == "year":
+        return (held.max() - held) * 365.25
+    return np.maximum((float(data.train[TIMESTAMP].max()) - held) / _DAY, 0)
+
+
+def _seconds(
+    index: indexes.Index, queries: NDArray, k: int, mask: NDArray[np.bool_], told: dict[str, Any]
+) -> float:
+    """Return the seconds of the quicker of two searches; code is compiled already."""
+    spent = []
+    for _ in range(2):
+        began = time.perf_counter()
+        filtered_search.search(index, queries, k, eligible=mask, **told)
+        spent.append(time.perf_counter() - began)
+    return min(spent)
+
+
+def _interval(values: NDArray[np.float64], seed: int) -> dict[str, float]:
+    ends = bootstrap_intervals(values[:, None], seed=derive_seed(seed, "bootstrap"))
+    return {"recall": float(values.mean()), "low": float(ends.low[0]), "high": float(ends.high[0])}

@@ -1,0 +1,1 @@
+"""The study of sampled negatives: its measures, its report and its plots."""

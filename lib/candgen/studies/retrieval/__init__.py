@@ -1,0 +1,1 @@
+"""The study of exact and approximate search: speed, recall, memory and serving costs."""

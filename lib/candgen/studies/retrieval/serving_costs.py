@@ -1,0 +1,318 @@
+"""Looked up, computed or stored: what a query costs, and how quickly stored lists grow old."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen import evaluation, retrieval
+from candgen.columns import USER
+from candgen.datasets import Dataset
+from candgen.evaluation.judging import judged_users
+from candgen.evaluation.metrics import gains_of_lists
+from candgen.evaluation.significance import bootstrap_intervals
+from candgen.models import Generator, VectorGenerator
+from candgen.models.factorization.weighted_factorization import WeightedFactorization
+from candgen.retrieval import NO_ITEM, TopK, indexes
+from candgen.seeds import derive_seed
+from candgen.studies.retrieval import tradeoff
+
+STORED, TAKEN_OUT, FRESH = "stored", "stored, less what was taken", "searched again"
+STORED_WAY = "list stored beforehand"
+_SINCE = (0, 1, 3, 6, 11, 21)  # lower edges of groups of users, by their events since
+_FEW = 10  # users that a group needs to be shown
+
+
+def queries_now(model: Generator, data: Dataset, users: NDArray[np.integer]) -> NDArray | None:
+    """Return vectors of users from all that is known of them now, without learning anything.
+
+    Args:
+        model: Fitted to what was known before.
+        data: Of the same users and items; its history is what is known now.
+        users: Dense ids.
+
+    Returns:
+        Shape `(len(users), dim)`; None where the generator cannot take new events in.
+    """
+    if isinstance(model, WeightedFactorization):
+        return model.fold_in(data.history_matrix[users])
+    if hasattr(model, "serving"):
+        return model.serving(data).user_vectors(users)
+    return None
+
+
+def serving_costs(
+    fitted: Mapping[str, VectorGenerator], data: Dataset, *, k: int, n: int = 100, seed: int = 0
+) -> pd.DataFrame:
+    """Time the parts of serving one user at a time: the query, then exact search.
+
+    A factorization's user is looked up, or folded in from the history; a tower's is computed. The
+    first generator's lists are also stored beforehand, and read from a mapped file.
+
+    Args:
+        fitted: By name.
+        data: That they were fitted to.
+        k: Candidates a user.
+        n: Users that are asked for, drawn at random.
+        seed: Of the draw.
+
+    Returns:
+        One row a way: `way`; `query_ms` and `search_ms`, medians; `p95_ms`, within which 95 of 100
+        users have their candidates; and `stored_mib`, what lies ready: vectors, or lists.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "serving"))
+    everybody = np.flatnonzero(np.diff(data.history_matrix.indptr))
+    users = rng.choice(everybody, size=min(n, len(everybody)), replace=False)
+    first = next(iter(fitted.values()))
+    rows = [_reading(retrieval.recommend(first, everybody, k).items, everybody, users)]
+    for name, model in fitted.items():
+        index = indexes.build("exact", model.item_vectors(), model.searched_by)
+        ways: dict[str, Callable[[NDArray], NDArray]] = {"computed": model.user_vectors}
+        items = index.vectors.nbytes
+        if isinstance(model, WeightedFactorization):
+            ways = {"looked up": model.user_vectors, "folded in": _folding(model, data)}
+            items += model.user_vectors(everybody).nbytes
+        for way, query in ways.items():
+            timed = _asked(query, index, data, users, k)
+            rows.append({"way": f"{name}, {way}", **timed, "stored_mib": items / 2**20})
+    return pd.DataFrame(rows)
+
+
+def storing(model: Generator, data: Dataset, k: int) -> dict[str, float]:
+    """Make and store the lists of all users with a history: `users`, `seconds`, `mib` on disk."""
+    users = np.flatnonzero(np.diff(data.history_matrix.indptr)).astype(np.int32)
+    began = time.perf_counter()
+    found = retrieval.recommend(model, users, k)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lists.npz"
+        np.savez(path, users=users, items=found.items)
+        seconds, size = time.perf_counter() - began, path.stat().st_size
+    return {"users": len(users), "seconds": seconds, "mib": size / 2**20}
+
+
+def ageing(
+    model: VectorGenerator, data: Dataset, *, k: int, metric: str, seed: int = 0
+) -> pd.DataFrame | None:
+    """Judge lists that were stored before the users' latest events, user by user.
+
+    The same generator is fitted to training without validation, and its lists are stored; then
+    the users' events of validation happen. Candidates are judged by what came after those.
+
+    Args:
+        model: A generator that folds new events in; its settings are taken, nothing else.
+        data: Judged on test, so that validation lies between.
+        k: Candidates a user.
+        metric: Such as recall@20.
+        seed: For the judgements.
+
+    Returns:
+        One row a judged user who had a history before: `user`, `since` (events since then),
+        `changed` (share of the stored list that a new search would not name) and `taken` (share
+        of it that the user has taken since), then the metric of each of `STORED`, `TAKEN_OUT` and
+        `FRESH`. None where the data is judged on validation, where nothing happened since, or
+        where the generator cannot take new events in.
+    """
+    if data.evaluate_on != "test":
+        return None
+    before = data.for_validation()
+    old = type(model)(**model.settings).fit(before)
+    users = judged_users(data).users
+    users = users[old.known_users_[users]]
+    queries = queries_now(old, data, users)
+    since = np.diff(data.history_matrix.indptr) - np.diff(before.history_matrix.indptr)
+    if queries is None or not len(users) or not since[users].any():
+        return None
+    stored = retrieval.recommend(old, users, k)
+    fresh = _searched(old, queries, k, exclude=data.history_matrix[users])
+    taken = _held_by(stored.items, data.history_matrix[users])
+    left = _without(stored, taken)
+    there = np.maximum((stored.items != NO_ITEM).sum(axis=1), 1)
+    kept = _held_by(stored.items, _marks(fresh.items, data.n_items))
+    told = {
+        "user": users, "since": since[users], "taken": taken.sum(axis=1) / there,
+        "changed": 1 - kept.sum(axis=1) / there,
+    }  # fmt: skip
+    cut = [int(metric.split("@")[1])]
+    for name, lists in ((STORED, stored), (TAKEN_OUT, left), (FRESH, fresh)):
+        found = evaluation.Candidates(users, lists.items, lists.scores)
+        per_user = evaluation.judge_candidates(found, data, cut, name, seed=seed).per_user
+        told[name] = per_user.set_index(USER)[metric].loc[users].to_numpy()
+    return pd.DataFrame(told)
+
+
+def by_events_since(held: pd.DataFrame, metric: str, *, seed: int = 0) -> pd.DataFrame:
+    """Average what `ageing` found over groups of users by their events since, for `plots.by_known`.
+
+    Returns:
+        One row a group and line: `measure`, `known` (events since, at least), `generator` (what is
+        drawn), `mean`, `low`, `high` and `users`, of all groups together.
+    """
+    shown = {
+        "share of the list": {"changed": "would not be named again", "taken": "taken since"},
+        f"{metric} of what came after": {name: name for name in (STORED, TAKEN_OUT, FRESH)},
+    }
+    rows = []
+    for low, high in pairwise([*_SINCE, np.inf]):
+        some = held[(held["since"] >= low) & (held["since"] < high)]
+        if len(some) < _FEW:
+            continue
+        for measure, names in shown.items():
+            ends = bootstrap_intervals(some[list(names)].to_numpy(), seed=seed)
+            for place, (column, name) in enumerate(names.items()):
+                row = {"measure": measure, "known": low, "generator": name}
+                row |= {"mean": some[column].mean(), "low": ends.low[place]}
+                rows.append(row | {"high": ends.high[place], "users": len(held)})
+    return pd.DataFrame(rows)
+
+
+def difference(held: pd.DataFrame, one: str, other: str, *, seed: int = 0) -> dict[str, float]:
+    """Return the mean of `one` less `other`, user by user, with its interval: mean, low, high."""
+    values = (held[one] - held[other]).to_numpy()
+    low, high = bootstrap_intervals(values[:, None], seed=derive_seed(seed, "bootstrap"))
+    return {"mean": float(values.mean()), "low": float(low[0]), "high": float(high[0])}
+
+
+def lost_to_approximation(
+    model: VectorGenerator,
+    data: Dataset,
+    picks: pd.DataFrame,
+    *,
+    metric: str,
+    margin: float,
+    k: int,
+    cutoffs: Sequence[int],
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Judge what indexes find for all users by what was held out, against exact search.
+
+    Args:
+        model: Fitted to the data.
+        data: That is judged on.
+        picks: Rows of `tradeoff`, exact search among them. Where a kind is there twice, each
+            has its settings beside its name.
+        metric: Such as recall@20.
+        margin: Differences up to this size mean nothing in practice.
+        k: Candidates a user.
+        cutoffs: Where lists are cut.
+        seed: As it was of the building.
+
+    Returns:
+        As `evaluation.compare`, paired by user with "exact".
+    """
+    users = judged_users(data).users
+    told = {"exclude": data.history_matrix[users], "allowed": model.known_items_}
+    judged, twice = [], picks["kind"].duplicated(keep=False)
+    for row in picks.itertuples():
+        name = tradeoff.name_of(row) if twice[row.Index] else row.kind
+        made = {"seed": seed, **row.settings}
+        index = indexes.build(row.kind, model.item_vectors(), model.searched_by, **made)
+        lists = evaluation.Candidates(users, *index.query(model.user_vectors(users), k, **told))
+        judged.append(evaluation.judge_candidates(lists, data, cutoffs, name, seed=seed))
+    return evaluation.compare(judged, metric, baseline="exact", margin=margin, seed=seed)
+
+
+def said_of(lost: pd.DataFrame) -> str:
+    """Tell what each index loses, with its interval, from `lost_to_approximation`."""
+    ends = lost[["difference", "high", "low"]].mul(-1).round(4) + 0.0  # no -0.0000
+    rows = zip(lost["generator"], ends.itertuples(index=False), strict=True)
+    return "; ".join(f"{n} {r.difference:.4f} ({r.high:.4f} to {r.low:.4f})" for n, r in rows)
+
+
+def said_of_sizes(table: pd.DataFrame, target: float) -> dict[str, str]:
+    """Tell from which size each kind pays, and where each stands at the largest.
+
+    Returns:
+        Texts `together`, `alone` (asked one at a time) and `stand`.
+    """
+    told = {}
+    for name, speed in (("together", "times"), ("alone", "times_single")):
+        sizes = tradeoff.pays_from(table, target, speed).items()
+        said = [f"{kind} {f'from {n:,} items' if n else 'at none of these'}" for kind, n in sizes]
+        told[name] = "; ".join(said)
+    largest = table[table["n_items"] == table["n_items"].max()]
+    best = tradeoff.best_of_kinds(largest, target, "times").query("kind != 'exact'")
+    told["stand"] = "; ".join(
+        f"{r.kind} {r.times:.2f} times exact search's speed all at once, {r.times_single:.2f} one "
+        f"at a time (finds {r.recall:.3f}, built in {r.build_seconds:.1f} s, opened in "
+        f"{r.load_seconds:.3f} s, {r.disk_mib:,.0f} MiB)"
+        for r in best.sort_values("times", ascending=False).itertuples()
+    )
+    return told
+
+
+def _folding(model: WeightedFactorization, data: Dataset) -> Callable[[NDArray], NDArray]:
+    return lambda users: model.fold_in(data.history_matrix[users])
+
+
+def _asked(
+    query: Callable[[NDArray], NDArray],
+    index: indexes.Index,
+    data: Dataset,
+    users: NDArray[np.integer],
+    k: int,
+) -> dict[str, float]:
+    """Time the query and the search of each user alone, after one that compiles."""
+    spent = []
+    for user in (users[:1], *users[:, None]):
+        seen, began = data.history_matrix[user], time.perf_counter()
+        vector = query(user)
+        made = time.perf_counter()
+        index.query(vector, k, exclude=seen)
+        spent.append((made - began, time.perf_counter() - made))
+    return _in_ms(np.array(spent[1:]))
+
+
+def _reading(
+    lists: NDArray[np.int32], everybody: NDArray[np.integer], users: NDArray[np.integer]
+) -> dict[str, Any]:
+    """Time reading the lists of users, one at a time, from a file that is mapped into memory."""
+    places, spent = np.searchsorted(everybody, users), []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "lists.npy"
+        np.save(path, lists)
+        mapped, size = np.load(path, mmap_mode="r"), path.stat().st_size
+        for place in places:
+            began = time.perf_counter()
+            np.array(mapped[place])
+            spent.append((0.0, time.perf_counter() - began))
+        del mapped
+    return {"way": STORED_WAY, **_in_ms(np.array(spent)), "stored_mib": size / 2**20}
+
+
+def _in_ms(spent: NDArray[np.float64]) -> dict[str, float]:
+    query, search = 1000 * np.median(spent, axis=0)
+    slow = 1000 * np.quantile(spent.sum(axis=1), 0.95)
+    return {"query_ms": float(query), "search_ms": float(search), "p95_ms": float(slow)}
+
+
+def _searched(model: VectorGenerator, queries: NDArray, k: int, *, exclude: csr_array) -> TopK:
+    index = indexes.build("exact", model.item_vectors(), model.searched_by)
+    return index.query(queries, k, exclude=exclude, allowed=model.known_items_)
+
+
+def _held_by(lists: NDArray[np.int32], matrix: csr_array) -> NDArray[np.bool_]:
+    """Mark the items of each row's list that a matrix stores in the same row."""
+    return gains_of_lists(lists, matrix) > 0
+
+
+def _marks(lists: NDArray[np.int32], n_items: int) -> csr_array:
+    rows, places = np.nonzero(lists != NO_ITEM)
+    stored = (np.ones(len(rows), np.float32), (rows, lists[rows, places]))
+    return csr_array(stored, shape=(len(lists), n_items))
+
+
+def _without(lists: TopK, dropped: NDArray[np.bool_]) -> TopK:
+    """Close the gaps that dropped items leave; padding comes last."""
+    order = np.argsort(dropped, axis=1, kind="stable")
+    gone = np.take_along_axis(dropped, order, axis=1)
+    items, scores = (np.take_along_axis(part, order, axis=1) for part in lists)
+    return TopK(np.where(gone, NO_ITEM, items), np.where(gone, -np.inf, scores))

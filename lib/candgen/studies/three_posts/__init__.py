@@ -1,0 +1,1 @@
+"""The three-post example of negative sampling on a line."""

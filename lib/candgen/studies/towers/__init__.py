@@ -1,0 +1,1 @@
+"""The study of two-tower inputs and unknown users and items."""

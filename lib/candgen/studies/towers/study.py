@@ -1,0 +1,242 @@
+"""What page 60 asks of two towers: inputs put in or left out, and those nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from candgen import evaluation, models, retrieval
+from candgen.checks import one_of
+from candgen.columns import ITEM, USER
+from candgen.datasets import Dataset
+from candgen.datasets.cold_users import newcomers
+from candgen.datasets.world import Oracle
+from candgen.errors import DataError
+from candgen.evaluation.significance import bootstrap_intervals
+from candgen.models import TwoTower
+from candgen.plots.towers import feature_gains, recovered_truth
+from candgen.seeds import derive_seed
+
+INPUTS = {  # as a reader calls it -> (the setting, its word there)
+    "user id": ("query_inputs", "id"),
+    "history": ("query_inputs", "history"),
+    "user features": ("query_inputs", "features"),
+    "searches": ("query_inputs", "searches"),
+    "time": ("query_inputs", "time"),
+    "item id": ("item_inputs", "id"),
+    "item features": ("item_inputs", "features"),
+    "item age": ("item_inputs", "age"),
+}
+_SHOWN_SELDOM = 5  # impressions
+
+
+def oracle_of(data: Dataset) -> Oracle | None:
+    """Open the oracle beside a dataset; None where the world was not invented."""
+    try:
+        return Oracle.open(data.folder)
+    except DataError:
+        return None
+
+
+def described_inputs(model: TwoTower) -> pd.DataFrame:
+    """Tell what a fitted generator's towers read: one row an input, with what it learns."""
+    learner = model._learned
+    rows = [
+        {
+            "tower": tower,
+            "reads": one.name,
+            "rows of its table": len(one.table),
+            "width": one.width,
+            "numbers learned": sum(table.rows.size for table in one.tables),
+        }
+        for tower, inputs in (("query", learner.queries), ("item", learner.items))
+        for one in inputs
+    ]
+    return pd.DataFrame(rows)
+
+
+def changed_inputs(model: TwoTower, names: Sequence[str]) -> dict[str, TwoTower]:
+    """Return generators like a fitted one, each with one input left out or, if absent, put in.
+
+    Args:
+        model: Its inputs are the ones to start from.
+        names: Out of `INPUTS`. One that is all a tower reads stays, and gets no entry.
+    """
+    made = {}
+    for name in names:
+        setting, word = INPUTS[one_of("change_inputs", name, tuple(INPUTS))]
+        held = list(getattr(model, f"{setting}_"))
+        there = word in held
+        changed = [n for n in held if n != word] if there else [*held, word]
+        if changed:
+            both = {"query_inputs": model.query_inputs_, "item_inputs": model.item_inputs_}
+            settings = {**model.settings, **both, setting: changed}
+            made[f"{'without' if there else 'with'} {name}"] = TwoTower(**settings)
+    return made
+
+
+def ids_alone_of(settings: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> TwoTower:
+    """Return towers with the same settings that read ids alone, or with some settings instead."""
+    ids = {"query_inputs": ["id"], "item_inputs": ["id"]}
+    return TwoTower(**{**settings, **ids, **(instead or {})})
+
+
+def strangers_truth(
+    fitted: Mapping[str, models.Generator], data: Dataset, oracle: Oracle, k: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return the true relevance that each generator finds for users without any event.
+
+    A factorization solves for a user's vector from events; of none it makes zeros, and all items
+    tie. It is asked all the same. "the most there is" is the best possible list.
+
+    Args:
+        fitted: By name; fitted to `data`.
+        data: From `as_strangers`.
+        oracle: Of its world.
+        k: Places of a list that count.
+    """
+    users = np.unique(data.held_out[USER])
+    found = {}
+    for name, model in fitted.items():
+        if model.answers_cold_users:
+            items = retrieval.recommend(model, users, k).items
+        else:
+            nothing = model.fold_in(csr_array((len(users), data.n_items), dtype=np.float32))
+            known = {"allowed": model.known_items_}
+            items = retrieval.top_k(nothing, model.item_vectors(), k, **known).items
+        found[name] = evaluation.relevance_of_lists(users, items, oracle, k)
+    found["the most there is"] = evaluation.best_true_relevance(users, data, oracle, k)
+    return found
+
+
+def seldom_shown(data: Dataset) -> NDArray[np.bool_]:
+    """Return which items were shown fewer than five times by the end of training."""
+    shown = np.bincount(data.table("impressions")[ITEM], minlength=data.n_items)
+    return shown < _SHOWN_SELDOM
+
+
+def seldom_shown_truth(
+    fitted: Mapping[str, models.Generator], data: Dataset, oracle: Oracle, k: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return the true relevance that each generator finds among items that were hardly shown.
+
+    Only those items are ranked, for every user with a history; vectors that a generator has not
+    learned are zeros, and what ties goes by id.
+    """
+    users = np.flatnonzero(np.diff(data.history_matrix.indptr))
+    allowed, history = seldom_shown(data), data.history_matrix[users]
+    found = {}
+    for name, model in fitted.items():
+        if isinstance(model, models.VectorGenerator):
+            vectors = model.user_vectors(users), model.item_vectors()
+        else:
+            crowd = model.item_counts_.astype(np.float32)[:, None]
+            vectors = np.ones((len(users), 1), np.float32), crowd
+        items = retrieval.top_k(*vectors, k, exclude=history, allowed=allowed).items
+        found[name] = evaluation.relevance_of_lists(users, items, oracle, k)
+    relevance = np.vstack([oracle.relevance(users[i : i + 256]) for i in range(0, len(users), 256)])
+    relevance[history.nonzero()] = 0
+    relevance = np.sort(np.where(allowed, relevance, 0), axis=1)[:, ::-1]
+    found["the most there is"] = relevance[:, :k].sum(axis=1) / k
+    return found
+
+
+def newcomer_study(
+    settings: Mapping[str, Any],
+    data: Dataset,
+    known: Sequence[int],
+    *,
+    metric: str,
+    repeats: int,
+    judging: Mapping[str, Any],
+    ids_alone: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Compare towers with features and towers of ids alone on users who came after training.
+
+    Both are trained on `data` as it is, several times from different starts, and serve each
+    newcomer from the first few events without learning anything more; ids alone do so by the mean
+    of the vectors of what the newcomer took. Where nothing at all is known they refuse, and
+    popularity answers in their place.
+
+    Args:
+        settings: Of the towers with features.
+        data: With times; newcomers have held-out events alone.
+        known: Events known of a newcomer, one row of the result each.
+        metric: Such as "recall@20".
+        repeats: Starts; values are means over them, user by user.
+        judging: Passed to `evaluation.judge`.
+        ids_alone: Settings that suit towers of ids alone better than those of the others.
+
+    Returns:
+        One row a number of known events, and "all" for each user's mean over those above 0:
+        `known`, `with features`, `without`, `difference`, `low`, `high` (95 %, over users) and
+        `users`.
+    """
+    values: dict[int, pd.DataFrame] = {}
+    for repeat in range(repeats):
+        seed = settings["seed"] + repeat
+        rich = TwoTower(**{**settings, "seed": seed}).fit(data)
+        plain = ids_alone_of({**settings, "seed": seed}, ids_alone).fit(data)
+        for n in known:
+            some = newcomers(data, n)
+            columns = {}
+            for name, model in (("with features", rich), ("without", plain)):
+                asked = model.serving(some)
+                if n == 0 and not model.answers_cold_users:
+                    asked = models.Popularity().fit(some)
+                judged = evaluation.judge(asked, some, **judging).per_user.set_index(USER)
+                columns[name] = judged[metric] / repeats
+            values[n] = values.get(n, 0) + pd.DataFrame(columns)
+    some_known = [held for n, held in values.items() if n] or list(values.values())
+    values = {**values, "all": pd.concat(some_known).groupby(level=0).mean()}
+    return pd.DataFrame([_gain(n, held, settings["seed"]) for n, held in values.items()])
+
+
+def _gain(known: Any, held: pd.DataFrame, seed: int) -> dict[str, Any]:
+    differences = (held["with features"] - held["without"]).to_numpy()
+    low, high = bootstrap_intervals(differences[:, None], seed=derive_seed(seed, "bootstrap"))
+    means = {name: float(held[name].mean()) for name in held}
+    ends = {"difference": differences.mean(), "low": low[0], "high": high[0]}
+    return {"known": str(known), **means, **ends, "users": len(held)}
+
+
+def two_directions(model: TwoTower) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the places of known items in the two directions in which they vary most.
+
+    Returns:
+        The places, shape `(n_known, 2)`, and the directions, shape `(dim, 2)`, for queries.
+    """
+    vectors = model.item_vectors()[model.known_items_].astype(np.float64)
+    _, _, directions = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    axes = directions[:2].T
+    return vectors @ axes, axes
+
+
+def first_values(data: Dataset, column: str) -> NDArray[np.object_]:
+    """Return the first value of a column of lists, or the value, as text; "" for none."""
+    held = data.items[column]
+    return np.array(
+        [
+            str(v[0] if np.ndim(v) and len(v) else "" if np.ndim(v) or pd.isna(v) else v)
+            for v in held
+        ],
+        dtype=object,
+    )
+
+
+def truth_figure(truth: Mapping[str, NDArray[np.float64]], *, k: int, seed: int) -> Any:
+    """Draw what generators recovered of the true relevance, and the most there is."""
+    held = {name: values for name, values in truth.items() if name != "the most there is"}
+    table = evaluation.relevance_table(held, baseline="popularity", seed=seed)
+    best = float(truth["the most there is"].mean())
+    return recovered_truth(table, best=best, k=k)
+
+
+def gains_figure(table: pd.DataFrame, metric: str) -> Any:
+    """Draw what features bring to newcomers, by how much is known of them."""
+    return feature_gains(table, metric=metric)

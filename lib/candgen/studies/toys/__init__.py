@@ -1,0 +1,1 @@
+"""Embeddings of one and two dimensions on eight invented films."""

@@ -1,0 +1,1 @@
+"""Sweeps: plans, fingerprints, kernels, execution, and the report at the end."""

@@ -1,0 +1,320 @@
+"""Execute one notebook into one run folder, whatever happens.
+
+    status = execute("notebooks/15_baselines.ipynb", {"k": 50}, "outputs/quick/baselines")
+
+papermill runs in the calling thread, so a sweep gives each run a thread; the kernel works in the
+notebook's own folder. Afterwards the folder holds `notebook.ipynb`, `page.html`,
+`environment.json` and `status.json`; a page that records adds its results. `status.json` is
+written last: killed at any moment, the run is seen as unfinished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from candgen import files
+from candgen.session import environment, runs, status
+from candgen.sweeps.kernel_watch import Watch, kill_group
+from candgen.sweeps.kernels import preload, spec
+
+NOTEBOOK, PAGE = "notebook.ipynb", "page.html"
+_PASSING = ".notebook.part.ipynb"
+_START_TIMEOUT = 120  # seconds; the first warm kernel waits for the server to import
+_TRACEBACK_LINES = 30
+
+Progress = Callable[[int, int], None]
+
+_running: set[_Attempt] = set()
+_stopping = threading.Event()
+
+
+def stop_all() -> None:
+    """Kill every kernel that this process executes notebooks in, and start no more.
+
+    The runs end as "killed"; so does every later one, at once, until `allow` is called.
+    """
+    _stopping.set()
+    for attempt in list(_running):
+        attempt.watch.stop()
+
+
+def allow() -> None:
+    """Let notebooks be executed again after `stop_all`."""
+    _stopping.clear()
+
+
+logging.getLogger("papermill").addHandler(logging.NullHandler())  # the status says it better
+
+
+def execute(
+    notebook: Path | str,
+    parameters: dict[str, Any],
+    folder: Path | str,
+    *,
+    kernel: Literal["warm", "ordinary"] = "warm",
+    timeout_s: float | None = None,
+    fingerprint: str | None = None,
+    on_progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Execute a notebook; never raises for what happens inside it.
+
+    What an earlier run left in the folder is removed first.
+
+    Args:
+        notebook: The page.
+        parameters: Values of its parameters, JSON types, names and types checked by the caller.
+        folder: The run folder.
+        kernel: "warm" forks from the preloaded server of this process; where that cannot be,
+            an ordinary kernel is started and it is said once.
+        timeout_s: Wall-clock limit; then the kernel's whole process group is killed.
+        fingerprint: What the caller knows this run by; kept in the status.
+        on_progress: Called with (number of the cell that begins, number of cells), from 1, in
+            the calling thread.
+
+    Returns:
+        The status that `status.json` holds: `state` is "done", "failed", "timed out" or
+        "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`.
+    """
+    notebook, folder = Path(notebook).resolve(), Path(folder).resolve()
+    began = time.monotonic()
+    state: dict[str, Any] = {
+        "state": status.RUNNING,
+        "fingerprint": fingerprint,
+        "notebook": notebook.name,
+        "kernel": kernel,
+        "started": _now(),
+        "ended": None,
+        "wall_seconds": None,
+        "cpu_seconds": None,
+        "peak_memory_mib": None,
+        **status.owner(),
+        "error": None,
+    }
+    attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress)
+    outcome: dict[str, Any] = {"state": status.FAILED, "error": None}
+    try:
+        _clear(folder)
+        status.write(folder, state)
+        files.write_json(folder / runs.ENVIRONMENT, environment.describe(parameters))
+        outcome = attempt.run()
+        _publish(folder, notebook, outcome["error"])
+    except Exception as error:  # a full disk, mostly; what went wrong first is the cause
+        outcome = {"state": outcome["state"], "error": outcome["error"] or _described(error)}
+        if outcome["state"] == status.DONE:
+            outcome["state"] = status.FAILED
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / _PASSING).unlink(missing_ok=True)
+    state |= {
+        "ended": _now(),
+        "wall_seconds": round(time.monotonic() - began, 3),
+        "cpu_seconds": round(attempt.watch.cpu_seconds, 3),
+        "peak_memory_mib": round(attempt.watch.peak_memory_mib, 1),
+        **outcome,
+    }
+    try:
+        status.write(folder, state)
+    except OSError as error:  # a full disk: "running" stays behind, which nothing takes for done
+        state |= {"state": status.FAILED, "error": state["error"] or _described(error)}
+    return state
+
+
+class _Attempt:
+    """Runs papermill once, or twice if the kernel did not start."""
+
+    def __init__(
+        self,
+        notebook: Path,
+        parameters: dict[str, Any],
+        folder: Path,
+        kernel: str,
+        timeout_s: float | None,
+        on_progress: Progress | None,
+    ) -> None:
+        self.notebook = notebook
+        self.parameters = parameters
+        self.folder = folder
+        self.kernel = kernel
+        self.timeout_s = timeout_s
+        self.on_progress = on_progress
+        self.manager: Any = None
+        self.n_cells = 0
+        self.cell: int | None = None
+        self.started = False
+        self.watch = Watch(self._pid, timeout_s)
+
+    def run(self) -> dict[str, Any]:
+        """Return the outcome: `state` and `error`."""
+        from nbclient.exceptions import DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+
+        error: Exception | None = None
+        with self._stoppable(), self.watch:
+            for _ in range(2):
+                if _stopping.is_set():
+                    break
+                try:
+                    contextvars.Context().run(self._papermill)
+                except Exception as raised:
+                    error = raised
+                else:
+                    return {"state": status.DONE, "error": None}
+                finally:
+                    self._bury()
+                if self.started or self.watch.timed_out or isinstance(error, OSError):
+                    break
+        if self.watch.timed_out:
+            state = status.TIMED_OUT
+        elif _stopping.is_set() or (isinstance(error, DeadKernelError) and self.started):
+            state = status.KILLED
+        else:
+            state = status.FAILED
+        described = _described(error, cell=self.cell)
+        if state == status.TIMED_OUT:
+            limit = f"reached its wall-clock limit of {self.timeout_s:g} s and was stopped"
+            described |= {"name": "TimedOut", "message": f"the run {limit}"}
+        elif _stopping.is_set():
+            described |= {"name": "Stopped", "message": "the run was stopped from outside"}
+        elif isinstance(error, PapermillExecutionError):
+            described |= {"name": error.ename, "message": error.evalue}
+            described["traceback_tail"] = _tail(error.traceback)
+        return {"state": state, "error": described}
+
+    @contextlib.contextmanager
+    def _stoppable(self) -> Iterator[None]:
+        _running.add(self)
+        try:
+            yield
+        finally:
+            _running.discard(self)
+
+    def _papermill(self) -> None:
+        import papermill
+
+        described = spec.kernel_spec(self.kernel, preload.heavy_modules(self.notebook))
+        attempt = self
+
+        class Manager(spec.manager_class(described)):
+            def __init__(self, **settings: Any) -> None:
+                super().__init__(**settings)
+                attempt.manager = self
+
+        with _own_loop():
+            papermill.execute_notebook(
+                str(self.notebook),
+                str(self.folder / _PASSING),
+                parameters=self.parameters,
+                kernel_name=spec.NAME,
+                language="python",
+                progress_bar=False,
+                start_timeout=_START_TIMEOUT,
+                kernel_manager_class=Manager,
+                coalesce_streams=True,
+                resources={"metadata": {"path": str(self.notebook.parent)}},
+                on_notebook_start=self._on_start,
+                on_cell_start=self._on_cell,
+                on_cell_executed=lambda **_: self.watch.sample(),
+            )
+
+    def _on_start(self, notebook: Any) -> None:
+        self.started = True
+        self.n_cells = len(notebook.cells)
+
+    def _on_cell(self, cell_index: int, **_: Any) -> None:
+        self.cell = cell_index + 1
+        if self.on_progress is not None:
+            self.on_progress(self.cell, self.n_cells)
+
+    def _pid(self) -> int | None:
+        provisioner = getattr(self.manager, "provisioner", None)
+        if provisioner is None or not provisioner.has_process:
+            return None
+        return provisioner.pid
+
+    def _bury(self) -> None:
+        """Leave no kernel behind, whatever papermill left undone."""
+        if (pid := self._pid()) is not None:
+            kill_group(pid)
+        self.manager = None
+
+
+@contextlib.contextmanager
+def _own_loop() -> Iterator[None]:
+    """Close the event loop that Jupyter's client makes for a thread and then forgets.
+
+    Must be entered in a context of its own, where the client does not know a loop yet.
+    """
+    from jupyter_core.utils import ensure_event_loop
+
+    if asyncio._get_running_loop() is not None:  # called from a notebook: the loop is its own
+        yield
+        return
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier run left, what would pass for a result first of all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (status.STATUS, "dataset.json", runs.METRICS, NOTEBOOK, PAGE, runs.PARAMETERS):
+        (folder / name).unlink(missing_ok=True)
+    arrays = ("vectors.npz", runs.QUERY_TOWER)
+    for pattern in ("candidates*.parquet", "per_user.parquet", *arrays, ".*.part*"):
+        for path in folder.glob(pattern):
+            path.unlink()
+    shutil.rmtree(folder / "figures", ignore_errors=True)
+
+
+def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None:
+    """Give the executed notebook its name and make its page."""
+    import nbformat
+
+    from candgen.reports import notebook_html
+
+    passing = folder / _PASSING
+    if not passing.is_file():  # no kernel ever started
+        return
+    executed = nbformat.read(passing, as_version=4)
+    executed.metadata["kernelspec"] = dict(spec.METADATA)
+    executed.metadata.get("papermill", {}).update(
+        input_path=notebook.name, output_path=NOTEBOOK, exception=error is not None
+    )
+    files.write_text(folder / NOTEBOOK, nbformat.writes(executed))
+    passing.unlink()
+    files.write_text(folder / PAGE, notebook_html.render(executed, notebook.stem, error))
+
+
+def _described(error: Exception | None, cell: int | None = None) -> dict[str, Any]:
+    lines = str(error).strip().splitlines()
+    return {
+        "name": type(error).__name__,
+        "message": lines[0] if lines else "",
+        "cell": cell,
+        "traceback_tail": _tail([str(error)]),
+    }
+
+
+def _tail(traceback: list[str]) -> list[str]:
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", "\n".join(traceback))
+    return plain.strip().splitlines()[-_TRACEBACK_LINES:]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,173 @@
+"""What a result depends on, in one line: a stage with the same fingerprint is not run again.
+
+A fingerprint names its parts, `page=1f.. parameters=9c.. library=..`, so that what changed can be
+told. Where files lie is not part of it, what is in them is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import candgen
+from candgen import files
+from candgen.session import environment, paths, status
+from candgen.sweeps.notebook_parameters import Page, source_of
+from candgen.sweeps.plan import Plan, Stage
+
+# What surrounds runs: a page cannot reach it, so changing it changes no result.
+_AROUND = (
+    "cli.py", "doctor.py", "sweeps", "reports", "session/status.py",
+)  # fmt: skip
+# Of these, what the report is made with.
+_REPORTING = ("reports", "session/status.py")
+_MEANING = {
+    "page": "the notebook", "parameters": "the parameters", "library": "the library",
+    "python": "Python or a package", "dataset": "the dataset", "inputs": "the input files",
+    "runs": "the runs", "report": "what the report was asked for",
+}  # fmt: skip
+
+
+class Fingerprints:
+    """Makes the fingerprints of one sweep; files are read once."""
+
+    def __init__(self) -> None:
+        library = Path(candgen.__file__).parent
+        self._library = library_digest(library, leave_out=_AROUND)
+        beside = [name for name in _AROUND if name not in _REPORTING]
+        self._reporting = library_digest(library, leave_out=beside)
+        surroundings = environment.describe()
+        self._python = _digest([surroundings["python"], surroundings["packages"]])
+        self._inputs: dict[Path, str] = {}
+
+    def of_stage(self, stage: Stage) -> str:
+        """Fingerprint a stage as things are now; the dataset it reads must be there.
+
+        Raises:
+            DataError: If an input cannot be read.
+        """
+        left_out = {"run_folder", *stage.inputs} | ({"dataset"} if stage.dataset else set())
+        parameters = {k: v for k, v in stage.parameters.items() if k not in left_out}
+        parts = {
+            "page": page_digest(stage.page),
+            "parameters": _digest(parameters),
+            "library": self._library,
+            "python": self._python,
+        }
+        if stage.inputs:
+            parts["inputs"] = _digest({k: self._input(p) for k, p in stage.inputs.items()})
+        if stage.dataset:
+            parts["dataset"] = dataset_digest(Path(stage.parameters["dataset"])) or "missing"
+        return _line(parts)
+
+    def of_report(self, plan: Plan, page: Page, runs: list[dict[str, Any]]) -> str:
+        """Fingerprint the report: its page and asking, and what the listed runs left behind."""
+        left = [[run, status.read(plan.folder / run["folder"])] for run in runs]
+        data = [dataset_digest(stage.folder) for stage in plan.datasets]
+        asked = [plan.question, plan.report, plan.overrides]
+        return _line(
+            {
+                "page": page_digest(page),
+                "report": _digest(asked),
+                "library": self._reporting,
+                "python": self._python,
+                "dataset": _digest(data),
+                "runs": _digest(left),
+            }
+        )
+
+    def _input(self, path: Path) -> str:
+        if path not in self._inputs:
+            self._inputs[path] = input_digest(path)
+        return self._inputs[path]
+
+
+def what_changed(before: str, now: str) -> str:
+    """Say which parts of two fingerprints differ, in words."""
+    old, new = (dict(part.partition("=")[::2] for part in f.split()) for f in (before, now))
+    changed = [name for name in new if old.get(name) != new[name]]
+    return " and ".join(_MEANING.get(name, name) for name in changed) + " changed"
+
+
+def why_not_done(stage: Stage, fingerprint: str) -> str | None:
+    """Say why a stage must be run; None if it is done and nothing it depends on has changed."""
+    state = status.state_of(stage.folder)
+    if state != status.DONE:
+        return "never run" if state == status.MISSING else f"{state} last time"
+    before = str((status.read(stage.folder) or {}).get("fingerprint") or "")
+    if before != fingerprint:
+        return what_changed(before, fingerprint)
+    if not status.is_finished(stage.folder, fingerprint):
+        return "its notebook or page is gone"
+    if stage.kind == "dataset" and not _is_whole(stage.folder):
+        return "the dataset is damaged"
+    return None
+
+
+def page_digest(page: Page) -> str:
+    """Digest what the cells say, not what they once showed."""
+    cells = [
+        [c.get("cell_type"), c.get("metadata", {}).get("tags"), source_of(c)] for c in page.cells
+    ]
+    return _digest(cells)
+
+
+def library_digest(folder: Path, *, leave_out: Iterable[str] = ()) -> str:
+    """Digest the source files of a package, but for some files and folders in it."""
+    left_out = [folder / name for name in leave_out]
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        around = any(path == out or out in path.parents for out in left_out)
+        if path.is_file() and "__pycache__" not in path.parts and not around:
+            found[path.relative_to(folder).as_posix()] = files.sha256_of(path)
+    return _digest(found)
+
+
+def dataset_digest(folder: Path) -> str | None:
+    """Return the digest that a prepared dataset records of itself; None if there is none."""
+    description = _read_or_none(folder / paths.DATASET_FILE)
+    return None if description is None else description.get("digest")
+
+
+def input_digest(path: Path) -> str:
+    """Digest a file, or all files of a folder but hidden ones, by content and relative name."""
+    if path.is_file():
+        return files.sha256_of(path)
+    inside = sorted(p for p in path.rglob("*") if p.is_file())
+    named = {p.relative_to(path).as_posix(): p for p in inside}
+    return _digest({n: files.sha256_of(p) for n, p in named.items() if not _hidden(n)})
+
+
+def _is_whole(folder: Path) -> bool:
+    description = _read_or_none(folder / paths.DATASET_FILE)
+    if description is None:
+        return False
+    for name, table in description.get("tables", {}).items():
+        path = folder / f"{name}.parquet"
+        if not path.is_file() or files.sha256_of(path) != table.get("sha256"):
+            return False
+    return True
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
+
+
+def _line(parts: dict[str, str]) -> str:
+    return " ".join(f"{name}={digest[:16]}" for name, digest in parts.items())
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _read_or_none(path: Path) -> dict[str, Any] | None:
+    try:
+        found = files.read_json(path)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,383 @@
+"""What a sweep will do: datasets first, then runs, then the report.
+
+Reading a plan checks everything that can be known beforehand: spelling, types, names of folders,
+datasets and files. Nothing is executed or written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from candgen.errors import CandgenError, SettingError, did_you_mean
+from candgen.session import paths
+from candgen.sweeps.notebook_parameters import Page, Parameter, number_or_text, read_page
+from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
+
+PREPARATION = "notebooks/10_prepare_data.ipynb"
+DEFAULT_MINUTES = 30.0
+DEFAULT_REPORT = {
+    "notebook": "notebooks/90_compare_runs.ipynb",
+    "title": None,
+    "metric": "recall@20",
+    "baseline": "popularity",
+    "margin": 0.005,
+}
+
+_TOP = (
+    "question", "notebook", "settings", "datasets", "defaults", "seeds", "runs", "report",
+    "minutes",
+)  # fmt: skip
+_OF_A_RUN = ("notebook", "grid", "minutes")
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_METRIC = re.compile(r"[a-z_]+@[1-9]\d*")
+_TAKEN = ("datasets", "report")
+_NO_SWEEP = ("datasets", "scratch", "bench", "runs")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook to execute into one folder."""
+
+    kind: Literal["dataset", "run"]
+    name: str
+    page: Page
+    written: dict[str, Any]
+    """Parameters as a person wrote them, defaults included."""
+    parameters: dict[str, Any]
+    """Parameters as the page gets them: paths are absolute, datasets are folders."""
+    differs: dict[str, Any]
+    """What its entry says beyond the defaults."""
+    folder: Path
+    minutes: float
+    dataset: str | None = None
+    """The dataset it reads, as written."""
+    needs: str | None = None
+    """That dataset, if this sweep prepares it."""
+    inputs: dict[str, Path] = field(default_factory=dict)
+    """Files and folders that parameters name."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep, resolved."""
+
+    name: str
+    file: Path
+    question: str
+    folder: Path
+    datasets: list[Stage]
+    runs: list[Stage]
+    report: dict[str, Any]
+    overrides: list[str]
+
+    @property
+    def stages(self) -> list[Stage]:
+        return [*self.datasets, *self.runs]
+
+
+def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
+    """Read a sweep's YAML and resolve it.
+
+    Args:
+        file: The YAML. The sweep is called after it.
+        overrides: `key=value` texts: a key of `settings`, else a parameter of the runs' pages
+            (it replaces the default), else a dotted key such as `datasets.films.path`.
+
+    Raises:
+        SettingError: If anything in it is misspelt, of the wrong type or contradictory.
+        DataError: If a notebook or a file that it names is missing or not what it should be.
+    """
+    source, overrides = SweepFile(Path(file)), list(overrides)
+    return _Reader(source, paths.project_root(), overrides).plan()
+
+
+class _Reader:
+    """Turns one YAML into stages; keeps the pages it has read."""
+
+    def __init__(self, source: SweepFile, root: Path, overrides: list[str]) -> None:
+        self.source = source
+        self.root = root
+        self.overrides = overrides
+        self.pages: dict[str, Page] = {}
+        self.name = source.path.stem
+        self.folder = root / "outputs" / self.name
+
+    def plan(self) -> Plan:
+        source = self.source
+        if fault := name_fault(self.name, _NO_SWEEP):
+            raise SettingError(f"{source.path}: the name of a sweep {fault}")
+        source.check_keys((), _TOP)
+        if not source.section(("runs",)):
+            raise source.error(("runs",), "a sweep needs at least one run.")
+        for text in self.overrides:
+            self._override(*parse_set(text))
+        source.use_settings()
+        datasets = [self._dataset(name) for name in source.section(("datasets",))]
+        self._check_defaults()
+        runs = [stage for name in source.section(("runs",)) for stage in self._runs(name)]
+        self._check_unique("datasets", datasets)
+        self._check_unique("runs", runs)
+        return Plan(
+            self.name,
+            source.path.resolve(),
+            str(source.values.get("question") or ""),
+            self.folder,
+            datasets,
+            runs,
+            self._report(),
+            self.overrides,
+        )
+
+    # --- overrides
+
+    def _override(self, key: str, value: Any) -> None:
+        source = self.source
+        settings = source.section(("settings",))
+        keys = tuple(key.split("."))
+        pages = [self._page(name) for name in source.section(("runs",))]
+        takers = {name for page in pages for name in page.parameters}
+        if key in settings:
+            source.put(("settings", key), value)
+        elif key in takers:
+            source.put(("defaults", key), value)
+        elif keys[0] in _TOP and (len(keys) > 1 or not isinstance(source.values.get(key), dict)):
+            source.put(keys, value)
+        else:
+            known = {*settings, *takers, *_TOP}
+            raise SettingError(
+                f"--set {key}: neither a setting of {source.path.name}, nor a parameter of its "
+                f"notebooks, nor a dotted key.{did_you_mean(key, known)}"
+            )
+
+    # --- pages and parameters
+
+    def _page(self, run: str) -> Page:
+        keys: tuple[str, ...] = ("runs", run, "notebook")
+        notebook = self.source.section(("runs", run)).get("notebook")
+        if notebook is None:
+            keys, notebook = ("notebook",), self.source.values.get("notebook")
+        if not isinstance(notebook, str):
+            raise self.source.error(
+                ("runs", run), "no notebook: give it `notebook:`, or one at the top for all runs."
+            )
+        return self._read_page(notebook, keys)
+
+    def _read_page(self, notebook: str, keys: tuple[str, ...]) -> Page:
+        if notebook not in self.pages:
+            try:
+                self.pages[notebook] = read_page(self._resolve(notebook))
+            except CandgenError as error:
+                raise self.source.error(keys, error) from None
+        return self.pages[notebook]
+
+    def _check_defaults(self) -> None:
+        pages = [self._page(name) for name in self.source.section(("runs",))]
+        known = {name for page in pages for name in page.parameters}
+        for name in self.source.section(("defaults",)):
+            if name not in known:
+                message = f"no notebook of this sweep has a parameter {name!r}."
+                raise self.source.error(("defaults", name), message + did_you_mean(name, known))
+
+    def _checked(self, page: Page, keys: tuple[str, ...], name: str, value: Any) -> Any:
+        if name == "run_folder":
+            raise self.source.error((*keys, name), "the sweep sets it; leave it out.")
+        try:
+            return page.parameter(name).check(value)
+        except CandgenError as error:
+            raise self.source.error((*keys, name), error) from None
+
+    def _resolve(self, value: str) -> Path:
+        base = Path.cwd() if isinstance(value, CallerText) else self.root
+        return (base / Path(value).expanduser()).resolve()
+
+    def _input(self, keys: tuple[str, ...], parameter: Parameter, value: Any) -> Path | None:
+        if not parameter.is_path or not isinstance(value, str) or not value:
+            return None
+        found = self._resolve(value)
+        if not found.exists():
+            raise self.source.error(
+                (*keys, parameter.name),
+                f"no file or folder {value!r} (looked for {found}). Paths in the YAML count from "
+                "the project's root, those of --set from where you are.",
+            )
+        return found
+
+    # --- stages
+
+    def _dataset(self, name: str) -> Stage:
+        keys = ("datasets", name)
+        if fault := name_fault(name):
+            raise self.source.error(keys, f"the name of a dataset {fault}")
+        page = self._read_page(PREPARATION, keys)
+        given = self.source.section(keys)
+        if "name" in given:
+            raise self.source.error((*keys, "name"), "the dataset is called after its key.")
+        folder = self.folder / "datasets" / name
+        return self._stage("dataset", name, page, {}, given, keys, folder, self._minutes(()))
+
+    def _runs(self, name: str) -> Iterator[Stage]:
+        keys = ("runs", name)
+        entry = self.source.section(keys)
+        page = self._page(name)
+        own = {key: value for key, value in entry.items() if key not in _OF_A_RUN}
+        for key in own.keys() - page.parameters.keys():
+            message = f"neither a parameter of {page.path.name} nor one of {', '.join(_OF_A_RUN)}."
+            hint = did_you_mean(key, [*page.parameters, *_OF_A_RUN])
+            raise self.source.error((*keys, key), message + hint)
+        written = self.source.section(("defaults",))
+        defaults = {key: value for key, value in written.items() if key in page.parameters}
+        for key, value in defaults.items():
+            defaults[key] = self._checked(page, ("defaults",), key, value)
+        minutes = self._minutes(keys)
+        for suffix, choice in self._choices(page, keys, own):
+            whole = name + suffix
+            if fault := name_fault(whole, _TAKEN):
+                raise self.source.error(keys, f"the name of a run {fault}")
+            folder = self.folder / whole
+            differs = {**own, **choice}
+            yield self._stage("run", whole, page, defaults, differs, keys, folder, minutes)
+
+    def _choices(
+        self, page: Page, keys: tuple[str, ...], own: dict[str, Any]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give the name's ending and the parameters of each point of the grid and each seed."""
+        axes = []
+        for key, values in self.source.section((*keys, "grid")).items():
+            at = (*keys, "grid")
+            if key in own:
+                raise self.source.error((*at, key), f"{key!r} is also given beside the grid.")
+            if not isinstance(values, list) or not values:
+                raise self.source.error((*at, key), f"expected a list of values, got {values!r}.")
+            checked = [self._checked(page, at, key, value) for value in values]
+            axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
+        seeds = self.source.values.get("seeds") or []
+        if not isinstance(seeds, list):
+            raise self.source.error(("seeds",), f"expected a list such as [1, 2], got {seeds!r}.")
+        chosen = "seed" in own or "seed" in self.source.section((*keys, "grid"))
+        if seeds and "seed" in page.parameters and not chosen:
+            checked = [self._checked(page, ("seeds",), "seed", seed) for seed in seeds]
+            axes.append([(f"-seed{seed}", {"seed": seed}) for seed in checked])
+        for point in itertools.product(*axes):
+            suffix = "".join(ending for ending, _ in point)
+            yield suffix, {key: value for _, choice in point for key, value in choice.items()}
+
+    def _stage(self, kind, name, page, defaults, differs, keys, folder, minutes) -> Stage:
+        differs = {key: self._checked(page, keys, key, value) for key, value in differs.items()}
+        written = {**defaults, **differs}
+        parameters, inputs = dict(written), {}
+        for key, value in written.items():
+            if found := self._input(keys, page.parameters[key], value):
+                parameters[key], inputs[key] = str(found), found
+        dataset = needs = None
+        if kind == "dataset" and "name" in page.parameters:
+            parameters["name"] = name
+        if kind == "run" and "dataset" in page.parameters:
+            dataset = str(written.get("dataset", page.parameters["dataset"].default))
+            where, needs = self._dataset_folder(dataset, written.get("dataset"), keys)
+            parameters["dataset"] = str(where)
+        plain = {key: _plain(value) for key, value in parameters.items()}
+        return Stage(
+            kind, name, page, _plain(written), plain, _plain(differs), folder, minutes,
+            dataset, needs, inputs,
+        )  # fmt: skip
+
+    def _dataset_folder(
+        self, name: str, given: str | None, keys: tuple[str, ...]
+    ) -> tuple[Path, str | None]:
+        prepared_here = self.source.section(("datasets",))
+        if name in prepared_here:
+            return self.folder / "datasets" / name, name
+        found = paths.find_dataset(given or name)
+        if found is None:
+            known = [*prepared_here, *paths.dataset_names()]
+            raise self.source.error(
+                (*keys, "dataset"),
+                f"no dataset {name!r}: neither under `datasets:` nor prepared before."
+                f"{did_you_mean(name, known)} Add it, for instance "
+                f"`datasets: {{{name}: {{source: world}}}}`.",
+            )
+        return found, None
+
+    # --- the rest
+
+    def _minutes(self, keys: tuple[str, ...]) -> float:
+        given = self.source.section(keys).get("minutes", self.source.values.get("minutes"))
+        if given is None:
+            return DEFAULT_MINUTES
+        if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+            raise self.source.error((*keys, "minutes"), f"expected minutes above 0, got {given!r}.")
+        return float(given)
+
+    def _report(self) -> dict[str, Any]:
+        self.source.check_keys(("report",), DEFAULT_REPORT)
+        report = {**DEFAULT_REPORT, **self.source.section(("report",))}
+        report["margin"] = margin = number_or_text(report["margin"])
+        if isinstance(margin, bool) or not isinstance(margin, int | float) or not margin >= 0:
+            message = f"expected a number of 0 or more, got {margin!r}."
+            raise self.source.error(("report", "margin"), message)
+        if not isinstance(report["metric"], str) or not _METRIC.fullmatch(report["metric"]):
+            message = (
+                f"expected a metric with its cut-off, such as recall@20, got {report['metric']!r}."
+            )
+            raise self.source.error(("report", "metric"), message)
+        if "notebook" in self.source.section(("report",)):
+            self._check_report_page(report["notebook"])
+        return _plain(report)
+
+    def _check_report_page(self, notebook: Any) -> None:
+        """A report's page reads a sweep and is told where to write."""
+        at = ("report", "notebook")
+        if not isinstance(notebook, str):
+            raise self.source.error(at, f"expected the path of a notebook, got {notebook!r}.")
+        page = self._read_page(notebook, at)
+        if missing := [name for name in ("sweep", "run_folder") if name not in page.parameters]:
+            raise self.source.error(
+                at, f"{page.path.name} is no page of a report: it lacks the parameters {missing}."
+            )
+
+    def _check_unique(self, section: str, stages: list[Stage]) -> None:
+        seen: set[str] = set()
+        for stage in stages:
+            folder = stage.name.casefold()  # some file systems do not tell A from a
+            if folder in seen:
+                message = f"two of them would share the folder {stage.name!r}. Rename one."
+                raise self.source.error((section,), message)
+            seen.add(folder)
+
+
+def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:
+    """Say why a name cannot be a folder's; None if it can."""
+    if _SAFE.fullmatch(name) and not name.endswith(".") and name.casefold() not in taken:
+        return None
+    why = f"{name!r} is taken" if name.casefold() in taken else f"got {name!r}"
+    return (
+        "becomes a folder: letters, digits, `.`, `_` and `-`, at most 100, beginning with a "
+        f"letter or digit; {why}."
+    )
+
+
+def _spelled(key: str, value: Any) -> str:
+    """Spell one choice of a grid for a folder's name: `dim16`, `world`, `hidden64x32`."""
+    if isinstance(value, list):
+        return key + "x".join(map(str, value))
+    if isinstance(value, str) and value:
+        return re.sub(r"[^A-Za-z0-9._]+", "-", Path(value).name).strip("-.") or key
+    return f"{key}{value}"
+
+
+def _plain(value: Any) -> Any:
+    """Drop what marks a text as typed by the caller."""
+    if isinstance(value, dict):
+        return {key: _plain(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_plain(held) for held in value]
+    return str(value) if isinstance(value, CallerText) else value

@@ -1,0 +1,159 @@
+"""From a sweep's folder to `report.html`: execute the report's page, then publish it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import candgen
+from candgen import files
+from candgen.errors import DataError
+from candgen.reports.archive import REPORT
+from candgen.reports.leaderboard import FILE as LEADERBOARD
+from candgen.reports.leaderboard import write_leaderboard
+from candgen.reports.reading import read_sweep
+from candgen.reports.rendering import TEMPLATES
+from candgen.reports.reproduction import FILE as FIGURES
+from candgen.reports.reproduction import write_figures
+from candgen.session import paths, status
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+NOTEBOOK = "notebooks/90_compare_runs.ipynb"
+FOLDER = "report"
+_MINUTES = 10.0
+
+
+def make_report(
+    sweep_folder: Path | str,
+    *,
+    kernel: Literal["warm", "ordinary"] = "warm",
+    fingerprint: str | None = None,
+    **parameters: Any,
+) -> Path:
+    """Make a sweep's report and its tables; an earlier report is replaced.
+
+    The page is the one that the sweep's YAML names, `notebooks/90_compare_runs.ipynb` otherwise.
+    The tables are `leaderboard.csv` and, where runs recorded figures of a source, `figures.csv`.
+    Runs that failed, were killed or never started are part of the report. What the page itself
+    needs lies in `<sweep>/report/`.
+
+    Args:
+        sweep_folder: The sweep's folder.
+        kernel: How to start the page's kernel.
+        fingerprint: What the caller knows this report by; kept in `report/status.json`.
+        **parameters: Of the report's page, such as `title`; the comparison page also takes
+            `metric`, `baseline`, `margin` and `example_users`. What is left out comes from the
+            sweep's YAML.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        DataError: If there is no such folder, or the report's page failed.
+    """
+    from candgen.sweeps import execution
+
+    folder = Path(sweep_folder).resolve()
+    leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
+    write_figures(folder)
+    report = leaderboard.with_name(REPORT)
+    report.unlink(missing_ok=True)  # nothing old may pass for new
+    named = _from_root(folder)
+    asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
+    page = _page(folder)
+    ended = execution.execute(
+        paths.project_root() / page,
+        asked,
+        folder / FOLDER,
+        kernel=kernel,
+        timeout_s=60 * _MINUTES,
+        fingerprint=fingerprint,
+    )
+    if ended["state"] != status.DONE:
+        error = ended.get("error") or {}
+        raise DataError(
+            f"The report of {folder.name} {ended['state']} in cell {error.get('cell')}: "
+            f"{error.get('name')}: {error.get('message')}. See {folder / FOLDER / 'page.html'}."
+        )
+    publish(folder / FOLDER / "notebook.ipynb", report, made_from=page)
+    return report
+
+
+def _page(folder: Path) -> str:
+    return str(read_sweep(folder).options.get("notebook") or NOTEBOOK)
+
+
+def _from_root(folder: Path) -> str:
+    """Name a folder from the project's root, so that a report to send holds no whole path."""
+    root = paths.project_root().resolve()
+    return (folder.relative_to(root) if folder.is_relative_to(root) else folder).as_posix()
+
+
+def publish(notebook: Path, report: Path, *, made_from: str = NOTEBOOK) -> None:
+    """Turn the executed page of a report into one HTML file that fetches nothing."""
+    import nbformat
+
+    page = nbformat.read(notebook, as_version=4)
+    tables = [name for name in (FIGURES, LEADERBOARD) if report.with_name(name).is_file()]
+    files.write_text(report, render_page(page, made_from=made_from, tables=tables))
+
+
+def render_page(
+    page: NotebookNode, *, made_from: str = NOTEBOOK, tables: Sequence[str] = (LEADERBOARD,)
+) -> str:
+    """Render the executed page of a report with the report's own template.
+
+    Args:
+        page: The executed notebook.
+        made_from: The notebook's path, to name at the end.
+        tables: Files beside the report, to link at the end.
+    """
+    from nbconvert.exporters import HTMLExporter
+
+    exporter = HTMLExporter(
+        template_name="report",
+        extra_template_basedirs=[str(TEMPLATES)],
+        anchor_link_text="",  # headings keep their ids, which the contents lead to
+    )
+    folder = TEMPLATES / "report"
+    script = "\n" + _read(folder / "sorting.js") + _read(folder / "contents.js")
+    resources = {
+        "report": {
+            "title": _title(page),
+            "headings": _headings(page),
+            "style": _read(folder / "page.css") + _read(folder / "fragments.css"),
+            "script": script,
+            # The browser runs this script and no other, whatever a title may contain.
+            "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            "version": candgen.__version__,
+            "made_from": Path(made_from).name,
+            "tables": tables,
+        }
+    }
+    html, _ = exporter.from_notebook_node(page, resources=resources)
+    return html
+
+
+def _title(page: NotebookNode) -> str:
+    """Take the title that the page's opening left beside its HTML."""
+    for cell in page.cells:
+        for output in cell.get("outputs", []):
+            title = output.get("metadata", {}).get("title")
+            if title:
+                return str(title)
+    return "Comparison"
+
+
+def _headings(page: NotebookNode) -> list[str]:
+    shown = [c for c in page.cells if "author" not in c.metadata.get("tags", [])]
+    texts = [cell.source for cell in shown if cell.cell_type == "markdown"]
+    return [line[3:] for text in texts for line in text.splitlines() if line.startswith("## ")]
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

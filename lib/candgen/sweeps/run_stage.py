@@ -1,0 +1,128 @@
+"""Run one stage: a notebook, a kernel, a folder, and a way to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Literal
+
+from candgen import locks
+from candgen.session import status
+from candgen.sweeps import execution
+from candgen.sweeps.live_table import View, view_of
+from candgen.sweeps.plan import Stage
+from candgen.sweeps.stage_progress import Record
+
+Kernel = Literal["warm", "ordinary"]
+PATIENCE = 0.2  # seconds between looks at whether somebody wants to stop
+
+
+def run_stage(
+    stage: Stage,
+    *,
+    kernel: Kernel = "ordinary",
+    view: Callable[[list[Record], int], View] = view_of,
+) -> Record:
+    """Run one stage by itself, whatever was there before.
+
+    Raises:
+        BusyError: If somebody else is at work in the same folder.
+    """
+    record = Record(stage, last_seconds(stage))
+    lock = stage.folder.parent / f".{stage.folder.name}.lock"
+    execution.allow()
+    with (
+        locks.locked(lock),
+        signals() as asked,
+        view([record], 1) as shown,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        running = pool.submit(execute_stage, record, kernel, shown)
+        while not wait([running], timeout=PATIENCE).done:
+            if asked.signal:
+                execution.stop_all()
+        running.result()
+    if asked.signal:
+        raise SystemExit(128 + asked.signal)
+    return record
+
+
+def execute_stage(
+    record: Record, kernel: Kernel, view: View, saved: Callable[[], None] = lambda: None
+) -> None:
+    """Execute a stage in this thread and note in its record what happens."""
+
+    def progressed(cell: int, cells: int) -> None:
+        record.cell, record.cells = cell - 1, cells  # this one begins; those before are done
+        view.progressed(record)
+
+    stage, record.started = record.stage, time.monotonic()
+    record.state = "running"
+    view.started(record)
+    saved()
+    parameters = dict(stage.parameters)
+    if "run_folder" in stage.page.parameters:
+        parameters["run_folder"] = str(stage.folder)
+    try:
+        found = execution.execute(
+            stage.page.path,
+            parameters,
+            stage.folder,
+            kernel=kernel,
+            timeout_s=stage.minutes * 60,
+            fingerprint=record.fingerprint,
+            on_progress=progressed,
+        )
+    except Exception as error:  # a fault of ours stops one stage, not the sweep
+        found = {"state": "failed", "error": {"name": type(error).__name__, "message": str(error)}}
+    record.end(found["state"], _why(found, stage))
+    view.ended(record)
+    saved()
+
+
+class Asked:
+    """Whether somebody wants the sweep to stop."""
+
+    signal: int | None = None
+
+
+@contextmanager
+def signals() -> Iterator[Asked]:
+    """Note the first SIGINT or SIGTERM during the block; a second one has its usual effect."""
+    asked = Asked()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.signal = number
+        signal.signal(number, before[number])
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _why(found: dict[str, Any], stage: Stage) -> str:
+    error = found.get("error")
+    if found["state"] == "done" or not error:
+        return ""
+    if found["state"] == "timed out":
+        return f"ran longer than {stage.minutes:g} minutes"
+    where = f" (cell {error['cell']})" if error.get("cell") else ""
+    return f"{error['name']}: {error['message']}{where}"
+
+
+def last_seconds(stage: Stage) -> float | None:
+    before = status.read(stage.folder) or {}
+    return before.get("wall_seconds") if before.get("state") == "done" else None

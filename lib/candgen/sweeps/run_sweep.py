@@ -1,0 +1,305 @@
+"""Run a plan: what has changed and nothing else, side by side, whatever fails.
+
+Each stage is a notebook in a kernel of its own; here a thread waits for each kernel. A stage
+starts as soon as the dataset it reads is ready. One that fails stops only those that need it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from candgen import files, locks
+from candgen.errors import SettingError
+from candgen.session import environment, runs, status
+from candgen.sweeps import execution
+from candgen.sweeps.fingerprints import Fingerprints, why_not_done
+from candgen.sweeps.live_table import View, view_of
+from candgen.sweeps.notebook_parameters import read_page
+from candgen.sweeps.plan import Plan, Stage
+from candgen.sweeps.run_stage import PATIENCE, Asked, Kernel, execute_stage, last_seconds, signals
+from candgen.sweeps.stage_progress import LEFT, Record, as_json
+
+FORMAT = 1
+SWEEP = "sweep.json"
+LOCK = ".lock"
+
+_THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+)  # fmt: skip
+_GIB_A_WORKER = 2.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended."""
+
+    records: list[Record]
+    report: Path | None
+    """The report, None if it could not be made."""
+    stopped: int | None
+    """The number of the signal that stopped it."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is done, 1 when something failed, 128 + signal when it was stopped."""
+        if self.stopped is not None:
+            return 128 + self.stopped
+        return int(self.report is None or any(record.failed for record in self.records))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a sweep would do with one stage."""
+
+    stage: Stage
+    runs: bool
+    why: str
+
+
+def run_sweep(
+    plan: Plan,
+    *,
+    workers: int | None = None,
+    kernel: Kernel = "warm",
+    fresh: bool = False,
+    command: str = "",
+    view: Callable[[list[Record], int], View] = view_of,
+) -> Outcome:
+    """Run what is not done yet, then make the report if anything it reads has changed.
+
+    Args:
+        plan: What `read_plan` returned.
+        workers: Stages at a time; by default as many as cores and memory allow.
+        kernel: "warm" kernels are forked from one preloaded server, "ordinary" ones are not.
+        fresh: Run every stage, done or not.
+        command: How the sweep was asked for, for the report.
+        view: Makes what shows the progress.
+
+    Raises:
+        BusyError: If another sweep is at work in the same folder.
+        SettingError: If `workers` is less than 1.
+    """
+    workers = default_workers(len(plan.stages)) if workers is None else workers
+    if workers < 1:
+        raise SettingError(f"workers must be at least 1, got {workers}.")
+    execution.allow()
+    with locks.locked(plan.folder / LOCK), _threads(workers), signals() as asked:
+        return _Sweep(plan, workers, kernel, fresh, command, asked).run(view)
+
+
+def foresee(plan: Plan, *, fresh: bool = False) -> list[Expectation]:
+    """Tell what a sweep would run and what it would skip, and why. Nothing is written."""
+    prints, found, moving = Fingerprints(), [], set()
+    for stage in plan.stages:
+        if stage.needs in moving:
+            why = f"dataset {stage.needs} is prepared first; skipped if it turns out the same"
+            why = "as asked by --fresh" if fresh else why
+        else:
+            why = "as asked by --fresh" if fresh else why_not_done(stage, prints.of_stage(stage))
+        if why is not None and stage.kind == "dataset":
+            moving.add(stage.name)
+        found.append(Expectation(stage, why is not None, why or "unchanged"))
+    return found
+
+
+def default_workers(n_stages: int) -> int:
+    """Choose how many stages run at a time; each gets an equal share of the cores.
+
+    Starting a kernel and drawing pictures keep one core busy whatever the number of threads, so
+    two workers with one thread finish sooner than one with two. Above four cores, half of
+    them are workers.
+    """
+    import psutil
+
+    cores = environment.usable_cores()
+    room = int(psutil.virtual_memory().available / 2**30 / _GIB_A_WORKER)
+    return max(1, min(n_stages, max(cores // 2, min(cores, 2)), room))
+
+
+class _Sweep:
+    """The state of one sweep while it runs; only the main thread changes the queue."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        workers: int,
+        kernel: Kernel,
+        fresh: bool,
+        command: str,
+        asked: Asked,
+    ) -> None:
+        self.plan = plan
+        self.workers = workers
+        self.kernel = kernel
+        self.fresh = fresh
+        self.command = command
+        self.asked = asked
+        self.prints = Fingerprints()
+        self.records = [Record(stage, last_seconds(stage)) for stage in plan.stages]
+        self.queue: dict[Future[None], Record] = {}
+        self.saving = threading.Lock()
+
+    def run(self, view: Callable[[list[Record], int], View]) -> Outcome:
+        with view(self.records, self.workers) as self.view:
+            self._save()
+            with ThreadPoolExecutor(self.workers, thread_name_prefix="stage") as pool:
+                self._go(pool)
+                report = self._report(pool)
+        return Outcome(self.records, report, self.asked.signal)
+
+    # --- stages
+
+    def _go(self, pool: Executor) -> None:
+        for record in self.records:
+            if record.stage.needs is None:
+                self._begin(pool, record)
+        while self.queue:
+            done, _ = wait(self.queue, timeout=PATIENCE, return_when=FIRST_COMPLETED)
+            if self.asked.signal:
+                self._stop()
+                return
+            for future in done:
+                self._finish(pool, self.queue.pop(future))
+
+    def _begin(self, pool: Executor, record: Record) -> None:
+        """Queue a stage, or skip it if it is done."""
+        try:
+            record.fingerprint = self.prints.of_stage(record.stage)
+            why = why_not_done(record.stage, record.fingerprint)
+        except Exception as error:
+            self._end(record, "failed", f"{type(error).__name__}: {error}")
+            self._finish(pool, record)
+            return
+        if why is None and not self.fresh:
+            record.skipped = True
+            self._end(record, "done", "")
+            self._finish(pool, record)
+        else:
+            self.queue[pool.submit(self._execute, record)] = record
+
+    def _finish(self, pool: Executor, record: Record) -> None:
+        """Let those begin that waited for a dataset, or say why they cannot."""
+        for other in self.records:
+            if record.stage.kind != "dataset" or other.stage.needs != record.stage.name:
+                continue
+            if record.state == "done":
+                self._begin(pool, other)
+            else:
+                why = f"dataset {record.stage.name} {record.state}: {record.why}"
+                self._end(other, "not run", why)
+                self._leave_word(other)
+
+    def _execute(self, record: Record) -> None:
+        """Run one stage, in a thread of the pool."""
+        execute_stage(record, self.kernel, self.view, saved=self._save)
+
+    def _end(self, record: Record, state: str, why: str) -> None:
+        record.end(state, why)
+        self.view.ended(record)
+        self._save()
+
+    def _stop(self) -> None:
+        """Stop the kernels; nothing that has not begun begins."""
+        for future in self.queue:
+            future.cancel()
+        execution.stop_all()
+        wait([future for future in self.queue if not future.cancelled()])
+        for record in self.records:
+            if not record.finished:
+                self._end(record, "not run", LEFT)
+
+    def _leave_word(self, record: Record) -> None:
+        """Replace the status in a run's folder, so that old results there pass for nothing."""
+        word = {"name": "NotRun", "message": record.why, "cell": None, "traceback_tail": []}
+        self._write(
+            record.stage.folder / status.STATUS,
+            {"state": record.state, "fingerprint": None, "error": word},
+        )
+
+    # --- the report
+
+    def _report(self, pool: Executor) -> Path | None:
+        """Make the report in a thread, like every notebook, so that it can be stopped."""
+        if self.asked.signal:
+            return None
+        making = pool.submit(self._make_report)
+        while not making.done():
+            wait([making], timeout=PATIENCE)
+            if self.asked.signal:
+                execution.stop_all()
+        if error := making.exception():
+            self.view.say(f"report: failed ({type(error).__name__}: {error})")
+            return None
+        return making.result()
+
+    def _make_report(self) -> Path:
+        from candgen.sweeps import run_report
+
+        folder = self.plan.folder
+        page = read_page(folder.parents[1] / self.plan.report["notebook"])
+        now = self.prints.of_report(self.plan, page, self._described()["runs"])
+        made = folder / "report.html"
+        tables = ["leaderboard.csv"]
+        if any((record.stage.folder / runs.FIGURES).is_file() for record in self.records):
+            tables.append("figures.csv")
+        whole = made.is_file() and all((folder / name).is_file() for name in tables)
+        if whole and status.is_finished(folder / "report", now) and not self.fresh:
+            self.view.say("report: unchanged, skipped")
+            return made
+        self.view.say("report: making it")
+        return run_report.make_report(folder, kernel=self.kernel, fingerprint=now)
+
+    # --- what is written down
+
+    def _described(self) -> dict[str, Any]:
+        described = {kind: [] for kind in ("dataset", "run")}
+        for record in self.records:
+            described[record.stage.kind].append(as_json(record))
+        return {
+            "format": FORMAT,
+            "name": self.plan.name,
+            "question": self.plan.question,
+            "file": self._file(),
+            "command": self.command,
+            "report": self.plan.report,
+            "workers": self.workers,
+            "kernel": self.kernel,
+            "datasets": described["dataset"],
+            "runs": described["run"],
+        }
+
+    def _file(self) -> str:
+        root = self.plan.folder.parents[1]
+        file = self.plan.file
+        return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+
+    def _save(self) -> None:
+        with self.saving:
+            self._write(self.plan.folder / SWEEP, self._described())
+
+    def _write(self, path: Path, value: Any) -> None:
+        try:
+            files.write_json(path, value)
+        except OSError as error:  # a full disk: the stages will say so themselves
+            self.view.say(f"{path} could not be written: {error}")
+
+
+@contextmanager
+def _threads(workers: int) -> Iterator[None]:
+    """Give each kernel its share of the cores; what the caller has set already is respected."""
+    share = str(max(1, environment.usable_cores() // workers))
+    added = {name: share for name in _THREADS if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]

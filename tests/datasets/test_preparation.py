@@ -1,0 +1,388 @@
+import dataclasses
+import inspect
+import re
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from candgen import files
+from candgen.datasets import Source, open_dataset, preparation
+from candgen.datasets.cells import date_to_seconds
+from candgen.datasets.preparation import check_settings, prepare, source_settings
+from candgen.errors import DataError, SettingError
+
+SPLITS = [
+    "timeline",
+    "leave_last_out",
+    "random_per_user",
+    "random_rows",
+    "held_out_users",
+    "cold_users",
+    "cold_items",
+]
+
+
+@pytest.fixture
+def plays(tmp_path):
+    """A file of 600 distinct events of 30 users and 40 items, raw ids with gaps."""
+    rng = np.random.default_rng(0)
+    keys = rng.choice(30 * 40, 600, replace=False)
+    frame = pd.DataFrame(
+        {
+            "user": 1000 - 7 * (keys // 40),
+            "item": 5 + 3 * (keys % 40),
+            "rating": rng.integers(1, 6, 600),
+            "timestamp": rng.integers(0, 5000, 600),
+        }
+    )
+    path = tmp_path / "plays.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def prepared(folder, plays, **settings):
+    return prepare(folder, source="table", path=str(plays), **settings)
+
+
+def raw(data, table):
+    """Rows of a table as the source spelled them."""
+    frame = data.table(table)
+    users = data.users["user_id"].to_numpy()[frame["user"]]
+    items = data.items["item_id"].to_numpy()[frame["item"]]
+    return sorted(zip(users.tolist(), items.tolist(), frame["timestamp"].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("policy", SPLITS)
+def test_the_parts_are_disjoint_and_together_all_events(tmp_path, plays, policy):
+    data = prepared(tmp_path / "d", plays, split=policy)
+    names = [n for n in ("train", "validation", "test", "fold_in") if data.has(n)]
+    together = sorted(row for name in names for row in raw(data, name))
+    assert together == raw(data, "interactions")
+    source = pd.read_csv(plays)[["user", "item", "timestamp"]]
+    assert together == sorted(map(tuple, source.values.tolist()))
+
+
+@pytest.mark.parametrize("policy", SPLITS)
+def test_the_same_settings_give_the_same_digest(tmp_path, plays, policy):
+    one, two = (prepared(tmp_path / n, plays, split=policy, name="d", seed=3) for n in "ab")
+    assert one.digest == two.digest
+
+
+def test_dense_ids_are_sorted_raw_ids_whatever_the_order_of_rows(tmp_path, plays):
+    data = prepared(tmp_path / "a", plays)
+    shuffled = pd.read_csv(plays).sample(frac=1, random_state=1)
+    shuffled.to_csv(plays, index=False)
+    again = prepared(tmp_path / "b", plays)
+    assert data.users["user_id"].is_monotonic_increasing
+    assert data.items["item_id"].is_monotonic_increasing
+    assert raw(data, "train") == raw(again, "train")
+
+
+def test_no_user_is_tested_on_something_older_than_training(tmp_path, plays):
+    data = prepared(tmp_path / "d", plays)
+    assert data.train["timestamp"].max() <= data.held_out["timestamp"].min()
+    early = data.for_validation()
+    assert early.train["timestamp"].max() <= early.held_out["timestamp"].min()
+    assert data.warnings == []
+
+
+def test_every_step_that_drops_events_is_counted(tmp_path, plays):
+    data = prepared(tmp_path / "d", plays, min_rating=3, min_user_events=10, min_item_events=5)
+    steps = data.info["steps"]
+    assert [s["step"] for s in steps] == [
+        "read",
+        "rated 3 or better",
+        "10 or more a user, 5 or more an item",
+    ]
+    assert steps[0]["events"] == 600
+    assert steps[1]["events"] == (pd.read_csv(plays)["rating"] >= 3).sum()
+    assert steps[2]["events"] == len(data.table("interactions"))
+    events = data.table("interactions")
+    assert np.bincount(events["user"]).min() >= 10
+    assert np.bincount(events["item"]).min() >= 5
+
+
+def test_every_setting_is_recorded(tmp_path, plays):
+    data = prepared(tmp_path / "d", plays, seed=4)
+    recorded = data.info["parameters"]
+    assert recorded["seed"] == 4
+    assert recorded["split"] == "timeline"
+    assert recorded["path"] == str(plays)
+    assert recorded["id_type"] == "auto"
+    assert data.info["source"]["inputs"][0]["path"] == "plays.csv"
+
+
+def test_a_random_split_carries_its_warning(tmp_path, plays):
+    (warning,) = prepared(tmp_path / "d", plays, split="random_per_user").warnings
+    assert re.search(r"\d+% of the test events have a later event of the same user", warning)
+
+
+def test_dates_cut_the_timeline(tmp_path, plays):
+    data = prepared(
+        tmp_path / "d",
+        plays,
+        validation_from="1970-01-01T00:50:00",
+        test_from="1970-01-01T01:06:40+00:00",
+    )
+    assert data.table("validation")["timestamp"].between(3000, 3999).all()
+    assert data.table("test")["timestamp"].min() >= 4000
+    assert date_to_seconds("1970-01-02") == 86400
+
+
+def test_paths_count_from_the_folder_that_is_given(tmp_path, plays):
+    data = prepare(tmp_path / "d", source="table", path="plays.csv", relative_to=plays.parent)
+    assert data.info["parameters"]["path"] == "plays.csv"
+
+
+def test_features_follow_the_dense_ids_and_stay_empty_where_unknown(tmp_path, plays):
+    ids = sorted(pd.read_csv(plays)["item"].unique())
+    features = pd.DataFrame({"item": ids[:-1][::-1]})
+    features["title"] = [f"Film {i}" for i in features["item"]]
+    features["price"] = features["item"] * 10
+    features.to_csv(tmp_path / "items.csv", index=False)
+    data = prepared(tmp_path / "d", plays, items_path=str(tmp_path / "items.csv"))
+    assert data.items["price"][0] == ids[0] * 10
+    assert data.titles[0] == f"Film {ids[0]}"
+    assert np.isnan(data.items["price"].iloc[-1])
+    assert data.titles[-1] == str(ids[-1])
+
+
+def test_features_that_match_no_event_are_refused(tmp_path, plays):
+    (tmp_path / "items.csv").write_text("item,title\nx,A\n")
+    with pytest.raises(DataError, match=r"table of items .* the table has 'x'"):
+        prepared(tmp_path / "d", plays, items_path=str(tmp_path / "items.csv"))
+
+
+# --- refusals
+
+
+def test_duplicated_events_are_refused_with_their_rows(tmp_path, plays):
+    lines = plays.read_text().splitlines()
+    plays.write_text("\n".join([*lines, lines[3]]) + "\n")
+    with pytest.raises(
+        DataError, match=r"plays\.csv: user .* rows 3 and 601, counted .* \(1 repeated events"
+    ):
+        prepared(tmp_path / "d", plays)
+    assert len(prepared(tmp_path / "d", plays, duplicates="last").table("interactions")) == 600
+
+
+def test_filters_that_leave_nothing_say_where_it_went(tmp_path, plays):
+    with pytest.raises(DataError) as caught:
+        prepared(tmp_path / "d", plays, min_rating=4, min_user_events=40)
+    assert "no events are left (read: 600, rated 4 or better: " in str(caught.value)
+
+
+def test_an_empty_split_is_refused_and_leaves_no_dataset(tmp_path, plays):
+    with pytest.raises(DataError, match="The test part is empty"):
+        prepared(tmp_path / "d", plays, test_from="2030-01-01")
+    with pytest.raises(DataError, match="is not a prepared dataset"):
+        open_dataset(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"sources": "world"}, "no setting 'sources'. Did you mean 'source'"),
+        ({"source": "movie"}, "source is 'movie'. Did you mean 'movielens'"),
+        ({"split": "time"}, "split is 'time'"),
+        ({"seed": "1"}, r"seed is '1' \(str\), expected int"),
+        ({"seed": True}, r"seed is True \(bool\), expected int"),
+        ({"seed": -1}, "seed is -1, expected 0 or greater"),
+        ({"min_user_events": 0}, "min_user_events is 0, expected 1 or greater"),
+        ({"duplicates": "drop"}, "duplicates is 'drop'"),
+        ({"test_from": "soon"}, "test_from is 'soon', expected a date"),
+        ({"source": "given", "split": "timeline"}, "source given brings its own split"),
+        ({"source": "given", "min_user_events": 5}, "given split is left as it is"),
+        ({"source": "table", "n_users": 7}, "n_users is 7, but it belongs to source world"),
+        ({"n_users": -1}, "n_users must be a whole number"),
+    ],
+)
+def test_settings_are_checked_before_any_work(tmp_path, settings, expected):
+    with pytest.raises(SettingError, match=expected):
+        prepare(tmp_path / "d", **settings)
+    assert not (tmp_path / "d").exists()
+
+
+def test_settings_of_other_sources_may_be_passed_at_their_defaults():
+    everything = {
+        k: v for source in preparation.SOURCES for k, v in source_settings(source).items()
+    }
+    shared = inspect.signature(preparation.tables.read).parameters
+    given_alone = {k: v for k, v in everything.items() if k not in shared}
+    own, of_source = check_settings({"source": "movielens", **given_alone})
+    assert own.source == "movielens"
+    assert set(of_source) == {"path", "variant"}
+
+
+# --- splits made by others
+
+
+@pytest.fixture
+def halves(tmp_path):
+    (tmp_path / "train.txt").write_text("5 50 60 70 80\n9 60 70\n")
+    (tmp_path / "test.txt").write_text("5 90\n9 50\n")
+    return {
+        "source": "given",
+        "train_path": str(tmp_path / "train.txt"),
+        "test_path": str(tmp_path / "test.txt"),
+    }
+
+
+def pairs(data, table):
+    frame = data.table(table)
+    return list(zip(data.users["user_id"][frame["user"]], data.items["item_id"][frame["item"]],
+                    strict=True))  # fmt: skip
+
+
+def test_a_given_split_is_left_as_it_is(tmp_path, halves):
+    data = prepare(tmp_path / "d", **halves, validation_fraction=0.0)
+    assert pairs(data, "train") == [(5, 50), (5, 60), (5, 70), (5, 80), (9, 60), (9, 70)]
+    assert pairs(data, "test") == [(5, 90), (9, 50)]
+    assert not data.has("validation")
+
+
+def test_validation_is_taken_from_a_given_train_part_and_given_back_for_test(tmp_path, halves):
+    data = prepare(tmp_path / "d", **halves, validation_fraction=0.25)
+    assert len(data.table("validation")) == 2
+    assert data.train_matrix.nnz == 6
+    assert pairs(data, "test") == [(5, 90), (9, 50)]
+
+
+def test_candidate_lists_are_numbered_and_widen_the_catalogue(tmp_path, halves):
+    (tmp_path / "lists.txt").write_text("5 90 95\n")
+    lists = str(tmp_path / "lists.txt")
+    data = prepare(tmp_path / "d", **halves, candidates_path=lists, validation_fraction=0.0)
+    assert pairs(data, "candidate_lists") == [(5, 90), (5, 95)]
+    assert data.n_items == 6
+
+
+def test_a_candidate_list_of_nobody_is_refused(tmp_path, halves):
+    (tmp_path / "lists.txt").write_text("77 90\n")
+    with pytest.raises(DataError, match="user 77 has a candidate list but no events"):
+        prepare(tmp_path / "d", **halves, candidates_path=str(tmp_path / "lists.txt"))
+
+
+def test_duplicates_of_a_given_part_are_named_by_part(tmp_path, halves):
+    (tmp_path / "test.txt").write_text("5 90 90\n")
+    with pytest.raises(DataError, match="test part: user 5 and item 90 occur together"):
+        prepare(tmp_path / "d", **halves)
+
+
+@pytest.mark.data
+def test_gowalla_keeps_its_published_counts(tmp_path, real_data):
+    data = prepare(
+        tmp_path / "gowalla",
+        source="given",
+        train_path=str(real_data / "gowalla/train.txt"),
+        test_path=str(real_data / "gowalla/test.txt"),
+    )
+    assert (data.n_users, data.n_items) == (29_858, 40_981)
+    assert len(data.train) == data.train_matrix.nnz == 810_128
+    assert len(data.held_out) == data.held_out_matrix.nnz == 217_242
+    assert len(data.for_validation().train) + len(data.table("validation")) == 810_128
+
+
+@pytest.mark.data
+def test_ml_latest_small_is_cut_80_10_10(tmp_path, real_data):
+    films = str(real_data / "ml-latest-small")
+    data = prepare(tmp_path / "films", source="movielens", path=films)
+    sizes = [len(data.table(name)) for name in ("train", "validation", "test")]
+    assert sizes == [80_668, 10_084, 10_084]
+    assert (data.n_users, data.n_items) == (610, 9_724)
+    assert data.name == "films"
+
+
+# --- further event tables, and the world
+
+
+class Oracle:
+    """Remembers which ids it was saved with."""
+
+    def save(self, folder, user_ids, item_ids):
+        ids = {"users": user_ids.tolist(), "items": item_ids.tolist()}
+        files.write_json(folder / "oracle" / "ids.json", ids)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """A source with impressions and searches, in place of the world."""
+    events = pd.DataFrame(
+        {
+            "user": [11, 11, 11, 22, 22, 22, 11, 22, 11, 22],
+            "item": [70, 71, 72, 70, 71, 73, 73, 72, 74, 74],
+            "timestamp": range(100, 200, 10),
+        }
+    )
+    impressions = events.assign(position=1, engaged=True)
+    skipped = pd.DataFrame(
+        {"user": [11, 22, 99, 11], "item": [70, 74, 70, 55], "timestamp": [199, 100, 100, 100]}
+    )
+    impressions = pd.concat([impressions, skipped.assign(position=2, engaged=False)])
+    searches = pd.DataFrame({"user": [11, 22, 99], "timestamp": [100, 195, 100], "query": "x"})
+    source = Source(
+        kind="world",
+        title="shown",
+        interactions=events,
+        extras={"impressions": impressions.reset_index(drop=True), "searches": searches},
+        oracle=Oracle(),
+    )
+    monkeypatch.setattr(preparation, "_read", lambda *_: source)
+
+
+def test_impressions_after_training_are_held_out(tmp_path, shown):
+    data = prepare(tmp_path / "d", test_fraction=0.2, validation_fraction=0.2)
+    cut = data.info["split"]["train_ends"]
+    assert cut == 160
+    kept, out = data.table("impressions"), data.table("impressions_held_out")
+    assert kept["timestamp"].max() < cut
+    assert len(kept) + len(out) == 12  # of 14, one has an unknown user, one an unknown item
+    assert data.info["extras"]["impressions"] == {"read": 14, "of_unknown": 2, "held_out": 6}
+    assert len(data.table("searches")) == len(data.table("searches_held_out")) == 1
+
+
+def test_nothing_that_models_see_shows_a_held_out_pair(tmp_path, shown):
+    for policy in SPLITS:
+        settings = {"test_fraction": 0.4, "validation_fraction": 0.0, "fold_in_fraction": 0.5}
+        data = prepare(tmp_path / policy, split=policy, **settings)
+        held = set(map(tuple, data.table("test")[["user", "item"]].values.tolist()))
+        seen = set(map(tuple, data.table("impressions")[["user", "item"]].values.tolist()))
+        assert not held & seen
+
+
+def test_the_oracle_is_saved_with_the_ids_in_dense_order(tmp_path, shown):
+    data = prepare(tmp_path / "d")
+    saved = files.read_json(tmp_path / "d" / "oracle" / "ids.json")
+    assert saved["users"] == data.users["user_id"].tolist() == [11, 22]
+    assert saved["items"] == data.items["item_id"].tolist()
+
+
+def test_another_dataset_in_the_folder_takes_the_oracle_away(tmp_path, shown, plays, monkeypatch):
+    prepare(tmp_path / "d")
+    monkeypatch.undo()
+    prepared(tmp_path / "d", plays)
+    assert not (tmp_path / "d" / "oracle").exists()
+    assert not (tmp_path / "d" / "impressions.parquet").exists()
+
+
+def test_a_small_world_is_prepared_with_its_oracle(tmp_path):
+    data = prepare(tmp_path / "d", n_users=60, n_items=120, events_per_user=15.0, seed=2)
+    assert data.n_users == 60
+    assert data.has("impressions") and data.has("searches")
+    assert data.table("impressions")["timestamp"].max() < data.info["split"]["train_ends"]
+    assert (tmp_path / "d" / "oracle").is_dir()
+    assert data.info["parameters"]["events_per_user"] == 15.0
+
+
+def test_the_page_states_the_same_defaults_as_the_library(root):
+    page = nbformat.read(root / "notebooks" / "10_prepare_data.ipynb", as_version=4)
+    (cell,) = [c for c in page.cells if "parameters" in c.metadata.get("tags", [])]
+    stated = {}
+    exec(cell.source, stated)  # literals only
+    stated = {name: stated[name] for name in stated["__annotations__"]}
+    fields = dataclasses.fields(preparation.PreparationSettings)
+    expected = {field.name: field.default for field in fields}
+    for source in preparation.SOURCES:
+        expected |= source_settings(source)
+    assert stated == expected | {"name": "world", "run_folder": ""}

@@ -1,0 +1,48 @@
+import csv
+
+import pytest
+
+from candgen.reports import write_leaderboard
+
+
+@pytest.fixture(scope="session")
+def rows(sweep_folder) -> list[dict[str, str]]:
+    with open(write_leaderboard(sweep_folder), newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_columns_are_run_generator_dataset_parameters_metrics_costs(rows):
+    columns = list(rows[0])
+    assert columns[:5] == ["run", "generator", "dataset", "dim", "seed"]
+    assert columns[5:8] == ["recall@10", "recall@10_low", "recall@10_high"]
+    assert columns.index("coverage@50") < columns.index("fit_seconds")
+    assert {"recall@20", "recall@20_low", "recall@20_high", "ndcg@20"} <= set(columns)
+
+
+def test_there_is_one_row_a_run_and_generator(rows):
+    pairs = [(row["run"], row["generator"]) for row in rows]
+    assert len(pairs) == len(set(pairs)) == 8 * 3
+    assert ("wals-dim16-seed2", "WALS") in pairs
+    assert ("wals-dim16-seed2", "popularity") in pairs
+
+
+def test_parameters_keep_their_spelling_and_stay_away_from_baselines(rows):
+    of = {(row["run"], row["generator"]): row for row in rows}
+    assert of["wals-dim16-seed2", "WALS"]["dim"] == "16"
+    assert of["wals-dim16-seed2", "popularity"]["dim"] == ""
+    assert of["ease", "EASE"]["dim"] == ""
+
+
+def test_values_are_those_of_metrics_json(rows, sweep_folder):
+    import json
+
+    recorded = json.loads((sweep_folder / "ease/metrics.json").read_text())["generators"][0]
+    (row,) = [row for row in rows if row["generator"] == "EASE"]
+    for name in ("recall@20", "ndcg@20_high", "fit_seconds", "peak_memory_mib"):
+        assert float(row[name]) == pytest.approx(recorded[name])
+
+
+def test_a_sweep_in_which_all_failed_has_a_header_and_no_rows(sweep_builder, tmp_path):
+    folder = sweep_builder.build_empty_sweep(tmp_path / "empty")
+    (line,) = write_leaderboard(folder).read_text().splitlines()
+    assert line.startswith("run,generator,dataset")

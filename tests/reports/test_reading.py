@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+from candgen.errors import DataError
+from candgen.reports.reading import read_sweep
+
+
+def states(sweep) -> dict[str, str]:
+    return {run.name: run.state for run in sweep.runs}
+
+
+def test_runs_come_in_the_order_of_the_plan(sweep_folder):
+    assert [run.name for run in read_sweep(sweep_folder).runs][-3:] == ["broken", "orphan", "never"]
+
+
+def test_a_run_whose_owner_has_gone_is_not_running(sweep_folder):
+    assert states(read_sweep(sweep_folder))["orphan"] == "interrupted"
+
+
+def test_a_planned_run_without_a_folder_is_missing(sweep_folder):
+    assert states(read_sweep(sweep_folder))["never"] == "missing"
+
+
+def test_folders_that_the_plan_does_not_name_are_left_out(small_sweep):
+    (small_sweep.parent / "old").mkdir()
+    (small_sweep.parent / "old" / "status.json").write_text('{"state": "done"}')
+    assert list(states(read_sweep(small_sweep.parent))) == ["only"]
+
+
+def test_without_a_plan_every_folder_with_a_status_is_a_run(small_sweep):
+    (small_sweep.parent / "sweep.json").unlink()
+    assert states(read_sweep(small_sweep.parent)) == {"only": "done"}
+
+
+def test_a_run_that_says_done_with_half_a_metrics_file_is_unreadable(small_sweep):
+    whole = (small_sweep / "metrics.json").read_text()
+    (small_sweep / "metrics.json").write_text(whole[: len(whole) // 2])
+    run = read_sweep(small_sweep.parent).runs[0]
+    assert run.state == "unreadable"
+    assert "only/metrics.json cannot be read" in run.trouble
+
+
+def test_a_run_without_its_per_user_metrics_is_unreadable(small_sweep):
+    (small_sweep / "per_user.parquet").unlink()
+    run = read_sweep(small_sweep.parent).runs[0]
+    assert (run.state, run.trouble) == ("unreadable", "only/per_user.parquet is missing.")
+
+
+def test_a_run_that_left_metrics_but_no_status_is_not_done(small_sweep):
+    (small_sweep / "status.json").unlink()
+    assert states(read_sweep(small_sweep.parent)) == {"only": "missing"}
+
+
+def test_only_parameters_with_several_values_differ(sweep_folder):
+    sweep = read_sweep(sweep_folder)
+    assert sweep.differing_parameters() == ["dim", "seed"]
+
+
+def test_a_setting_that_a_run_s_generator_does_not_take_is_not_its_parameter(
+    sweep_builder, tmp_path
+):
+    world = sweep_builder.build_dataset(tmp_path / "datasets/world", n_users=20, n_items=40)
+    for name, dim in (("wals", 16), ("ease", 64), ("top", 64), ("svd", 8)):
+        sweep_builder.write_run(tmp_path / name, world, name.upper(), 1.0, params={"dim": dim})
+    for name, settings in (("ease", '{"l2": 80}'), ("top", "{}")):
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        metrics["generators"][0]["settings"] = json.loads(settings)
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
+    sweep_builder.write_sweep(tmp_path, {"wals": {}, "ease": {}, "top": {}, "svd": {}})
+    sweep = read_sweep(tmp_path)
+    assert [sweep.parameter(run, "dim") for run in sweep.runs] == [16, None, None, 8]
+    assert [sweep.parameter(run, "k") for run in sweep.runs] == [50, 50, 50, 50]
+    assert sweep.differing_parameters() == ["dim"]
+
+
+def test_a_missing_sweep_is_named_with_what_to_try(tmp_path):
+    with pytest.raises(DataError, match=r"No sweep at .*nowhere.*candgen runs"):
+        read_sweep(tmp_path / "nowhere")

@@ -1,0 +1,266 @@
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from scipy.sparse import csr_array
+
+from candgen import session
+from candgen.errors import DataError, SettingError
+from candgen.session import runs
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    for name in ("notebooks", "params", "outputs"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "_current", None)
+    monkeypatch.setattr(runs.environment, "describe", lambda parameters: {})
+    return tmp_path
+
+
+@pytest.fixture
+def run(project):
+    return session.open_run("page", _page("k: int = 5\nrun_folder: str = 'outputs/s/r'"))
+
+
+@pytest.fixture
+def data():
+    history = csr_array(np.array([[1, 0], [0, 0], [0, 1]], dtype=np.float32))
+    return SimpleNamespace(
+        name="toy", digest="d", folder="f", evaluate_on="test", history_matrix=history
+    )
+
+
+def _page(source: str) -> dict:
+    namespace: dict = {}
+    exec(source, namespace)
+    return namespace
+
+
+def _judgement(generator="WALS", recall=(0.5, 1.0), **settings):
+    def save(path, dataset):
+        pq.write_table(pd_table({"user": [0], "item": [1], "rank": [1]}), path)
+
+    return SimpleNamespace(
+        generator=generator,
+        settings=settings,
+        per_user=pd.DataFrame({"user": [0, 2], "recall@20": list(recall)}),
+        candidates=SimpleNamespace(save=save),
+        counts={"judged": 2},
+        row=lambda: {"recall@20": np.float64(np.mean(recall)), "recall@20_low": float("nan")},
+    )
+
+
+def pd_table(columns):
+    import pyarrow as pa
+
+    return pa.table(columns)
+
+
+def test_injected_values_are_read_with_the_types_of_the_page(project):
+    page = _page("dim: int = 8\nrate: float = 0.1\ncutoffs: list = [10]\nderived = 3")
+    exec("dim = 16\nrate = 1", page)  # papermill injects without annotations
+    opened = session.open_run("page", page)
+    assert opened.parameters == {"dim": 16, "rate": 1, "cutoffs": [10]}
+    assert json.loads((opened.folder / "params.json").read_text()) == opened.parameters
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("dim: int = '8'", r"'dim': expected int, got '8' \(str\)"),
+        ("dim: int = True", r"'dim': expected int, got True \(bool\)"),
+        ("name: str = 3", r"'name': expected str, got 3 \(int\)"),
+        ("sizes: list[int] = [1, 'b']", r"'sizes': expected list\[int\], got \[1, 'b'\]"),
+        ("rate: float = float('nan')", r"'rate': expected a value that JSON can hold, got nan"),
+        ("dim: int", r"'dim' has a type but no value"),
+    ],
+)
+def test_a_parameter_of_the_wrong_type_is_named(project, source, message):
+    with pytest.raises(SettingError, match=message):
+        session.open_run("page", _page(source))
+
+
+def test_a_parameter_may_be_one_of_several_types(project):
+    page = _page("a: int | None = None\nb: str | list = ['x']\nc: dict = {'y': 1}")
+    assert runs.read_parameters(page) == {"a": None, "b": ["x"], "c": {"y": 1}}
+
+
+def test_opening_a_run_again_forgets_its_old_results(run, data):
+    run.record(_judgement(), dataset=data)
+    again = session.open_run("page", run.parameters | _page("run_folder: str = 'outputs/s/r'"))
+    assert again.folder == run.folder
+    assert not (run.folder / "metrics.json").exists()
+    assert not list(run.folder.glob("*.parquet"))
+
+
+def test_a_folder_that_is_no_run_keeps_its_files(project):
+    kept = project / "mine" / "metrics.json"
+    kept.parent.mkdir()
+    kept.write_text("precious")
+    session.open_run("page", _page("run_folder: str = 'mine'"))
+    assert kept.read_text() == "precious"
+
+
+def test_metrics_are_recorded_with_the_baselines_marked_and_nan_as_null(run, data):
+    run.record(_judgement(dim=2), baselines=[_judgement("popularity", (0.0, 0.5))], dataset=data)
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert metrics["format"] == 1
+    assert metrics["dataset"] == {
+        "name": "toy", "digest": "d", "folder": "f", "evaluate_on": "test",
+    }  # fmt: skip
+    own, popular = metrics["generators"]
+    assert (own["generator"], own["baseline"], own["settings"]) == ("WALS", False, {"dim": 2})
+    assert (own["recall@20"], own["recall@20_low"]) == (0.75, None)
+    assert own["peak_memory_mib"] > 10
+    assert (popular["generator"], popular["baseline"]) == ("popularity", True)
+    per_user = pd.read_parquet(run.folder / "per_user.parquet")
+    assert per_user["generator"].tolist() == ["WALS", "WALS", "popularity", "popularity"]
+    assert per_user["recall@20"].tolist() == [0.5, 1.0, 0.0, 0.5]
+    assert [p.name for p in run.folder.glob("cand*")] == ["candidates.parquet"]
+
+
+def test_several_generators_keep_their_candidates_apart(run, data):
+    run.record(_judgement("EASE"), _judgement("WALS"), dataset=data)
+    found = sorted(path.name for path in run.folder.glob("candidates*"))
+    assert found == ["candidates-EASE.parquet", "candidates-WALS.parquet"]
+
+
+def test_a_baseline_that_is_the_run_itself_is_not_recorded_twice(run, data):
+    run.record(_judgement("popularity"), baselines=[_judgement("popularity")], dataset=data)
+    assert len(json.loads((run.folder / "metrics.json").read_text())["generators"]) == 1
+
+
+def test_one_name_for_two_generators_is_refused(run, data):
+    with pytest.raises(SettingError, match=r"\['WALS'\] came several times"):
+        run.record(_judgement(dim=1), _judgement(dim=2), dataset=data)
+
+
+def test_impossible_metrics_are_not_recorded(run, data):
+    with pytest.raises(DataError, match=r"recall@20 must lie in 0 \.\. 1, got 0\.5 \.\. 1\.5"):
+        run.record(_judgement(recall=(0.5, 1.5)), dataset=data)
+    assert not (run.folder / "metrics.json").exists()
+
+
+def test_vectors_are_kept_for_the_users_that_have_a_history(run, data):
+    class Model:
+        similarity = "cosine"  # what they were trained for
+        searched_by = "dot"  # how they must be searched
+
+        def user_vectors(self, users):
+            return np.stack([users, -users], axis=1).astype(np.float32)
+
+        def item_vectors(self):
+            return np.ones((2, 2), dtype=np.float32)
+
+    run.record(_judgement(), model=Model(), dataset=data)
+    kept = np.load(run.folder / "vectors.npz")
+    assert kept["users"].tolist() == [0, 2]
+    assert kept["user_vectors"].tolist() == [[0, 0], [2, -2]]
+    assert kept["similarity"] == "dot"
+
+
+def _figure(figure="cost after 0 steps", source=2.0, ours=2.5, why="other data"):
+    return {"figure": figure, "source": source, "ours": ours, "why": why}
+
+
+def test_figures_stand_beside_those_of_the_source(run):
+    run.record_figures([_figure(source=3, ours=np.float32(2.5))])
+    run.record_figures([_figure("films", 694, np.int64(694), "")])
+    assert json.loads((run.folder / "figures.json").read_text()) == [
+        {"figure": "cost after 0 steps", "source": 3.0, "ours": 2.5, "why": "other data"},
+        {"figure": "films", "source": 694.0, "ours": 694.0, "why": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"figure": "films", "ours": 1.0}, "the keys figure, source, ours, why, got figure, ours"),
+        (_figure() | {"page": 3}, "why, page"),
+        (_figure(ours=float("nan")), "'cost after 0 steps': ours must be a finite number, got nan"),
+        (_figure(source="2"), "source must be a finite number, got '2'"),
+        (_figure(source=True), "source must be a finite number, got True"),
+        (_figure(why=None), "why must be text, got None"),
+        (_figure(" "), "needs a name"),
+        (_figure("films"), r"\['films'\] came several times"),
+    ],
+)
+def test_a_figure_that_cannot_be_read_back_is_refused(run, row, message):
+    run.record_figures([_figure("films")])
+    with pytest.raises(SettingError, match=message):
+        run.record_figures([row])
+    assert len(json.loads((run.folder / "figures.json").read_text())) == 1
+
+
+def test_opening_a_run_again_forgets_its_figures(run):
+    run.record_figures([_figure()])
+    session.open_run("page", run.parameters | _page("run_folder: str = 'outputs/s/r'"))
+    assert not (run.folder / "figures.json").exists()
+
+
+def test_a_page_with_two_datasets_must_say_which_was_judged(run, data):
+    run.datasets += [data, SimpleNamespace(**{**vars(data), "digest": "e"})]
+    with pytest.raises(SettingError, match="opened 2 datasets"):
+        run.record(_judgement())
+
+
+def test_text_from_data_stays_text_in_a_sentence(run, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda markdown: shown.append(markdown.data))
+    run.say(
+        "**{title}** among {k}: {recall:.2f}", title="<script>alert(1)</script> *x*", recall=0.126
+    )
+    assert shown == [r"**&lt;script&gt;alert\(1\)&lt;/script&gt; \*x\*** among 5: 0.13"]
+
+
+def test_a_figure_is_saved_under_its_name(run):
+    matplotlib.use("agg")
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots(1, 2)
+    run.figure(axes, "spread")
+    assert (run.folder / "figures" / "spread.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SettingError, match="letters, digits"):
+        run.figure(axes, "../escape")
+
+
+def test_an_unknown_dataset_and_an_unknown_part_are_named(project):
+    with pytest.raises(DataError, match="No prepared dataset 'films'"):
+        session.open_dataset("films")
+    with pytest.raises(SettingError, match='must be "validation" or "test", got \'tets\''):
+        session.open_dataset("films", evaluate_on="tets")
+
+
+def test_two_pages_at_once_prepare_the_default_world_once(project, monkeypatch):
+    from candgen import datasets, session
+    from candgen.datasets import preparation
+
+    prepared = []
+
+    def prepare(folder, **settings):
+        prepared.append(settings)
+        time.sleep(0.5)
+        folder.mkdir(parents=True)
+        (folder / "dataset.json").write_text("{}")
+
+    monkeypatch.setattr(preparation, "prepare", prepare)
+    monkeypatch.setattr(
+        datasets, "open_dataset", lambda folder: SimpleNamespace(for_test=lambda: folder)
+    )
+    with ThreadPoolExecutor(3) as pool:
+        folders = list(pool.map(lambda _: session.open_dataset(), range(3)))
+    assert folders == [project / "outputs" / "datasets" / "world"] * 3
+    assert prepared == [{"source": "world", "name": "world"}]
+
+
+@pytest.mark.parametrize("value", [np.float32("nan"), float("inf")])
+def test_numbers_that_json_lacks_become_null(value):
+    assert runs.json_ready({"a": (value, np.int64(3))}) == {"a": [None, 3]}

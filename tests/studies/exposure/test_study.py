@@ -1,0 +1,116 @@
+"""What page 71 asks of exposure, in small worlds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from candgen import evaluation, models
+from candgen.studies.exposure import feedback_loop, study
+
+TOWERS = {
+    "query_inputs": ["history"], "item_inputs": ["id"], "dim": 8, "epochs": 1, "batch_size": 256,
+    "negatives": "uniform", "n_negatives": 50, "seed": 1,
+}  # fmt: skip
+SIZES = {"n_users": 80, "n_items": 60, "events_per_user": 10.0, "days": 60}
+TRAININGS = {"clicks alone": {}, "weighed": {"exposure_power": 1.0}}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return study.small_world(tmp_path_factory.mktemp("w"), 3, SIZES)
+
+
+def test_relevance_of_an_item_is_the_mean_over_users(world):
+    data, oracle = world
+    expected = oracle.relevance(np.arange(data.n_users)).mean(axis=0)
+    np.testing.assert_allclose(study.item_relevance(data, oracle), expected, rtol=1e-5)
+
+
+def test_the_log_is_set_against_the_truth_item_by_item(world):
+    data, oracle = world
+    table = study.log_against_truth(data, oracle)
+    assert len(table) == data.n_items
+    assert (table["taken"] <= table["shown"]).all()
+    assert table["taken"].sum() == len(data.train)
+
+
+def test_a_training_takes_the_settings_in_which_it_differs(world):
+    data, oracle = world
+    fitted, judged = study.trained(TOWERS, TRAININGS, data, {"k": 10, "cutoffs": [10]})
+    assert [m.exposure_power for m in fitted.values()] == [0.0, 1.0]
+    assert [j.generator for j in judged.values()] == list(TRAININGS)
+    found = study.measured(judged["weighed"], data, oracle, 10)
+    assert list(found) == list(study.MEASURES)
+    np.testing.assert_allclose(found["plain recall"], judged["weighed"].values("recall@10"))
+
+
+def test_every_bias_and_seed_has_a_world_that_is_gone_afterwards(tmp_path):
+    found = study.bias_study(
+        TOWERS, {"clicks alone": {}}, biases=[0.0, 1.0], seeds=[1, 2], sizes=SIZES, k=10,
+        folder=tmp_path,
+    )  # fmt: skip
+    assert found.groupby(["bias", "seed"]).ngroups == 4
+    assert not list(tmp_path.iterdir())
+    assert found[found["seed"] == 1].groupby("bias")["true relevance"].mean().nunique() == 2
+
+
+def test_means_over_seeds_are_compared_with_the_first_training_user_by_user():
+    asked = pd.MultiIndex.from_product(
+        [(0.0, 1.0), (1, 2), ("a", "b"), range(4)], names=["bias", "seed", "training", "user"]
+    )
+    found = asked.to_frame(index=False)
+    gained = 0.2 * found["bias"] * (found["training"] == "b")
+    found["true relevance"] = 0.1 * found["user"] + gained
+    table = study.bias_table(found, "true relevance").set_index(["bias", "training"])
+    assert table.loc[(0.0, "b"), "difference"] == pytest.approx(0)
+    np.testing.assert_allclose(
+        table.loc[(1.0, "b"), ["difference", "difference_low", "difference_high"]].tolist(), 0.2
+    )
+    assert table.loc[(1.0, "a"), "mean"] == pytest.approx(0.15)
+    assert table["users"].tolist() == [8] * 4
+
+
+def test_the_generator_that_an_estimate_prefers_is_named():
+    table = pd.DataFrame(
+        {"generator": ["a", "b"] * 2, "estimate": ["plain", "plain", "true", "true"],
+         "mean": [0.3, 0.2, 0.1, 0.2]}
+    )  # fmt: skip
+    assert study.preferred(table) == {"plain": "a", "true": "b"}
+
+
+def test_gaps_are_told_by_popularity_and_by_provider(world):
+    data, oracle = world
+    users = np.flatnonzero(np.diff(data.history_matrix.indptr) > 0)
+    best = evaluation.best_candidates(users, data, oracle, 10).items
+    tables, gaps = study.group_gaps({"best": best}, users, data, oracle, 10)
+    assert list(tables) == ["popularity", "provider"]
+    assert tables["popularity"]["best"]["group"].tolist() == ["head", "middle", "tail"]
+    for row in gaps.itertuples():
+        assert row.gap == pytest.approx(tables[row.groups][row.lists]["gap"].abs().sum() / 2)
+
+
+def test_towers_and_controls_go_round(world):
+    data, oracle = world
+    policies = study.loop_policies(TOWERS, {"weighed": {"exposure_power": 1.0}}, oracle)
+    assert list(policies) == ["weighed", "at random", "the oracle's best"]
+    users = np.flatnonzero(np.diff(data.history_matrix.indptr) > 0)
+    found = policies["weighed"](data, users, 5, 2)
+    same = models.TwoTower(**{**TOWERS, "exposure_power": 1.0, "seed": 3}).fit(data)
+    expected = feedback_loop.by_generator(lambda turn: same)(data, users, 5, 0)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_change_is_called_by_its_interval():
+    rows = [("a", "gap", 0.1, 0.3), ("b", "gap", -0.3, -0.1), ("c", "gap", -0.1, 0.1),
+            ("a", "relevance", -0.3, -0.1)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["policy", "measure", "low", "high"])
+    found = study.verdicts(table, "gap")
+    assert found == {"grows": ["a"], "shrinks": ["b"], "is undecided": ["c"]}
+
+
+def test_tables_are_kept_with_their_names(tmp_path):
+    one, other = pd.DataFrame({"x": [1, 2]}), pd.DataFrame({"x": [3]})
+    study.keep(tmp_path / "kept.parquet", {"one": one, "other": other})
+    read = pd.read_parquet(tmp_path / "kept.parquet")
+    assert read["x"].tolist() == [1, 2, 3]
+    assert read["table"].tolist() == ["one", "one", "other"]

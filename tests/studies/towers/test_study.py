@@ -1,0 +1,86 @@
+"""What page 60 asks of two towers, on a small world."""
+
+import numpy as np
+import pytest
+
+from candgen import models
+from candgen.datasets import preparation
+from candgen.datasets.cold_users import as_strangers
+from candgen.errors import SettingError
+from candgen.models import TwoTower
+from candgen.studies.towers import study as towers
+
+SMALL = {"epochs": 1, "dim": 8, "batch_size": 128, "hidden": [8]}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    sizes = {"n_users": 80, "n_items": 60, "events_per_user": 10}
+    folder = tmp_path_factory.mktemp("world")
+    return preparation.prepare(folder, source="world", seed=2, split="random_per_user", **sizes)
+
+
+@pytest.fixture(scope="module")
+def oracle(data):
+    return towers.oracle_of(data)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    asked = {"query_inputs": ["history", "features"], "item_inputs": ["id", "features"]}
+    return TwoTower(**SMALL, **asked).fit(data)
+
+
+def test_what_towers_read_is_told_with_what_they_learn(fitted, data):
+    told = towers.described_inputs(fitted).set_index(["tower", "reads"])
+    assert {"history", "user age", "user gender", "user place"} <= set(told.loc["query"].index)
+    of_places = told.loc["query", "user place"]
+    n_places = data.users["place"].nunique()
+    assert of_places["rows of its table"] == n_places + 2  # one for others, one for missing
+    assert (told["numbers learned"] >= told["rows of its table"] * told["width"]).all()
+
+
+def test_inputs_are_left_out_if_they_are_read_and_put_in_if_not(fitted):
+    made = towers.changed_inputs(fitted, ["history", "time", "item features"])
+    assert list(made) == ["without history", "with time", "without item features"]
+    assert made["without history"].query_inputs == ["features"]
+    assert made["with time"].query_inputs == ["history", "features", "time"]
+    assert made["without item features"].item_inputs == ["id"]
+    assert made["with time"].settings["dim"] == 8
+
+
+def test_the_last_input_of_a_tower_is_never_left_out(data):
+    alone = TwoTower(**SMALL, query_inputs=["history"], item_inputs=["id"])
+    alone.query_inputs_, alone.item_inputs_ = ["history"], ["id"]
+    assert towers.changed_inputs(alone, ["history", "item id"]) == {}
+
+
+def test_an_unknown_input_is_named(fitted):
+    with pytest.raises(SettingError, match="Did you mean 'history'"):
+        towers.changed_inputs(fitted, ["histories"])
+
+
+def test_nothing_recovers_more_than_there_is(data, oracle, fitted):
+    unknown = as_strangers(data, 0.2)
+    asked = {"popularity": models.Popularity(), "WALS": models.WALS(), "TwoTower": fitted}
+    asked = {name: type(m)(**m.settings).fit(unknown) for name, m in asked.items()}
+    new = towers.strangers_truth(asked, unknown, oracle, 5)
+    assert {len(values) for values in new.values()} == {len(np.unique(unknown.held_out["user"]))}
+    seldom = towers.seldom_shown_truth({"TwoTower": fitted}, data, oracle, 2)
+    for truth in (new, seldom):
+        best = truth["the most there is"]
+        assert all((values <= best + 1e-6).all() for values in truth.values())
+
+
+def test_items_shown_five_times_are_not_seldom_shown(data):
+    seldom = towers.seldom_shown(data)
+    shown = data.table("impressions")["item"].value_counts()
+    for item in range(data.n_items):
+        assert seldom[item] == (shown.get(item, 0) < 5)
+
+
+def test_datasets_that_nobody_invented_have_no_oracle(data):
+    import dataclasses
+
+    elsewhere = dataclasses.replace(data, folder=data.folder / "nowhere")
+    assert towers.oracle_of(elsewhere) is None

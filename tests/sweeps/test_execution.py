@@ -1,0 +1,234 @@
+"""Runs executed by ordinary kernels; what concerns warm ones is in test_kernels."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from candgen import files
+from candgen.session import status
+from candgen.sweeps import execution, kernel_watch
+
+SPECIMENS = Path(__file__).parent / "specimens"
+
+
+def run(name, folder, timeout_s=60, **settings):
+    settings = {"kernel": "ordinary", "parameters": {}} | settings
+    return execution.execute(
+        SPECIMENS / f"{name}.ipynb", folder=folder, timeout_s=timeout_s, **settings
+    )
+
+
+def _lives(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def kernels_that_never_start(monkeypatch):
+    attempts = []
+
+    def fail(self):
+        attempts.append(1)
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr(execution._Attempt, "_papermill", fail)
+    return attempts
+
+
+def test_a_fine_run_leaves_its_notebook_page_environment_and_status(tmp_path):
+    seen = []
+    found = run(
+        "fine",
+        tmp_path,
+        parameters={"dim": 3},
+        fingerprint="abc",
+        on_progress=lambda cell, cells: seen.append((cell, cells)),
+    )
+    assert found["state"] == "done" and found["error"] is None
+    assert json.loads((tmp_path / "status.json").read_text()) == found
+    assert (found["fingerprint"], found["pid"]) == ("abc", os.getpid())
+    assert found["wall_seconds"] > found["cpu_seconds"] * 0.2 > 0
+    assert found["peak_memory_mib"] > 30
+    assert seen[0] == (1, 8) and seen[-1] == (8, 8)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "notebook.ipynb", "page.html", "environment.json", "status.json",
+    }  # fmt: skip
+    notebook = nbformat.read(tmp_path / "notebook.ipynb", as_version=4)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert str(tmp_path) not in json.dumps(notebook)
+    assert status.is_finished(tmp_path)
+    assert status.is_finished(tmp_path, "abc")
+    assert not status.is_finished(tmp_path, "another")
+
+
+def test_the_kernel_works_in_the_notebooks_folder_and_the_caller_stays_where_it_was(tmp_path):
+    before = os.getcwd()
+    run("fine", tmp_path)
+    cell = nbformat.read(tmp_path / "notebook.ipynb", as_version=4).cells[-1]
+    assert cell.outputs[0]["data"]["text/plain"] == repr(str(SPECIMENS))
+    assert os.getcwd() == before
+
+
+def test_a_notebook_that_fails_leaves_its_output_and_the_end_of_the_error(tmp_path):
+    found = run("raises", tmp_path)
+    assert found["state"] == "failed"
+    assert found["error"]["name"] == "ValueError"
+    assert found["error"]["cell"] == 3
+    assert found["error"]["traceback_tail"][-1] == "ValueError: <script>alert(1)</script> of no use"
+    assert "\x1b" not in str(found["error"])
+    page = (tmp_path / "page.html").read_text()
+    assert "This run did not finish" in page
+    assert "before" in page
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; of no use" in page
+    cells = nbformat.read(tmp_path / "notebook.ipynb", as_version=4).cells
+    assert [cell.source for cell in cells][-1] == 'print("never")'
+    assert not status.is_finished(tmp_path)
+
+
+def test_what_runs_too_long_is_killed_with_all_it_started(tmp_path):
+    began = time.monotonic()
+    found = run("sleeps", tmp_path, timeout_s=8)
+    assert found["state"] == "timed out"
+    assert "wall-clock limit of 8 s" in found["error"]["message"]
+    assert time.monotonic() - began < 30
+    [output] = nbformat.read(tmp_path / "notebook.ipynb", as_version=4).cells[1].outputs
+    assert not _lives(int(output.text))
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_a_long_list_of_prints_becomes_one_output(tmp_path):
+    assert run("prints", tmp_path)["state"] == "done"
+    [output] = nbformat.read(tmp_path / "notebook.ipynb", as_version=4).cells[-1].outputs
+    assert output.text.count("\n") == 3000
+    page = (tmp_path / "page.html").read_text()
+    assert "characters are in notebook.ipynb" in page
+    assert len(page) < 60_000
+
+
+def test_a_kernel_that_does_not_start_is_tried_twice(tmp_path, kernels_that_never_start):
+    found = run("fine", tmp_path)
+    assert found["state"] == "failed"
+    assert "before replying" in found["error"]["message"]
+    assert len(kernels_that_never_start) == 2
+
+
+def test_a_kernel_that_starts_the_second_time_is_enough(tmp_path, monkeypatch):
+    real, attempts = execution._Attempt._papermill, []
+
+    def fail_once(self):
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        real(self)
+
+    monkeypatch.setattr(execution._Attempt, "_papermill", fail_once)
+    assert run("fine", tmp_path)["state"] == "done"
+
+
+def test_an_earlier_result_never_passes_for_a_new_one(tmp_path, kernels_that_never_start):
+    for name in ("metrics.json", "dataset.json", "page.html", "candidates-EASE.parquet"):
+        (tmp_path / name).write_text("old")
+    (tmp_path / "mine.txt").write_text("kept")
+    run("fine", tmp_path)
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {"status.json", "environment.json", "mine.txt"}
+
+
+def test_a_full_disk_fails_the_run_and_leaves_nothing_that_looks_done(tmp_path, monkeypatch):
+    real = files.write_text
+
+    def full(path, text):
+        if Path(path).name == "page.html":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real(path, text)
+
+    monkeypatch.setattr(files, "write_text", full)
+    found = run("fine", tmp_path)
+    assert found["state"] == "failed"
+    assert "No space left" in found["error"]["message"]
+    assert not status.is_finished(tmp_path)
+
+
+def test_when_not_even_the_status_can_be_written_the_run_stays_unfinished(tmp_path, monkeypatch):
+    real = status.write
+
+    def full_at_the_end(folder, state):
+        if state["state"] != "running":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(folder, state)
+
+    monkeypatch.setattr(status, "write", full_at_the_end)
+    found = run("fine", tmp_path)
+    assert found["state"] == "failed"
+    assert "No space left" in found["error"]["message"]
+    assert status.read(tmp_path)["state"] == "running"
+    assert not status.is_finished(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a small file system of its own")
+def test_a_disk_that_is_really_full_fails_the_run(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    code = (
+        "import json, sys\n"
+        "from candgen.sweeps.execution import execute\n"
+        "found = execute(sys.argv[1], {'lines': 60_000}, sys.argv[2], kernel='ordinary')\n"
+        "print(found['state'], found['error']['name'], found['error']['message'])\n"
+    )
+    command = (
+        'mount -t tmpfs -o size=1m none "$1" && "$2" -c "$3" "$4" "$1/run" '
+        '&& cat "$1/run/status.json" && ls -a "$1/run"'
+    )
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", command, "sh", disk, sys.executable, code,
+         SPECIMENS / "prints.ipynb"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("no file system may be mounted here")
+    assert "failed OSError" in done.stdout, done.stdout + done.stderr
+    assert '"done"' not in done.stdout
+
+
+def test_without_a_status_nothing_was_started(tmp_path):
+    assert status.state_of(tmp_path) == "missing"
+    (tmp_path / "status.json").write_text('{"state": "runn')
+    assert status.state_of(tmp_path) == "missing"
+
+
+def test_running_means_that_the_owner_lives(tmp_path):
+    status.write(tmp_path, {"state": "running", **status.owner()})
+    assert status.state_of(tmp_path) == "running"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    status.write(tmp_path, {"state": "running", "pid": ended.pid, "pid_started": 0.0})
+    assert status.state_of(tmp_path) == "interrupted"
+
+
+def test_a_number_that_went_to_another_process_is_not_the_owner(tmp_path):
+    status.write(tmp_path, {"state": "running", **status.owner(), "pid_started": 1.0})
+    assert status.state_of(tmp_path) == "interrupted"
+
+
+def test_done_without_its_files_is_not_finished(tmp_path):
+    status.write(tmp_path, {"state": "done", "fingerprint": None})
+    assert not status.is_finished(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_a_process_without_a_group_of_its_own_is_killed_alone():
+    child = subprocess.Popen(["sleep", "100"])  # in our group: killing that would end the tests
+    kernel_watch.kill_group(child.pid)
+    assert child.wait(5) == -9
+    kernel_watch.kill_group(child.pid)  # gone already: nothing happens

@@ -1,0 +1,136 @@
+"""Parameters are read from a page's cell and checked before anything starts."""
+
+import json
+
+import pytest
+
+from candgen.errors import DataError, SettingError
+from candgen.sweeps.notebook_parameters import read_page
+
+CELL = """\
+dataset: str = "world"  # a prepared dataset's name or folder
+dim: int = 64  # length of user
+# two lines
+# above it
+rate: float = 0.1
+cutoffs: list = [10, 20]
+rates: list[float] = [0.1]
+genre: str | None = None
+weights: dict[str, float] = {"click": 1.0}
+quick: bool = False
+plain = 3
+either: str | float = 1.0
+path: str = ""
+"""
+
+
+@pytest.fixture
+def make_page(tmp_path):
+    def make(source, *, tags=("parameters",), name="40_page.ipynb"):
+        cell = {"cell_type": "code", "metadata": {"tags": list(tags)}, "source": source}
+        path = tmp_path / name
+        path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}))
+        return read_page(path)
+
+    return make
+
+
+@pytest.fixture
+def page(make_page):
+    return make_page(CELL)
+
+
+def test_names_defaults_and_types_come_from_the_cell(page):
+    assert page.defaults()["cutoffs"] == [10, 20]
+    assert page.parameters["genre"].spelling == "str | None"
+    assert page.parameters["plain"].spelling == "int"
+
+
+def test_the_comment_beside_or_above_is_the_help(page):
+    assert page.parameters["dim"].help == "length of user"
+    assert page.parameters["rate"].help == "two lines above it"
+    assert page.parameters["cutoffs"].help == ""
+
+
+def test_a_source_in_lines_reads_like_one_text(make_page):
+    assert make_page(CELL.splitlines(keepends=True)).defaults() == make_page(CELL).defaults()
+
+
+def test_values_that_fit_pass_unchanged(page):
+    given = {"dim": 3, "rate": 1, "genre": "Drama", "weights": {"a": 0.5}, "cutoffs": [5]}
+    assert page.check(given) == given
+    assert page.check({"genre": None}) == {"genre": None}
+
+
+def test_a_misspelt_name_gets_a_suggestion(page):
+    with pytest.raises(SettingError, match=r"40_page.ipynb has no parameter 'dims'.*mean 'dim'"):
+        page.check({"dims": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("dim", 2.5, r"'dim': expected int, got 2.5 \(float\)"),
+        ("dim", True, r"expected int, got True \(bool\)"),
+        ("dim", "64", r"got '64' \(str\). Write 64 without quotes"),
+        ("dim", "1e3", r"Write 1000: in YAML, 1e3 is text"),
+        ("dataset", 100, r"Put quotes around it: '100'"),
+        ("dataset", False, r"YAML reads yes, no, on and off"),
+        ("rate", "fast", r"expected float, got 'fast'"),
+        ("rates", [0.1, "x"], r"expected list\[float\]"),
+        ("rate", float("nan"), r"JSON"),
+        ("quick", 1, r"expected bool"),
+    ],
+)
+def test_a_wrong_type_is_named_with_what_arrived(page, name, value, message):
+    with pytest.raises(SettingError, match=message):
+        page.check({name: value})
+
+
+def test_text_that_looks_like_a_float_is_one_where_a_float_is_expected(page):
+    assert page.check({"rate": "1e-3"}) == {"rate": 0.001}
+    assert page.check({"rates": ["1e-3", 2]}) == {"rates": [0.001, 2]}
+    assert page.check({"dataset": "1e-3", "either": "1e-3"}) == {
+        "dataset": "1e-3",
+        "either": "1e-3",
+    }
+
+
+def test_derived_values_are_refused_with_their_line(make_page):
+    with pytest.raises(DataError, match=r"line 2: expected `name: type = literal`.*half"):
+        make_page("dim: int = 64\nhalf: int = dim // 2\n")
+
+
+@pytest.mark.parametrize("source", ["import os", "x: int", "a, b = 1, 2", "print(1)"])
+def test_only_assignments_of_literals_belong_in_the_cell(make_page, source):
+    with pytest.raises(DataError, match="line 1"):
+        make_page(source)
+
+
+def test_an_unknown_type_is_refused(make_page):
+    with pytest.raises(DataError, match=r"the type of 'x', 'set', is not understood"):
+        make_page("x: set = 1")
+
+
+def test_a_page_without_the_cell_takes_no_parameters(make_page):
+    page = make_page("x = 1", tags=())
+    assert page.defaults() == {}
+    with pytest.raises(SettingError, match="no cell tagged 'parameters'"):
+        page.check({"x": 2})
+
+
+def test_a_missing_notebook_gets_a_suggestion(make_page, tmp_path):
+    make_page("x = 1", name="10_prepare_data.ipynb")
+    with pytest.raises(DataError, match=r"Did you mean '10_prepare_data.ipynb'"):
+        read_page(tmp_path / "10_prepare.ipynb")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": '])
+def test_a_file_that_is_no_notebook_is_refused(tmp_path, text):
+    (tmp_path / "x.ipynb").write_text(text)
+    with pytest.raises(DataError, match=r"x.ipynb is not a notebook"):
+        read_page(tmp_path / "x.ipynb")
+
+
+def test_paths_are_known_by_their_name(page):
+    assert [name for name, parameter in page.parameters.items() if parameter.is_path] == ["path"]

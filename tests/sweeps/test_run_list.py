@@ -1,0 +1,94 @@
+"""What there is: runs of sweeps in the order of their plan, and runs by hand."""
+
+import pytest
+
+from candgen import files
+from candgen.errors import DataError
+from candgen.session import status
+from candgen.sweeps.run_list import find_sweep, list_runs
+
+
+@pytest.fixture
+def outputs(project):
+    return project / "outputs"
+
+
+def leave(folder, state="done", rows=(), **more):
+    status.write(folder, {"state": state, "wall_seconds": 30.0, **more})
+    if rows:
+        files.write_json(folder / "metrics.json", {"generators": list(rows)})
+
+
+def row(generator, value, metric="recall@20", baseline=False):
+    return {"generator": generator, "baseline": baseline, metric: value}
+
+
+def plan(outputs, name, runs, metric="recall@20", datasets=()):
+    described = {
+        "report": {"metric": metric},
+        "datasets": [{"folder": f"datasets/{d}", "state": "done"} for d in datasets],
+        "runs": [{"folder": folder, "state": state} for folder, state in runs],
+    }
+    files.write_json(outputs / name / "sweep.json", described)
+
+
+def test_a_sweep_lists_its_plan_and_nothing_else(outputs):
+    plan(outputs, "s", [("b", "done"), ("a", "planned")], datasets=["world"])
+    for name in ("a", "b", "old", "report", "datasets/world"):
+        (outputs / "s" / name).mkdir(parents=True)
+    leave(outputs / "s" / "b", rows=[row("popularity", 0.9, baseline=True), row("WALS", 0.2)])
+    leave(outputs / "s" / "old")
+    found = [(r.name, r.state, r.generator, r.value) for r in list_runs("s")]
+    assert found == [
+        ("datasets/world", "done", "", None),
+        ("b", "done", "WALS", 0.2),
+        ("a", "planned", "", None),
+    ]
+
+
+def test_the_sweeps_own_metric_is_shown_and_the_best_of_several_generators(outputs):
+    plan(outputs, "s", [("a", "done")], metric="ndcg@10")
+    rows = [row("X", 0.1, "ndcg@10"), row("Y", 0.3, "ndcg@10"), row("Z", None, "ndcg@10")]
+    leave(outputs / "s" / "a", rows=rows)
+    (found,) = list_runs("s")
+    assert (found.metric, found.value, found.generator, found.minutes) == ("ndcg@10", 0.3, "Y", 0.5)
+
+
+def test_a_metric_that_was_not_recorded_gives_way_to_one_that_was(outputs):
+    plan(outputs, "s", [("a", "done")])
+    leave(outputs / "s" / "a", rows=[row("X", 0.1, "map@5")])
+    assert list_runs("s")[0].metric == "map@5"
+
+
+def test_metrics_of_a_run_that_did_not_finish_are_not_shown(outputs):
+    plan(outputs, "s", [("a", "running")])
+    leave(outputs / "s" / "a", state="running", rows=[row("X", 0.1)], pid=2**22 + 1)
+    assert (list_runs("s")[0].state, list_runs("s")[0].value) == ("interrupted", None)
+
+
+def test_a_result_of_an_earlier_plan_does_not_pass_for_the_present_one(outputs):
+    planned = {"folder": "a", "state": "planned", "fingerprint": None}
+    files.write_json(outputs / "s" / "sweep.json", {"runs": [planned]})
+    leave(outputs / "s" / "a", rows=[row("X", 0.1)], fingerprint="page=1")
+    assert (list_runs("s")[0].state, list_runs("s")[0].value) == ("planned", None)
+    # Killed after the run had ended, but before the sweep wrote it down.
+    running = {"folder": "a", "state": "running", "fingerprint": "page=1"}
+    files.write_json(outputs / "s" / "sweep.json", {"runs": [running]})
+    assert (list_runs("s")[0].state, list_runs("s")[0].value) == ("done", 0.1)
+
+
+def test_runs_by_hand_and_prepared_datasets_are_listed_too(outputs):
+    leave(outputs / "scratch" / "20_toy")
+    (outputs / "datasets" / "world").mkdir(parents=True)
+    files.write_json(outputs / "datasets" / "world" / "dataset.json", {"digest": "x"})
+    assert [(r.sweep, r.name, r.state) for r in list_runs()] == [
+        ("datasets", "world", "done"),
+        ("scratch", "20_toy", "done"),
+    ]
+
+
+def test_a_sweep_is_found_by_folder_or_name_or_suggested(outputs):
+    plan(outputs, "quick", [])
+    assert find_sweep("quick") == find_sweep("outputs/quick") == outputs / "quick"
+    with pytest.raises(DataError, match=r"No sweep 'quik'.*Did you mean 'quick'"):
+        find_sweep("quik")

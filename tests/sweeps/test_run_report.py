@@ -1,0 +1,139 @@
+import re
+import zipfile
+
+import nbformat
+import pytest
+
+from candgen.errors import DataError
+from candgen.reports import zip_report
+from candgen.sweeps import run_report
+from candgen.sweeps.run_report import make_report
+
+pytestmark = pytest.mark.notebook
+
+
+@pytest.fixture
+def project_like(root, tmp_path, monkeypatch):
+    """A project elsewhere, with the comparison page and nothing else."""
+    import shutil
+
+    (tmp_path / "params").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(root / "notebooks/90_compare_runs.ipynb", tmp_path / "notebooks")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_report_follows_the_order_of_the_house(reported_sweep):
+    html = (reported_sweep / "report.html").read_text()
+    assert re.findall(r"<h2[^>]*>([^<]+)", html) == [
+        "Datasets", "What differs", "The result", "Leaderboard", "Paired differences",
+        "By user activity", "By item popularity", "Accuracy against cost",
+        "Coverage and popularity bias", "Candidates of a few users", "Where runs disagree",
+        "Failures", "How to make it again", "What this cannot show",
+    ]  # fmt: skip
+    assert "<title>How many dimensions?</title>" in html
+
+
+def test_the_report_names_nothing_to_fetch(reported_sweep):
+    html = (reported_sweep / "report.html").read_text()
+    sources = re.findall(r'(?:src|srcset|href)="([^"]*)"', html)
+    assert sources
+    assert [s for s in sources if re.match(r"(?!data:)[a-z]+:|//|/", s)] == []
+    assert "@import" not in html
+    assert not re.search(r"url\((?!['\"]?data:)", html)
+
+
+def test_every_relative_link_leads_to_a_file_or_a_heading(reported_sweep):
+    html = (reported_sweep / "report.html").read_text()
+    links = set(re.findall(r'href="([^"]*)"', html)) - {"data:,"}
+    pages = {link for link in links if not link.startswith("#")}
+    assert {"ease/page.html", "broken/page.html", "leaderboard.csv"} <= pages
+    assert [page for page in pages if not (reported_sweep / page).is_file()] == []
+    assert [link for link in links - pages if f'id="{link[1:]}"' not in html] == []
+
+
+def test_every_picture_has_words_for_those_who_cannot_see_it(reported_sweep):
+    html = (reported_sweep / "report.html").read_text()
+    pictures = re.findall(r"<img [^>]*>", html)
+    assert len(pictures) >= 10
+    assert all(re.search(r'alt="[^"]{20,}', picture) for picture in pictures)
+
+
+def test_no_path_of_this_machine_is_in_the_report(sweep_builder, project_like):
+    folder = sweep_builder.build_empty_sweep(project_like / "outputs" / "asked")
+    html = make_report(folder).read_text()
+    assert "outputs/asked" in html
+    assert str(project_like) not in html
+
+
+def test_the_page_that_made_the_report_is_a_run_like_any_other(reported_sweep):
+    names = {path.name for path in (reported_sweep / "report").iterdir()}
+    assert {"notebook.ipynb", "page.html", "status.json", "params.json"} <= names
+
+
+def test_a_sweep_in_which_all_failed_gets_its_report(sweep_builder, tmp_path):
+    folder = sweep_builder.build_empty_sweep(tmp_path / "empty")
+    html = make_report(folder).read_text()
+    assert "no memory left" in html
+    assert "No run finished" in html
+
+
+def test_a_report_that_cannot_be_made_leaves_no_old_one_behind(small_sweep, monkeypatch):
+    from candgen.sweeps import execution
+
+    folder = small_sweep.parent
+    (folder / "report.html").write_text("old")
+    broken = {"state": "failed", "error": {"name": "KeyError", "message": "x", "cell": 7}}
+    monkeypatch.setattr(execution, "execute", lambda *a, **k: broken)
+    with pytest.raises(DataError, match=r"report of small failed in cell 7: KeyError: x"):
+        make_report(folder)
+    assert not (folder / "report.html").exists()
+
+
+def test_the_archive_holds_the_report_and_every_page_it_links_to(reported_sweep):
+    with zipfile.ZipFile(zip_report(reported_sweep)) as archive:
+        names = archive.namelist()
+        html = archive.read("asked/report.html").decode()
+    links = set(re.findall(r'href="([^"#][^"]*)"', html)) - {"data:,"}
+    assert {f"asked/{link}" for link in links} <= set(names)
+    assert names == sorted(names)
+    assert not [name for name in names if name.startswith("/") or ".." in name]
+
+
+def test_the_same_sweep_gives_the_same_archive(reported_sweep):
+    first = zip_report(reported_sweep).read_bytes()
+    assert zip_report(reported_sweep).read_bytes() == first
+
+
+def test_an_archive_needs_a_report_first(small_sweep):
+    with pytest.raises(DataError, match=r"no report.html yet.*candgen report"):
+        zip_report(small_sweep.parent)
+
+
+def test_markup_in_printed_text_stays_text():
+    page = nbformat.v4.new_notebook()
+    cell = nbformat.v4.new_code_cell("'<script>code</script>'")
+    cell.outputs = [
+        nbformat.v4.new_output("stream", text="<script>printed</script>"),
+        nbformat.v4.new_output("display_data", {"text/plain": "<script>shown</script>"}),
+        nbformat.v4.new_output(
+            "error", ename="E", evalue="v", traceback=["<script>raised</script>"]
+        ),
+    ]
+    page.cells = [nbformat.v4.new_markdown_cell("## A <b>bold</b> heading"), cell]
+    html = run_report.render_page(page)
+    for word in ("code", "printed", "shown", "raised"):
+        assert f"&lt;script&gt;{word}&lt;/script&gt;" in html
+        assert f"<script>{word}" not in html
+
+
+def test_the_browser_is_told_to_run_the_report_s_own_script_only(reported_sweep):
+    import base64
+    import hashlib
+
+    html = (reported_sweep / "report.html").read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html
+    assert "default-src 'none'" in html

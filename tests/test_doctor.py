@@ -1,0 +1,90 @@
+"""The doctor says what is there and what to do about what is missing."""
+
+import shutil
+import sys
+from collections import namedtuple
+
+import psutil
+import pytest
+
+from candgen import doctor
+
+
+@pytest.mark.notebook
+def test_this_machine_has_what_is_essential_and_starts_a_kernel():
+    found = {each.name: each for each in doctor.examine()}
+    assert [each for each in found.values() if each.state == "missing"] == []
+    assert "one answered after" in found["kernels"].found
+
+
+def test_whatever_is_not_well_comes_with_a_remedy(monkeypatch, project):
+    monkeypatch.setenv("CANDGEN_TEST_DATA", str(project / "nowhere"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    looked = [*doctor._project(), doctor._threads()]
+    wanting = {each.name: each.remedy for each in looked if each.state != "ok"}
+    assert set(wanting) == {"real data", "threads"} and all(wanting.values())
+
+
+def test_a_kernel_that_does_not_start_is_essential(monkeypatch):
+    async def fail():
+        raise RuntimeError("no ports")
+
+    monkeypatch.setattr(doctor, "_start_kernel", fail)
+    found = doctor._kernels()
+    assert (found.state, found.found) == ("missing", "RuntimeError: no ports") and found.remedy
+
+
+def test_an_old_python_is_essential(monkeypatch):
+    Version = namedtuple("Version", "major minor micro")
+    monkeypatch.setattr(sys, "version_info", Version(3, 10, 1))
+    assert doctor._python().state == "missing"
+
+
+@pytest.mark.parametrize(("annoy", "state"), [("1.17.3", "warning"), (None, "missing")])
+def test_a_compiler_is_essential_until_annoy_is_installed(monkeypatch, annoy, state):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(doctor, "_version", lambda package: annoy)
+    found = doctor._compiler()
+    assert found.state == state and "apt install g++" in found.remedy
+
+
+def test_missing_packages_are_named(monkeypatch):
+    whole = doctor._version
+    monkeypatch.setattr(
+        doctor, "_version", lambda name: None if name == "papermill" else whole(name)
+    )
+    found = doctor._packages()
+    assert found.state == "missing" and found.found == "not installed: papermill"
+
+
+def test_without_tensorflow_the_rest_still_works(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda package: None)
+    assert doctor._tensorflow().state == "warning"
+
+
+def test_little_memory_and_little_disk_are_warned_of(monkeypatch, tmp_path):
+    Memory = namedtuple("Memory", "available total")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(2 * 2**30, 8 * 2**30))
+    assert doctor._memory().found == "2.0 of 8.0 GiB available"
+    assert doctor._memory().state == "warning"
+    Disk = namedtuple("Disk", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Disk(2**30))
+    assert doctor._disk(tmp_path).state == "warning"
+
+
+def test_prepared_datasets_are_named(project):
+    folder = project / "outputs" / "datasets" / "films"
+    folder.mkdir(parents=True)
+    (folder / "dataset.json").write_text("{}")
+    assert doctor._datasets().found == "films"
+
+
+def test_no_project_is_said_with_what_to_do(monkeypatch):
+    from candgen.errors import DataError
+
+    def nowhere():
+        raise DataError("No candgen project around here.")
+
+    monkeypatch.setattr(doctor.paths, "project_root", nowhere)
+    (found,) = doctor._project()
+    assert (found.state, found.remedy) == ("missing", "No candgen project around here.")
