@@ -102,7 +102,7 @@ def test_an_earlier_export_is_replaced(candgen, tmp_path):
 
 KILL = """
 import os, signal, sys
-from candgen.session import export
+from candgen.serving import export
 
 
 def die(*arguments, **named):

@@ -89,7 +89,8 @@ def test_a_dataset_that_came_out_differently_changes_the_runs_on_it(stages):
 
 
 def test_the_library_counts_but_not_what_only_surrounds_runs(tmp_path):
-    (tmp_path / "sweeps" / "kernels").mkdir(parents=True)
+    for name in ("sweeps/kernels", "session"):
+        (tmp_path / name).mkdir(parents=True)
     for name in ("models.py", "cli.py", "session/runs.py", "sweeps/kernels/server.py"):
         (tmp_path / name).write_text("x = 1")
 
