@@ -1,12 +1,115 @@
-"""Checks of settings, with messages that name the setting, what was expected and what arrived."""
+"""Settings: one class a thing that is set, and the sentences that refuse a wrong value.
+
+A settings class names each setting once, with type, default, range and meaning:
+
+    class WALSSettings(Settings):
+        dim: int = Field(32, ge=1)
+        '''Length of the vectors.'''
+
+pydantic checks the values; this module turns what it finds into one `SettingError` that names the
+setting, what was expected, what arrived and the nearest known spelling.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from candgen.errors import SettingError, did_you_mean
+
+_LIMITS = {
+    "ge": "{:g} or greater", "gt": "greater than {:g}", "le": "at most {:g}", "lt": "less than {:g}",
+}  # fmt: skip
+_KINDS = {
+    "int": "a whole number", "float": "a finite number", "finite": "a finite number",
+    "bool": "true or false", "string": "text", "list": "a list", "dict": "a mapping",
+}  # fmt: skip
+
+
+class Settings(BaseModel):
+    """Base class of all settings: frozen, strict about types, closed to unknown names.
+
+    NumPy scalars count as numbers and tuples as lists; an int is accepted for a float. Nothing else
+    is converted.
+
+    Raises:
+        SettingError: If a name is unknown, or a value has the wrong type or is out of range.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingError(sentence(error, type(self).model_fields)) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, values: Any) -> Any:
+        return {key: _plain(value) for key, value in dict(values).items()}
+
+
+def sentence(error: ValidationError, known: Iterable[str]) -> str:
+    """Describe the first fault that pydantic found, in the house's words.
+
+    Args:
+        error: What pydantic raised.
+        known: Names of all settings, for "did you mean".
+    """
+    fault = error.errors(include_url=False)[0]
+    place, kind, arrived = fault["loc"], fault["type"], fault["input"]
+    name = str(place[0]) if place else ""
+    if kind == "extra_forbidden":
+        return f"There is no setting {name!r}.{did_you_mean(name, known)}"
+    if kind == "missing":
+        return f"{name} has no value and no default."
+    if kind in ("value_error", "assertion_error"):
+        return str(fault["ctx"]["error"])
+    if len(place) > 1:
+        name += "".join(f"[{part!r}]" for part in place[1:] if not _is_branch(part))
+    if kind == "literal_error":
+        words = [
+            word.strip("'") for word in fault["ctx"]["expected"].replace(" or ", ", ").split(", ")
+        ]
+        hint = did_you_mean(arrived, words) if isinstance(arrived, str) else ""
+        hint = hint if hint.startswith(" Did") else ""
+        return f"{name} must be one of {', '.join(words)}; got {arrived!r}.{hint}"
+    return f"{name} must be {_expected(kind, fault.get('ctx', {}))}, got {arrived!r}."
+
+
+def _expected(kind: str, context: Mapping[str, Any]) -> str:
+    for limit, words in _LIMITS.items():
+        if limit in context:
+            return words.format(context[limit])
+    if kind == "too_short":
+        return f"a list of {context['min_length']} or more"
+    if kind == "string_pattern_mismatch":
+        return f"text of the form {context['pattern']}"
+    return _KINDS.get(kind.split("_")[0], kind.replace("_", " "))
+
+
+def _is_branch(part: Any) -> bool:
+    """Whether a part of a fault's place names a member of a union, not a place in the value."""
+    return isinstance(part, str) and part.split("[")[0] in {"int", "float", "str", "bool", "none"}
+
+
+def _plain(value: Any) -> Any:
+    """Turn NumPy scalars and arrays into Python's types, tuples into lists, all the way down."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(held) for held in value]
+    return value
 
 
 def whole_number(name: str, value: int, *, at_least: int = 0) -> int:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from candgen import plots
+from candgen.studies.course import plots
 
 
 def test_each_solver_has_its_line_over_seconds():

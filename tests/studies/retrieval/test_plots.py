@@ -3,8 +3,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen import plots
 from candgen.plots import BASELINE
+from candgen.studies.retrieval import plots
 
 
 @pytest.fixture(autouse=True)
