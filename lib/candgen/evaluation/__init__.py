@@ -1,4 +1,4 @@
-"""Judging candidates: accuracy, what lies beside it, and how sure we are."""
+"""Judging candidates: accuracy, measures beyond accuracy, intervals and paired tests."""
 
 from candgen.evaluation.candidates import Candidates
 from candgen.evaluation.comparing import compare

@@ -1,8 +1,8 @@
-"""What accuracy does not see: coverage, novelty, popularity, concentration and variety.
+"""Measures beyond accuracy: coverage, Gini, novelty, popularity bias and diversity.
 
-    coverage@k         share of the catalogue that is in somebody's first k
+    coverage@k         share of the catalogue that is in the first k of at least one user
     gini@k             Gini coefficient of how often each item of the catalogue is shown:
-                       0 when all are shown alike, near 1 when a few items take every place
+                       0 when all items are shown equally often, near 1 when a few items take every place
     novelty@k          mean of -log2 p(item), p being the share of the training users who have
                        the item; an item nobody has counts as if one user had it
     popularity_bias@k  average popularity of a user's candidates over the average popularity of the
@@ -68,12 +68,12 @@ def beyond_accuracy(
 
 
 def item_popularity(dataset: Dataset) -> NDArray[np.int64]:
-    """How many users have each item in training, shape `(n_items,)`."""
+    """Count the training users of each item, shape `(n_items,)`."""
     return np.bincount(dataset.train_matrix.indices, minlength=dataset.n_items)
 
 
 def exposure(items: NDArray[np.integer], n_items: int) -> NDArray[np.int64]:
-    """How often each item is shown, shape `(n_items,)`; padding is not counted."""
+    """Count how often each item is shown, shape `(n_items,)`; padding is not counted."""
     return np.bincount(items[items >= 0], minlength=n_items)
 
 

@@ -1,4 +1,4 @@
-"""Whether scores mean what their loss says they mean, and what popularity does to vectors.
+"""Calibration of scores, and the effect of popularity on vectors.
 
 A logistic loss teaches probabilities, the sigmoid of a logit; a softmax teaches shares, the softmax
 of a user's logits over the catalogue. Both can be set against what happened (the log) and, in an
@@ -10,10 +10,10 @@ that each item would have if all were alike.
   predictions (Naeini, Cooper and Hauskrecht, AAAI 2015; Guo et al., ICML 2017).
 - *Slope*: of the logit of true relevance (logistic) or its log (all else, since only ratios count
   there) on the model's logit, within users, pooled. 1 is calibrated up to a constant a user; below
-  1 the scores are too sure of themselves, above 1 too timid.
+  1 the scores are overconfident, above 1 underconfident.
 - *Rank correlation*: Spearman's, of score and true relevance, within each user.
 
-Items in a user's history are left out everywhere, for nobody is offered them.
+Items in a user's history are left out everywhere, because they are never recommended.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Reliability(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """What is known of a generator's scores."""
+    """Calibration of one generator's scores."""
 
     meaning: str
     """"probability", "lift", or "order" where a score means no more than that."""
@@ -127,7 +127,7 @@ def calibrate(
     oracle: Oracle | None = None,
     rows_per_block: int = 256,
 ) -> Calibration:
-    """Set a generator's scores against what was taken later and, with an oracle, against the truth.
+    """Compare a generator's scores with later events and, with an oracle, with true relevance.
 
     A logistic loss's probabilities are held against whether an item that was shown after training
     was taken, where the dataset knows what was shown; otherwise, as lifts are, against what is
@@ -136,8 +136,8 @@ def calibrate(
     Args:
         generator: Fitted to the dataset.
         dataset: Says what is held out.
-        users: Whom to ask about, dense ids of users whom the generator answers; memory follows
-            `rows_per_block` times the number of items, time their number.
+        users: Dense ids of users that the generator answers for. Memory grows with
+            `rows_per_block` times the number of items, time with the number of users.
         loss: What the generator was trained with; says what scores mean.
         temperature: Scores are divided by it, as in training.
         oracle: Of the dataset's world.

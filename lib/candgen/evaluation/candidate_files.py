@@ -1,7 +1,7 @@
-"""Reading candidate lists from files, ours and those of any other system.
+"""Readers of candidate lists, our own and those of other systems.
 
-Liberal in form: Parquet or text, three separators, ids as integers or as text. Strict in meaning:
-whatever cannot be understood for certain is refused, with the file and the row.
+Accepted: Parquet or text, three separators, ids as integers or as text. Refused, with file and row:
+everything ambiguous.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Candidates:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """How many items each row holds, shape `(n,)`."""
+        """Count the items of each row, shape `(n,)`."""
         return (self.items != NO_ITEM).sum(axis=1)
 
     def for_users(self, users: NDArray[np.integer]) -> NDArray[np.int32]:

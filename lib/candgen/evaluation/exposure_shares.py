@@ -1,4 +1,4 @@
-"""Who gets the places: exposure of groups of items against what they merit.
+"""Exposure of item groups compared with their merit.
 
 A group's exposure is its share of the places of the lists, its merit its share of the true
 relevance. Where the two agree, attention goes to items as users want them (Singh and Joachims,
@@ -10,8 +10,8 @@ SIGIR 2018). Both are shares of a user, averaged over users, so that every user 
     gap(g)      = exposure(g) - merit(g)
     gap         = half the sum of |gap(g)|: the share of the places that would have to move
 
-A list of the k best is no draw in proportion to relevance: it has a gap, too, and that of the best
-possible lists is what others compare with.
+A list of the k best items is not drawn in proportion to relevance, so it has a gap, too. Compare
+with the gap of the best possible lists.
 """
 
 from __future__ import annotations

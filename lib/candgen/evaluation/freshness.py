@@ -1,7 +1,7 @@
-"""How new candidates are, beside how new they should be.
+"""Freshness of candidates, compared with the freshness of the best possible lists.
 
-What is new has little past, so a generator that learns from the past offers too little of it. How
-much is too little can be said where the truth is known.
+New items have few events, so a generator that learns from events recommends too few of them. An
+oracle tells how many would be right.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is known of one generator after judging it."""
+"""Results of one generator: metrics per user, their means and intervals, counts and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a generator, or from lists that anybody made, to a judgement.
+"""Judge a generator, or candidate lists of any system, by full ranking.
 
 Who is judged: users with something held out and something in their history. Users with nothing
 held out are left out and counted; so are users without a history, unless no held-out user has one
@@ -36,7 +36,7 @@ CUTOFFS = (10, 20, 50, 100)
 
 
 class Judged(NamedTuple):
-    """Who is judged, and who is not."""
+    """Judged users, and counts of the users left out."""
 
     users: NDArray[np.int32]
     """Dense ids in rising order."""
@@ -118,7 +118,7 @@ def judge_candidates(
     seed: int = 0,
     graded: bool = False,
 ) -> Judgement:
-    """Judge lists by whoever made them.
+    """Judge candidate lists of any system.
 
     A judged user without a list has an empty one; users who are not judged are ignored. Both are
     counted, and so are lists shorter than the largest cut-off and candidates the user already had.

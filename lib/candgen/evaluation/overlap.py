@@ -1,4 +1,4 @@
-"""Whether two generators find the same things.
+"""Overlap between the candidates of two generators.
 
 Two lists of equal recall that share little are worth more together than either alone.
 """
@@ -34,7 +34,7 @@ def overlap(judgements: Sequence[Judgement], k: int) -> pd.DataFrame:
 
 
 def shared_hits(judgements: Sequence[Judgement], dataset: Dataset, k: int) -> pd.DataFrame:
-    """How many held-out events both of two generators find among their first k.
+    """Count the held-out events that both of two generators find in their first k.
 
     Returns:
         A square table of counts; the diagonal holds what each finds itself.

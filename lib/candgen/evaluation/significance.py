@@ -1,4 +1,4 @@
-"""How sure a mean over users is, and whether two generators differ.
+"""Bootstrap intervals for means over users, and paired tests between generators.
 
 Intervals are percentile bootstrap intervals over users. Two generators are compared on the same
 users, by the differences user by user: an interval for the mean difference, and a sign-flip

@@ -1,4 +1,4 @@
-"""Candidates of one user, as a person reads them."""
+"""Titles of one user's candidates and history, for people to read."""
 
 from __future__ import annotations
 

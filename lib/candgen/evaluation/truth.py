@@ -1,7 +1,7 @@
-"""Judging by the truth, where the world was invented and its oracle can be asked.
+"""True relevance of candidates, for invented worlds with an oracle.
 
-Logged events tell what users did with what they were shown. The oracle tells how relevant an item
-really is to a user, shown or not.
+Logged events depend on the items that were shown. The oracle gives the true relevance of every item
+to every user, shown or not.
 """
 
 from __future__ import annotations

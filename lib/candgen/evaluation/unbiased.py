@@ -1,4 +1,4 @@
-"""Recall as it would be if all items had been shown alike, estimated from a log that did not.
+"""Recall corrected for exposure: an estimate of recall under uniform exposure from a biased log.
 
 What is held out was shown first, so a generator that repeats what the service used to show finds
 much of it. If events are weighed by the inverse of how often their item was shown, they count as

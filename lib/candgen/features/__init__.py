@@ -1,4 +1,4 @@
-"""What towers and content read: tables as numbers, events and searches in their order."""
+"""Features of users and items, and event logs in time order, for towers and content models."""
 
 from candgen.features.event_log import EventLog
 from candgen.features.moments import Bins, SearchLog, Vocabulary, day_of_week, hour_of_day

@@ -1,4 +1,4 @@
-"""What is known of a user or an item at a moment, as rows of an embedding table and their weights.
+"""Time-dependent features of a user or an item, as rows of an embedding table with weights.
 
 Time is turned into a few overlapping bins: every value is shared out between the two nearest of
 some knots, which `Bins` places where training has its values. What was searched for before a moment

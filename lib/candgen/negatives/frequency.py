@@ -1,4 +1,4 @@
-"""How often items come by in a stream of training examples, without counting the catalogue.
+"""Streaming estimate of item frequencies in training examples.
 
 After Yi et al., *Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations*
 (RecSys 2019): two hashed arrays hold, for each slot, the example at which it was last hit and the

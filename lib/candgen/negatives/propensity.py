@@ -1,4 +1,4 @@
-"""What was shown often is in the log often: exposure of items, and weights that make up for it.
+"""Exposure of items, and inverse-propensity weights that correct for it.
 
 An event needs two things: the item was shown, and the user wanted it. The log counts both together.
 Where items are shown in proportion to some exposure, an event of item i weighed by 1 / exposure(i)

@@ -1,4 +1,4 @@
-"""Where negatives come from: one interface, one class a kind."""
+"""Samplers of negatives: one interface, one class for each kind."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ class Mixed(InBatch):
 
 
 class Impressions(Sampler):
-    """What was shown to the example's user in vain; with replacement, -1 where nothing was."""
+    """Draw from the impressions that the example's user ignored; with replacement, -1 where none."""
 
     kind = "impressions"
 

@@ -1,4 +1,4 @@
-"""What was shown to a user and left: negatives that somebody really looked past."""
+"""Ignored impressions: items that a user was shown and did not engage with."""
 
 from __future__ import annotations
 

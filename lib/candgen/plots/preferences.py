@@ -1,4 +1,4 @@
-"""What one user prefers, value by value."""
+"""Preferences of one user, one bar for each feature value."""
 
 from __future__ import annotations
 

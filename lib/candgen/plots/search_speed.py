@@ -1,4 +1,4 @@
-"""What searching costs: queries a second against the size of the catalogue."""
+"""Search cost: queries a second against the size of the catalogue."""
 
 from __future__ import annotations
 

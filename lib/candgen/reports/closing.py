@@ -131,7 +131,7 @@ def _named(name: str, held: Any) -> str:
 
 
 def limits(report: Report) -> Fragment:
-    """What this comparison cannot show: true of every such page, and true of this one."""
+    """Describe the limits of this comparison: the general ones, and those of this report."""
     grounds = report.comparisons
     said = [
         "Held-out events are what people happened to do next, among what they were shown. A good "

@@ -1,4 +1,4 @@
-"""What may be compared with what: runs on the same dataset, judged on the same part.
+"""Groups of comparable runs: the same dataset, judged on the same part.
 
 Repeats that differ in the seed alone become one row, which shows the mean over seeds and how far
 they lie apart. A baseline that many runs recorded becomes one row too.
@@ -54,7 +54,7 @@ class Contender:
 
     @cached_property
     def judgement(self) -> Judgement:
-        """What was judged, read back for comparisons user by user."""
+        """Metrics per user of one judged generator, read back for paired comparisons."""
         ranking = self.entries[0].row.get("ranking", "full")
         return Judgement(self.label, self.per_user.reset_index(), ranking=ranking)
 

@@ -25,7 +25,7 @@ DISAGREEING = 5
 
 @dataclass(frozen=True)
 class Offer:
-    """What one run offers one user, best first."""
+    """Candidates of one run for one user, best first."""
 
     name: str
     titles: list[tuple[str, bool]]

@@ -62,7 +62,7 @@ class Run:
 
     @cached_property
     def tells_settings(self) -> bool:
-        """Whether the settings are known; a generator may have none, as popularity has."""
+        """True if the settings are known; a generator may have none, as popularity has."""
         return bool(self._own)
 
     @cached_property
@@ -89,7 +89,7 @@ class Entry:
 
     @property
     def baseline(self) -> bool:
-        """Whether the run recorded it to stand beside its own generator."""
+        """True if the run recorded it as a baseline beside its own generator."""
         return bool(self.row.get("baseline"))
 
     @property
@@ -142,7 +142,7 @@ class Sweep:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the YAML says of the report: title, metric, baseline, margin."""
+        """The report's entries in the YAML: title, metric, baseline, margin."""
         return self.plan.get("report") or {}
 
     @property

@@ -37,7 +37,7 @@ class Fragment:
         return Fragment(self.html + other.html, f"{self.summary}; {other.summary}")
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        """What Jupyter keeps: HTML, a line of text, and the title of the page if this gives one."""
+        """Build Jupyter's MIME bundle: HTML, a line of text, and the title if there is one."""
         shown = {"text/html": self.html, "text/plain": repr(self)}
         return shown, {"title": self.title} if self.title else {}
 

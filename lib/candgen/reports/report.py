@@ -1,4 +1,4 @@
-"""What a report is about: a sweep, the metric it is judged by, and what it is measured against."""
+"""A report's subject: a sweep, its headline metric and its baseline."""
 
 from __future__ import annotations
 

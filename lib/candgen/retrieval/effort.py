@@ -1,4 +1,4 @@
-"""How hard an index searches, and how much it then finds.
+"""Search effort of an index, chosen to reach a target recall.
 
 Each approximate kind has one setting of searching that buys recall with time: the nodes that
 annoy looks at, the lists that are probed, the items that a graph keeps. Here it is raised until

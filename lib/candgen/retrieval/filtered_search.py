@@ -48,7 +48,7 @@ class Trial(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """How to search under a filter."""
+    """Method of a search under a filter."""
 
     how: str
     """before or after."""
@@ -58,7 +58,7 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """Which way finds enough, and which is quicker."""
+    """Rule that picks the quicker method that finds enough."""
 
     k: int
     """Candidates a query that were asked for."""

@@ -1,4 +1,4 @@
-"""What may be offered: masks for everybody, and lists of what to withhold from each query.
+"""Filters: masks of eligible items for all queries, and items to withhold from each query.
 
 A mask says which items are eligible (`allowed` of a search); a matrix says what is withheld from
 whom (`exclude`). Masks are combined with `&`, matrices with `together`.

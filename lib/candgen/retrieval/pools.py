@@ -137,7 +137,7 @@ def learn_shares(lists: Lists, held_out: csr_array, budget: int) -> dict[str, fl
 
 
 def contributions(lists: Lists, held_out: csr_array, budget: int) -> pd.DataFrame:
-    """What each generator is worth: alone, at the margin, and by itself.
+    """Recall that each generator contributes: alone, at the margin, and exclusively.
 
     Returns:
         One row a generator: `alone`, the recall of its first `budget` items; `without`, that of

@@ -1,4 +1,4 @@
-"""How many queries a second are answered, by a generator in a catalogue of any size or an index."""
+"""Queries a second of a generator or an index, for catalogues of any size."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ class Ranking:
 
 
 class Masks(NamedTuple):
-    """What may not be offered, in the form that the compiled selection takes."""
+    """Excluded items, in the form that the compiled selection takes."""
 
     starts: NDArray[np.int64]  # (n_queries + 1,), where the withheld items of each query begin
     withheld: NDArray[np.int32]

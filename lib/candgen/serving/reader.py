@@ -183,7 +183,7 @@ class Exported:
 
     @property
     def reads(self) -> dict[str, str]:
-        """What may be said of somebody new -> in what form; empty where nothing may."""
+        """Accepted features of a new user, name -> form; empty where the model reads none."""
         return self.about["features"]["reads"]
 
     # --- files

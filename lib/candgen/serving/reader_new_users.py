@@ -26,7 +26,7 @@ _MOMENTS = {
 
 
 class FeatureError(ValueError):
-    """What was said of somebody cannot be read; the message says what is expected."""
+    """Features of a new user cannot be read; the message names the expected form."""
 
 
 class FoldIn:

@@ -1,4 +1,4 @@
-"""What a result depended on besides code and data: versions, commit, machine, threads, seeds."""
+"""Environment of a run: package versions, commit, machine, threads, seeds."""
 
 from __future__ import annotations
 

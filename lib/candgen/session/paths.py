@@ -1,4 +1,4 @@
-"""Where things are: the project's root, its outputs, and datasets by name."""
+"""Paths: the project's root, its outputs, and datasets by name."""
 
 from __future__ import annotations
 

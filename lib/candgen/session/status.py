@@ -1,4 +1,4 @@
-"""How a run stands, as written by the process that started it.
+"""Status of a run, written by the process that started it.
 
 The notebook cannot be asked: after a kill its metadata still say that all is well. `status.json`
 says "running" from the first moment, and something else only when the owner saw the end.

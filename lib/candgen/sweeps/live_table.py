@@ -21,7 +21,7 @@ _COLOURS = {"done": "green", "running": "cyan", "planned": "dim"}
 
 
 class View(Protocol):
-    """What a sweep tells; calls come from several threads."""
+    """Progress display of a sweep; called from several threads."""
 
     def __enter__(self) -> View: ...
 

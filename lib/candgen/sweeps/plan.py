@@ -1,4 +1,4 @@
-"""What a sweep will do: datasets first, then runs, then the report.
+"""Plan of a sweep: datasets first, then runs, then the report.
 
 Reading a plan checks everything that can be known beforehand: spelling, types, names of folders,
 datasets and files. Nothing is executed or written.

@@ -1,4 +1,4 @@
-"""What there is: every run in `outputs`, how it stands and what it reached."""
+"""List of all runs in `outputs`, with state and headline metric."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def execute_stage(
 
 
 class Asked:
-    """Whether somebody wants the sweep to stop."""
+    """True once a signal asked the sweep to stop."""
 
     signal: int | None = None
 

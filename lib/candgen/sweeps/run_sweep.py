@@ -39,7 +39,7 @@ _GIB_A_WORKER = 2.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a sweep ended."""
+    """Outcome of a sweep."""
 
     records: list[Record]
     report: Path | None
@@ -57,7 +57,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a sweep would do with one stage."""
+    """Planned action for one stage, and its reason."""
 
     stage: Stage
     runs: bool

@@ -1,4 +1,4 @@
-"""Where each stage of a sweep is, how long it will take, and what failed."""
+"""Progress of a sweep's stages: state, estimated time left, failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FINISHED = ("done", "failed", "timed out", "killed", "not run")
 
 @dataclass
 class Record:
-    """Where one stage of a sweep is."""
+    """Progress of one stage."""
 
     stage: Stage
     expected_seconds: float | None = None

@@ -1,4 +1,4 @@
-"""What every learned generator is trained with: sparse tables, compiled steps, one loop.
+"""Training of learned generators: sparse tables, compiled steps, one loop.
 
 A name is imported when it is first asked for, so that whoever only says where checkpoints are kept
 does not load a compiler.

@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was killed, with the same result.
+"""Checkpoints: a killed training resumes and ends with the same result.
 
 A checkpoint belongs to one training: generator, settings, dataset and code. It is found again by a
 key made of these, appears whole, and goes when the training has ended.

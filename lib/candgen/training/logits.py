@@ -18,7 +18,7 @@ _PASSES = 14  # of the bisection: the threshold is within 1/16,384 of the spread
 
 
 class Logits(NamedTuple):
-    """What the losses take."""
+    """Inputs of the losses."""
 
     positive: Any  # (batch,)
     negatives: Any  # (batch, n)

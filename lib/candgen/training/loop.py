@@ -28,7 +28,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
 class Learner(ABC):
-    """What a generator gives the loop: its examples, its tables, and how one batch is learned."""
+    """Interface between a generator and the loop: examples, tables, and the step of one batch."""
 
     n_examples: int
     tables: dict[str, EmbeddingTable]
@@ -96,7 +96,7 @@ class Epoch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """How a training went."""
+    """Result of a training: history, best epoch, resumed epochs."""
 
     history: list[Epoch]
     best_epoch: int  # the epoch whose weights are kept

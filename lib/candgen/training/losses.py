@@ -1,4 +1,4 @@
-"""What a positive and its negatives cost, as TensorFlow functions that XLA compiles.
+"""Losses of a positive and its negatives, as TensorFlow functions that XLA compiles.
 
 Every loss takes the logits of the positives, shape `(batch,)`, those of the negatives, shape
 `(batch, n)`, and one weight an example, and returns the weighted mean over the examples. Negatives
@@ -72,7 +72,7 @@ def hinge(positive: Any, negatives: Any, weights: Any, *, margin: float = 1.0) -
 def contrastive(
     positive: Any, negatives: Any, weights: Any, *, margin: float = 0.9, weight: float = 1.0
 ) -> Any:
-    """What the positive lacks of cosine 1, and `weight` times what negatives exceed `margin` by."""
+    """Sum of 1 - cosine of the positive and `weight` times the excess of negatives over `margin`."""
     import tensorflow as tf
 
     others = _mean(tf.nn.relu(negatives - margin), negatives)

@@ -1,4 +1,4 @@
-"""How far a training is: a bar in JupyterLab, now and then a line in a batch, nothing elsewhere."""
+"""Training progress: a bar in JupyterLab, an occasional line in a batch, nothing elsewhere."""
 
 from __future__ import annotations
 

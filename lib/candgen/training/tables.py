@@ -25,7 +25,7 @@ _STATES = {"adam": ("moments", "squares"), "adagrad": ("squares",), "sgd": ()}
 
 
 class Bags(NamedTuple):
-    """Which rows of a table are pooled into each of n results.
+    """Rows of a table that are pooled into each of n results.
 
     Bags are windows into one long array, so that nothing is copied, whatever their length.
     """
@@ -56,7 +56,7 @@ class Bags(NamedTuple):
         return self.starts, self.stops, self.skips, weights, np.float32(self.fading)
 
     def scales(self) -> NDArray[np.float32]:
-        """What a bag's sum is multiplied by, shape `(n,)`; 0 for a bag that weighs nothing."""
+        """Return the factor of each bag's sum, shape `(n,)`; 0 for a bag of weight 0."""
         if not self.mean:
             return np.ones(len(self.starts), np.float32)
         totals = np.empty(len(self.starts), np.float32)

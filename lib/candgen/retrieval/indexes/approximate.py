@@ -1,4 +1,4 @@
-"""What approximate indexes share: the filter comes after the search, which is widened at need.
+"""Base class of approximate indexes: filters apply after the search, which widens when needed.
 
 An index is asked for more than `k`, its answer is scored exactly unless it is so already, and what
 is withheld or not eligible is dropped. Where fewer than `k` are left, it is asked for four times as
@@ -24,7 +24,7 @@ _SLACK = 1.2  # fetched beyond what the share of eligible items asks for
 
 
 class Near(NamedTuple):
-    """What a library found, each of shape `(n_queries, n)`."""
+    """Search result of a library, each array of shape `(n_queries, n)`."""
 
     items: NDArray[np.int64]
     """Missing ones are -1, and none occurs twice in a row."""
@@ -114,7 +114,7 @@ def _counts(
 
 
 def _buckets(k: int, withheld: NDArray[np.int64], share: float) -> NDArray[np.int64]:
-    """How many to fetch: a few widths, so that queries are asked for in few groups."""
+    """Return the number of items to fetch: one of a few widths, so that queries form few groups."""
     if share == 1 and not withheld.any():
         return np.full(len(withheld), k, dtype=np.int64)
     slack = 1.0 if share == 1 else _SLACK

@@ -1,4 +1,4 @@
-"""What every index promises: candidates by inner product or cosine, under filters, padded."""
+"""Base class of all indexes: candidates by inner product or cosine, under filters, padded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What faiss's indexes share: inner products, files mapped into memory, threads."""
+"""Base class of the faiss indexes: inner products, memory-mapped files, threads."""
 
 from __future__ import annotations
 

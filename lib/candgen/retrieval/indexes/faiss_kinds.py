@@ -32,7 +32,7 @@ class FlatIndex(FaissIndex):
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """How densely items are linked, and how widely the graph is searched."""
+    """Settings of the graph: links per item, and width of the search."""
 
     links: int = 64
     """Neighbours an item keeps, twice as many on the ground floor."""

@@ -1,4 +1,4 @@
-"""What lies beside an index and says what it is.
+"""Sidecar file of an index: kind, dimension, similarity, settings and digests.
 
 Libraries of approximate search open a file built with another dimension or metric without a
 complaint and answer nonsense. The sidecar says what the file holds, for which vectors it was made
@@ -23,7 +23,7 @@ AGAIN = "Build the index again from the vectors."
 
 @dataclass(frozen=True)
 class Content:
-    """How a file or an array is recognized."""
+    """Digest and size of a file or an array."""
 
     size: int
     """Bytes."""

@@ -34,7 +34,7 @@ _ORDER = "order.npy"
 
 @dataclass(frozen=True)
 class TreeSettings:
-    """How many trees, and how much of them is searched."""
+    """Settings of the trees: their number, and the effort of a search."""
 
     trees: int = 30
     """More find more and take more room."""

@@ -1,4 +1,4 @@
-"""What a notebook will import that takes long, read from its code without running it.
+"""Slow imports of a notebook, found in its code without running it.
 
 The server imports such modules when the first notebook comes that wants them, so a sweep without
 TensorFlow never waits for it.

@@ -1,4 +1,4 @@
-"""How batches find their kernel: always this interpreter, whatever is installed where.
+"""Kernel spec of sweeps: always this interpreter, whatever kernels are installed.
 
 Nothing is written to anybody's Jupyter folders; a manager made here knows its own specification.
 """
