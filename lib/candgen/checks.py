@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from candgen.errors import SettingError, did_you_mean
 
 _LIMITS = {
-    "ge": "{:g} or greater", "gt": "greater than {:g}", "le": "at most {:g}", "lt": "less than {:g}",
+    "ge": "{:g} or greater", "gt": "greater than {:g}",
+    "le": "at most {:g}", "lt": "less than {:g}",
 }  # fmt: skip
 _KINDS = {
     "int": "a whole number", "float": "a finite number", "finite": "a finite number",

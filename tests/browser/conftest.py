@@ -32,7 +32,7 @@ class Page:
         return self.driver.execute_script(script)
 
     def said(self) -> list[str]:
-        """What stands in the console since the last look, warnings and errors alike."""
+        """Return the console's messages since the last call, warnings and errors alike."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requested(self) -> list[str]:

@@ -169,7 +169,7 @@ def believed_agreement(settings, users, rows) -> float:
 
 
 def personal_agreement(settings, users, rows) -> float:
-    """How much better films suit the users they were shown to than other users."""
+    """Measure how much better films suit the users who were shown them than other users."""
     strangers = np.random.default_rng(0).permutation(users)
     return believed_agreement(settings, users, rows) - believed_agreement(settings, strangers, rows)
 

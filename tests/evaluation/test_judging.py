@@ -1,4 +1,4 @@
-"""Who is judged, on what, and what is said about it."""
+"""Judged users, the items ranked for them, and the counts that are reported."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What every generator promises; a generator's own tests inherit it in three lines:
+"""Contract of every generator; a generator's own tests inherit it in three lines:
 
 class TestItemKNN(GeneratorContract):
     def make(self, **settings):
@@ -140,7 +140,7 @@ class GeneratorContract:
 
 
 class VectorContract(GeneratorContract):
-    """What a generator promises whose scores are products of vectors."""
+    """Contract of generators whose scores are products of vectors."""
 
     def test_vectors_are_finite_and_of_the_promised_shape(self, fitted, taste_world, trained_users):
         users, items = fitted.user_vectors(trained_users), fitted.item_vectors()

@@ -1,4 +1,4 @@
-"""What every learned generator gets from `LearnedGenerator`, on the smallest one there can be."""
+"""Tests of `LearnedGenerator`, on the smallest learned generator."""
 
 from dataclasses import dataclass
 

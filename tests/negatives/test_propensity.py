@@ -68,7 +68,7 @@ def test_the_mean_is_1_and_nothing_exceeds_the_clip(clip):
 
 
 def test_weighed_events_count_items_as_if_all_were_shown_alike():
-    """Where exposure decides, the weighed log tells the wish; the plain log tells both."""
+    """Under biased exposure the weighted log shows preferences; the plain log mixes in exposure."""
     rng = np.random.default_rng(0)
     wish = np.array([0.8, 0.4, 0.2, 0.1])
     exposure = np.array([1000, 8000, 2000, 32_000])

@@ -1,4 +1,4 @@
-"""What is drawn is compared with what was promised, by chi-square."""
+"""Chi-square tests of drawn negatives against the stated distributions."""
 
 import numpy as np
 import pytest
@@ -119,7 +119,7 @@ def test_while_the_memory_fills_the_correction_follows_what_is_held(shop):
 
 @pytest.mark.parametrize("kind", ["in-batch", "cross-batch", "mixed"])
 def test_a_sampler_goes_on_where_another_one_stopped(shop, kind):
-    """What was learned from the stream and what is remembered both count."""
+    """Both the stream's estimate and the remembered items count."""
     settings = {"n": 9, "batch_size": BATCH, "correction": True, "count_ahead": False}
     whole = make_sampler(kind, shop, **settings)
     list(batches(shop, whole, 3))

@@ -1,4 +1,4 @@
-"""What a learner does with its sampler and with the weights of its examples, by effect."""
+"""Effects of samplers and of example weights on a learner."""
 
 import numpy as np
 import pytest

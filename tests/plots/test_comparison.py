@@ -19,7 +19,7 @@ def ax():
 
 
 def dots(ax) -> list[tuple[float, float]]:
-    """Where single points are drawn."""
+    """Return the positions of single points."""
     lines = [line.get_xydata() for line in ax.lines if line.get_marker() == "o"]
     return [tuple(map(float, xy[0])) for xy in lines if len(xy) == 1]
 

@@ -18,7 +18,7 @@ SECTIONS = [
 
 
 def text_of(html: str) -> str:
-    """What a reader sees, roughly."""
+    """Return roughly the text that a reader sees."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
 
 

@@ -30,7 +30,7 @@ def drawn(monkeypatch):
 
 @pytest.fixture
 def shown(monkeypatch):
-    """What was displayed."""
+    """Return the displayed objects."""
     import IPython.display
 
     things = []

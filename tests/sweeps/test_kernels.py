@@ -41,7 +41,7 @@ def run(name, folder, kernel="warm", timeout_s=60, **parameters):
 
 
 def outputs(folder) -> list:
-    """What a run's cells show, without what differs from run to run."""
+    """Return the outputs of a run's cells, without the parts that differ from run to run."""
     notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
     shown = []
     for cell in notebook.cells:

@@ -1,4 +1,4 @@
-"""What a sweep shows: a table in a terminal, plain lines anywhere else, failures at the end."""
+"""A sweep's display: a table in a terminal, plain lines elsewhere, failures at the end."""
 
 import io
 import time

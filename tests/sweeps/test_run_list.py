@@ -1,4 +1,4 @@
-"""What there is: runs of sweeps in the order of their plan, and runs by hand."""
+"""The list of runs: those of sweeps in plan order, and those run by hand."""
 
 import pytest
 

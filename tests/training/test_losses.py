@@ -210,7 +210,7 @@ def sampled_softmax(tf, sign, n=1500, draws=150):
 
 
 def _errors(found, truth):
-    """How many standard errors the mean is away from the truth."""
+    """Return the distance between mean and truth in standard errors."""
     found = np.array(found)
     return np.abs(found.mean(axis=0) - truth) / (found.std(axis=0) / np.sqrt(len(found)))
 

@@ -1,8 +1,8 @@
 """Measures beyond accuracy: coverage, Gini, novelty, popularity bias and diversity.
 
-    coverage@k         share of the catalogue that is in the first k of at least one user
+    coverage@k         share of the catalogue that is in at least one user's first k
     gini@k             Gini coefficient of how often each item of the catalogue is shown:
-                       0 when all items are shown equally often, near 1 when a few items take every place
+                       0 when all are shown equally often, near 1 when a few items take every place
     novelty@k          mean of -log2 p(item), p being the share of the training users who have
                        the item; an item nobody has counts as if one user had it
     popularity_bias@k  average popularity of a user's candidates over the average popularity of the

@@ -300,7 +300,7 @@ class Mixed(InBatch):
 
 
 class Impressions(Sampler):
-    """Draw from the impressions that the example's user ignored; with replacement, -1 where none."""
+    """Draw from the impressions that the user ignored; with replacement, -1 where none."""
 
     kind = "impressions"
 

@@ -13,7 +13,7 @@ _FRONT_ENDS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")  # set whe
 
 
 def attended() -> bool:
-    """Return True if a reader can move a slider: a front end is open, and there is no run folder."""
+    """Return True if sliders work: a front end is open, and there is no run folder."""
     run = runs._current
     batch = run is not None and bool(run.parameters.get("run_folder"))
     return not batch and any(name in os.environ for name in _FRONT_ENDS)

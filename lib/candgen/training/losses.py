@@ -72,7 +72,7 @@ def hinge(positive: Any, negatives: Any, weights: Any, *, margin: float = 1.0) -
 def contrastive(
     positive: Any, negatives: Any, weights: Any, *, margin: float = 0.9, weight: float = 1.0
 ) -> Any:
-    """Sum of 1 - cosine of the positive and `weight` times the excess of negatives over `margin`."""
+    """Sum 1 - cosine of the positive and `weight` times the excess of negatives over `margin`."""
     import tensorflow as tf
 
     others = _mean(tf.nn.relu(negatives - margin), negatives)

@@ -1,4 +1,4 @@
-"""What a place may know: this item and the ones before it in its own window."""
+"""A position sees its own item and the earlier ones of its window, nothing else."""
 
 import numpy as np
 import pytest

@@ -62,7 +62,7 @@ def rounds(tmp_path_factory):
 
 
 def share_found(model, data):
-    """How many users' next items are their best candidates."""
+    """Count the users whose next item is their first candidate."""
     scores = model.score(np.arange(data.n_users))
     scores[data.history_matrix.nonzero()] = -np.inf
     return float((scores.argmax(axis=1) == data.held_out["item"]).mean())

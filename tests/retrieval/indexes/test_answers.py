@@ -1,4 +1,4 @@
-"""What every kind of index answers, against a plain sort."""
+"""Answers of every kind of index, compared with a plain sort."""
 
 import multiprocessing
 import os
@@ -365,7 +365,7 @@ def test_ids_must_be_one_an_item_and_differ():
 
 
 def test_trees_over_shortened_lengths_find_more_with_the_same_effort():
-    """Where a few are much longer, all point nearly the same way unless those count as shorter."""
+    """A few much longer vectors make all augmented vectors nearly parallel unless they are capped."""
     rng = np.random.default_rng(5)
     centres = rng.normal(size=(200, 64))
     items = centres[rng.integers(200, size=20_000)] + 0.6 * rng.normal(size=(20_000, 64))

@@ -238,7 +238,7 @@ def test_an_index_file_swapped_with_one_of_the_same_size(folder, tmp_path):
     ],
 )
 def test_an_index_of_other_items_behind_a_sidecar_that_was_made_to_fit(tmp_path, kind, message):
-    """What annoy itself would open without complaint."""
+    """Files that annoy itself opens without an error."""
     many, few = tmp_path / "many", tmp_path / "few"
     indexes.build(kind, ITEMS, "dot").save(many)
     indexes.build(kind, ITEMS[:200], "dot").save(few)

@@ -1,4 +1,4 @@
-"""What page 81 asks of new items and new raters."""
+"""Tests of the study of new items and new raters."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What page 81 asks of new users, on a small world and on a made-up history."""
+"""Tests of the study of new users, on a small world and a made-up history."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What page 71 asks of exposure, in small worlds."""
+"""Tests of the exposure study, in small worlds."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What page 82 asks of filters, on a small world and a small invented catalogue."""
+"""Tests of the filter study, on a small world and a small invented catalogue."""
 
 import numpy as np
 import pandas as pd

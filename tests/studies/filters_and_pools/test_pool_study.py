@@ -1,4 +1,4 @@
-"""What page 82 asks of pools, on a small world."""
+"""Tests of the pool study, on a small world."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What page 80 asks of queries and stored lists, on a small world."""
+"""Tests of query costs and stored lists, on a small world."""
 
 import numpy as np
 import pandas as pd

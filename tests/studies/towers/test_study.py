@@ -1,4 +1,4 @@
-"""What page 60 asks of two towers, on a small world."""
+"""Tests of the two-tower study, on a small world."""
 
 import numpy as np
 import pytest
