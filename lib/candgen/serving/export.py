@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 
 from candgen import files, locks
 from candgen.errors import CandgenError, DataError, did_you_mean
+from candgen.retrieval.indexes import reader_index
 from candgen.serving import reader, reader_new_users
 from candgen.session import paths, runs, status
 
 VECTORS = "vectors.npz"
-_READERS = {"": "reader.py", "_index": "reader_index.py", "_new_users": "reader_new_users.py"}
+_READERS = (reader, reader_index, reader_new_users)  # each needs no other file of candgen
 _FOLDING = ("unobserved_weight", "regularization", "frequency_power")
 _FACTORIZATIONS, _TOWERS = ("WALS", "MF-SGD"), ("TwoTower", "SoftmaxNetwork")
 
@@ -98,9 +99,8 @@ def _write(
     if folding is not None:
         _write_array(goal / "gram.npy", index.vectors.T.astype(float) @ index.vectors)
     reads = {"history": "list of item ids"} if folding else _tower(run, goal, index)
-    for part, name in _READERS.items():
-        here = Path(reader.__file__)
-        shutil.copyfile(here.with_name(f"{here.stem}{part}.py"), goal / name)
+    for module in _READERS:
+        shutil.copyfile(module.__file__, goal / Path(module.__file__).name)
     _describe(goal, run, row, data, index, folding, reads, len(users))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import importlib.util
 import json
 import math
@@ -27,6 +28,12 @@ import numpy as np
 FORMATS = {"export.json": 2, "index/index.json": 3}
 DESCRIPTION, INDEX, TITLES, TOWER = "export.json", "index", "titles.arrow", "query_tower.npz"
 COLUMNS = ("rank", "item", "title", "score")
+_PARTS_OF = {  # module of candgen -> where its parts are; a copy finds them beside itself
+    "candgen.serving.reader": {
+        "index": "candgen.retrieval.indexes.reader_index",
+        "new_users": "candgen.serving.reader_new_users",
+    }
+}
 _KEYS = ("dim", "features", "files", "fold_in", "n_items", "n_users", "similarity")
 _BLOCK, _BLOCKS = 2**16, 512  # of a file above 32 MiB, so many blocks are digested
 
@@ -351,7 +358,9 @@ def digest_of(path: Path) -> str:
 
 
 def _beside(part: str) -> Any:
-    """Import what lies beside this file under its name and a part's, such as `reader_index.py`."""
+    """Import a part of the reader: a file beside this one, or in candgen its own module."""
+    if __name__ in _PARTS_OF:
+        return importlib.import_module(_PARTS_OF[__name__][part])
     path = Path(__file__).with_name(f"{Path(__file__).stem}_{part}.py")
     if not path.is_file():
         raise ReaderError(f"{path} is missing. Copy the whole folder again.")

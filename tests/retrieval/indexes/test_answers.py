@@ -365,7 +365,7 @@ def test_ids_must_be_one_an_item_and_differ():
 
 
 def test_trees_over_shortened_lengths_find_more_with_the_same_effort():
-    """A few much longer vectors make all augmented vectors nearly parallel unless they are capped."""
+    """Without a cap, a few long vectors make all augmented vectors nearly parallel."""
     rng = np.random.default_rng(5)
     centres = rng.normal(size=(200, 64))
     items = centres[rng.integers(200, size=20_000)] + 0.6 * rng.normal(size=(20_000, 64))

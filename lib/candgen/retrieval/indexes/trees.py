@@ -27,6 +27,7 @@ from candgen.checks import number, whole_number
 from candgen.errors import DataError
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 from candgen.retrieval.indexes.augmenting import augmented_items
+from candgen.retrieval.indexes.reader_index import search_bands
 from candgen.seeds import derive_seed
 
 _ORDER = "order.npy"
@@ -164,12 +165,10 @@ class AnnoyIndex(ApproximateIndex):
                 return np.array(places, dtype=np.int64)
             return self._members(forest)[places]
 
-        vectors, found = np.asarray(self.vectors), np.zeros(0, dtype=np.int64)
-        for first in range(0, len(self._forests), self.n_parts):
-            if first and _enough(query, vectors[found], n, vectors[self._members(first)[0]]):
-                break
-            found = np.concatenate([found, *beside(near, range(first, first + self.n_parts))])
-        return found
+        firsts = range(0, len(self._forests), self.n_parts)
+        longest = [0 if len(self._forests) == 1 else self._members(first)[0] for first in firsts]
+        vectors = np.asarray(self.vectors)
+        return search_bands(query, n, near, longest, vectors, self.n_parts, beside)
 
     def _write(self, name: str, path: Path) -> None:
         if name == _ORDER:
@@ -207,19 +206,3 @@ def _threads(n: int) -> ThreadPoolExecutor:
 
 
 os.register_at_fork(after_in_child=_threads.cache_clear)
-
-
-def _enough(
-    query: NDArray[np.float32], found: NDArray[np.float32], n: int, longest: NDArray[np.float32]
-) -> bool:
-    """Tell whether items as long as `longest` are unlikely among the first `n` of those found.
-
-    They would have to point more nearly along the query than any that was found.
-    """
-    if len(found) < n:
-        return False
-    scores = found @ query
-    least = np.partition(scores, len(scores) - n)[len(scores) - n]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        steepest = np.nanmax(scores / np.sqrt(np.einsum("ij,ij->i", found, found)))
-    return bool(steepest * np.linalg.norm(longest) < least)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from candgen.retrieval import indexes
-from candgen.serving import reader_index
+from candgen.retrieval.indexes import reader_index
 
 SETTINGS = {
     "annoy": {"trees": 8, "search_k": 200, "rerank": 2},

@@ -1,11 +1,12 @@
-"""The approximate index of an exported folder, asked through its own library.
+"""Search of a saved index through its own library, without candgen.
 
-A copy lies in exported folders as `reader_index.py`, so it imports nothing of candgen. What an
-index file holds is said in `candgen.retrieval.indexes`, which writes it.
+Exported folders hold a copy as `reader_index.py`, so this file imports nothing of candgen.
+`candgen.retrieval.indexes` writes the index files and documents them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 
 class TreesIndex:
-    """Annoy's trees, with one coordinate more where inner products are compared, band by band."""
+    """Annoy's trees, with one more coordinate for inner products, searched band by band."""
 
     def __init__(self, folder: Path, sidecar: dict[str, Any]) -> None:
         import annoy
@@ -24,9 +25,9 @@ class TreesIndex:
         self._n_items = n_items = sidecar["n_items"]
         if "order.npy" in sidecar["index"]:
             order = np.asarray(np.load(folder / "order.npy", mmap_mode="r"))
-            self._vectors = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r"))
         else:
             order = np.arange(n_items)
+        self._vectors = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r"))
         names = [name for name in sidecar["index"] if name.endswith(".annoy")]
         names.sort(key=lambda name: (len(name), name))  # index, index-2, ...
         n_bands = min(sidecar["settings"]["bands"], n_items) if self._more else 1
@@ -42,27 +43,60 @@ class TreesIndex:
     def search(self, vector: np.ndarray, n: int, effort: float) -> np.ndarray:
         """Return about the `n` nearest items; an effort of 2 looks at twice as many."""
         query = np.append(vector, np.float32(0)) if self._more else vector
-        looked_at = -(-int(self._search_k * effort) // self._n_parts) or -1
+        nodes = -(-int(self._search_k * effort) // self._n_parts) or -1
         fetched = -(-min(n * self._rerank, self._n_items) // self._n_parts)
-        found = np.zeros(0, dtype=np.int64)
-        for forest, (trees, members) in enumerate(self._forests):
-            begins = forest and not forest % self._n_parts  # a band of shorter items
-            if begins and self._enough(vector, found, n, members[0]):
-                break
-            near = trees.get_nns_by_vector(query, fetched, looked_at)
-            found = np.append(found, members[near].astype(np.int64))
-        return found
 
-    def _enough(self, vector: np.ndarray, found: np.ndarray, n: int, longest: int) -> bool:
-        """Tell whether no item as long as `longest` is likely among the first `n`."""
-        if len(found) < n:
-            return False
-        vectors = self._vectors[found]
-        scores = vectors @ vector
-        with np.errstate(invalid="ignore", divide="ignore"):
-            steepest = np.nanmax(scores / np.linalg.norm(vectors, axis=1))
-        least = np.partition(scores, len(scores) - n)[len(scores) - n]
-        return bool(steepest * np.linalg.norm(self._vectors[longest]) < least)
+        def near(forest: int) -> np.ndarray:
+            trees, members = self._forests[forest]
+            return members[trees.get_nns_by_vector(query, fetched, nodes)].astype(np.int64)
+
+        longest = [members[0] for _, members in self._forests[:: self._n_parts]]
+        return search_bands(vector, n, near, longest, self._vectors, self._n_parts)
+
+
+def search_bands(
+    query: np.ndarray,
+    n: int,
+    near: Callable[[int], np.ndarray],
+    longest: Sequence[int],
+    vectors: np.ndarray,
+    n_parts: int = 1,
+    each: Callable[..., Iterable[np.ndarray]] = map,
+) -> np.ndarray:
+    """Search bands of items from the longest down, until no shorter item is likely to be found.
+
+    Args:
+        query: Shape `(dim,)`.
+        n: Number of items wanted.
+        near: Returns the nearest items in one forest, by its number; `n_parts` forests a band.
+        longest: The longest item of each band.
+        vectors: Item vectors, shape `(n_items, dim)`.
+        n_parts: Number of forests of each band.
+        each: Maps `near` over the forests of a band, one by one or in threads.
+
+    Returns:
+        Item numbers, without order.
+    """
+    found = np.zeros(0, dtype=np.int64)
+    for band, first in enumerate(longest):
+        if band and _enough(query, vectors[found], n, vectors[first]):
+            break
+        found = np.concatenate([found, *each(near, range(band * n_parts, (band + 1) * n_parts))])
+    return found
+
+
+def _enough(query: np.ndarray, found: np.ndarray, n: int, longest: np.ndarray) -> bool:
+    """Return True if no item as long as `longest` is likely among the first `n` of those found.
+
+    Such an item would have to point more nearly along the query than any item found.
+    """
+    if len(found) < n:
+        return False
+    scores = found @ query
+    least = np.partition(scores, len(scores) - n)[len(scores) - n]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        steepest = np.nanmax(scores / np.sqrt(np.einsum("ij,ij->i", found, found)))
+    return bool(steepest * np.linalg.norm(longest) < least)
 
 
 class FaissIndex:
