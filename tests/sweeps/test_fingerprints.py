@@ -7,7 +7,7 @@ import pytest
 from candgen import files
 from candgen.session import status
 from candgen.sweeps import fingerprints
-from candgen.sweeps.fingerprints import Fingerprints, library_digest, what_changed, why_not_done
+from candgen.sweeps.fingerprints import Fingerprints, what_changed, why_not_done
 from candgen.sweeps.notebook_parameters import read_page
 from candgen.sweeps.plan import read_plan
 
@@ -86,28 +86,6 @@ def test_a_dataset_that_came_out_differently_changes_the_runs_on_it(stages):
     films, before = stages()[0], prints(stages())
     files.write_json(films.folder / "dataset.json", {"digest": "d2", "tables": {}})
     assert differences(before, prints(stages())) == [False, True]
-
-
-def test_the_library_counts_but_not_what_only_surrounds_runs(tmp_path):
-    for name in ("sweeps/kernels", "session"):
-        (tmp_path / name).mkdir(parents=True)
-    for name in ("models.py", "cli.py", "session/runs.py", "sweeps/kernels/server.py"):
-        (tmp_path / name).write_text("x = 1")
-
-    def digest():
-        return library_digest(tmp_path, leave_out=fingerprints._AROUND)
-
-    before = digest()
-    for name in ("cli.py", "sweeps/kernels/server.py"):
-        (tmp_path / name).write_text("x = 2")
-    assert digest() == before
-    (tmp_path / "session" / "runs.py").write_text("x = 2")
-    assert digest() != before
-
-
-def test_every_file_that_is_left_out_exists(root):
-    library = root / "lib" / "candgen"
-    assert [name for name in fingerprints._AROUND if not (library / name).exists()] == []
 
 
 def test_what_changed_is_said_in_words():

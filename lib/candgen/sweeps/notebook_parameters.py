@@ -22,6 +22,7 @@ from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.session import runs
 
 TAG = "parameters"
+EXPLORE = "explore"
 _TYPES = {
     "str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None,
 }  # fmt: skip
@@ -73,6 +74,10 @@ class Page:
         self.parameters = parameters
         self.cells = cells
 
+    def executed(self, *, explore: bool) -> list[dict]:
+        """List the cells that a run executes: all, or without those tagged `explore`."""
+        return [cell for cell in self.cells if explore or not is_exploring(cell)]
+
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Check names and types of the values given; return them as the page will get them.
 
@@ -97,6 +102,12 @@ class Page:
             f"{self.path.name} has no parameter {name!r}.{did_you_mean(name, self.parameters)}"
         )
 
+    def code(self, *, explore: bool) -> str:
+        """Return the Python that a run executes, without the parameters cell."""
+        cells = [c for c in self.executed(explore=explore) if c.get("cell_type") == "code"]
+        kept = [c for c in cells if TAG not in c.get("metadata", {}).get("tags", [])]
+        return "\n".join(filter(_is_python, (_without_magics(source_of(c)) for c in kept)))
+
     def defaults(self) -> dict[str, Any]:
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
@@ -116,6 +127,11 @@ def read_page(path: Path | str) -> Page:
     return Page(path, parameters, cells)
 
 
+def is_exploring(cell: Mapping[str, Any]) -> bool:
+    """Say whether a cell is tagged `explore`, so that a sweep leaves it out."""
+    return EXPLORE in cell.get("metadata", {}).get("tags", [])
+
+
 def source_of(cell: Mapping[str, Any]) -> str:
     """Return a cell's source as one text."""
     return "".join(cell.get("source", ""))
@@ -124,6 +140,21 @@ def source_of(cell: Mapping[str, Any]) -> str:
 def number_or_text(value: Any) -> Any:
     """Turn text such as `1e-3` into the float it looks like; leave everything else alone."""
     return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def _without_magics(source: str) -> str:
+    """Leave out lines for IPython, such as `%timeit` and `!ls`, where they are no Python."""
+    if _is_python(source):
+        return source
+    return "\n".join(line for line in source.splitlines() if line.lstrip()[:1] not in "%!?")
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _cells(path: Path) -> list[dict]:

@@ -60,6 +60,8 @@ class Stage:
     """That dataset, if this sweep prepares it."""
     inputs: dict[str, Path] = field(default_factory=dict)
     """Files and folders that parameters name."""
+    explore: bool = False
+    """Whether cells tagged `explore` are executed, too."""
 
     @property
     def title(self) -> str:
