@@ -20,7 +20,6 @@ _HOMES = {
     "colours": "style",
     "convergence": "factorization",
     "events_over_time": "data",
-    "feature_gains": "towers",
     "feedback_matrix": "feedback",
     "group_bars": "evaluation",
     "leaderboard": "evaluation",
@@ -34,12 +33,10 @@ _HOMES = {
     "rating_shares": "data",
     "recall_by_k": "evaluation",
     "reconstructions": "factorization",
-    "recovered_truth": "towers",
+    "recovered_truth": "truth",
     "search_speed": "pairs",
-    "shared_space": "towers",
     "training_curves": "training",
     "use_style": "style",
-    "who_they_are": "cold_start",
 }
 
 __all__ = list(_HOMES)
