@@ -16,8 +16,8 @@ from candgen.reports.leaderboard import FILE as LEADERBOARD
 from candgen.reports.leaderboard import write_leaderboard
 from candgen.reports.reading import read_sweep
 from candgen.reports.rendering import TEMPLATES
-from candgen.reports.reproduction import FILE as FIGURES
-from candgen.reports.reproduction import write_figures
+from candgen.reports.reproduction import FILE as REPRODUCED
+from candgen.reports.reproduction import write_numbers
 from candgen.session import paths, status
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def make_report(
     """Make a sweep's report and its tables; an earlier report is replaced.
 
     The page is the one that the sweep's YAML names, `notebooks/90_compare_runs.ipynb` otherwise.
-    The tables are `leaderboard.csv` and, where runs recorded figures of a source, `figures.csv`.
+    The tables are `leaderboard.csv` and, where runs reproduced printed numbers, `reproduced.csv`.
     Runs that failed, were killed or never started are part of the report. What the page itself
     needs lies in `<sweep>/report/`.
 
@@ -60,7 +60,7 @@ def make_report(
 
     folder = Path(sweep_folder).resolve()
     leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
-    write_figures(folder)
+    write_numbers(folder)
     report = leaderboard.with_name(REPORT)
     report.unlink(missing_ok=True)  # nothing old may pass for new
     named = _from_root(folder)
@@ -99,7 +99,7 @@ def publish(notebook: Path, report: Path, *, made_from: str = NOTEBOOK) -> None:
     import nbformat
 
     page = nbformat.read(notebook, as_version=4)
-    tables = [name for name in (FIGURES, LEADERBOARD) if report.with_name(name).is_file()]
+    tables = [name for name in (REPRODUCED, LEADERBOARD) if report.with_name(name).is_file()]
     files.write_text(report, render_page(page, made_from=made_from, tables=tables))
 
 

@@ -248,8 +248,8 @@ class _Sweep:
         now = self.prints.of_report(self.plan, page, self._described()["runs"])
         made = folder / "report.html"
         tables = ["leaderboard.csv"]
-        if any((record.stage.folder / runs.FIGURES).is_file() for record in self.records):
-            tables.append("figures.csv")
+        if any((record.stage.folder / runs.REPRODUCED).is_file() for record in self.records):
+            tables.append("reproduced.csv")
         whole = made.is_file() and all((folder / name).is_file() for name in tables)
         if whole and status.is_finished(folder / "report", now) and not self.fresh:
             self.view.say("report: unchanged, skipped")
