@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import pkgutil
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from candgen import models
 from candgen.datasets import preparation
 from candgen.sweeps.fingerprints import Fingerprints
 from candgen.sweeps.imports import Library
-from candgen.sweeps.notebook_parameters import read_page
+from candgen.sweeps.notebook_parameters import read_notebook
 from candgen.sweeps.plan import read_plan
 
 WALS_RUNS = {"wals-dim8", "wals-dim16", "wals-dim64"}
@@ -89,15 +88,16 @@ def test_a_comment_under_everything_makes_everything_stale(library, plan):
     ],
 )  # fmt: skip
 def test_a_report_depends_on_what_its_notebook_imports(library, plan, root, name, depends):
-    page = read_page(root / "notebooks" / "90_compare_runs.ipynb")
-    before, after = with_comment(library, name, lambda prints: prints.of_report(plan, page, []))
+    notebook = read_notebook(root / "notebooks" / "90_compare_runs.ipynb")
+    before, after = with_comment(library, name, lambda prints: prints.of_report(plan, notebook, []))
     assert (before != after) == depends
 
 
 def lazy_packages() -> list[str]:
-    found = pkgutil.walk_packages(candgen.__path__, "candgen.")
-    packages = ["candgen", *(module.name for module in found if module.ispkg)]
-    return [n for n in packages if "__getattr__" in vars(importlib.import_module(n))]
+    lib = Path(candgen.__file__).parents[1]
+    found = sorted(Path(candgen.__file__).parent.rglob("__init__.py"))
+    lazy = [path.parent for path in found if "def __getattr__" in path.read_text()]
+    return [".".join(folder.relative_to(lib).parts) for folder in lazy]
 
 
 @pytest.mark.parametrize("package", lazy_packages())
@@ -135,11 +135,13 @@ def films(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("generator", ["popularity", "WALS"])
 def test_nothing_that_a_run_imports_is_forgotten(root, films, tmp_path, generator):
-    page = read_page(root / "notebooks" / "15_baselines.ipynb")
+    notebook = read_notebook(root / "notebooks" / "15_baselines.ipynb")
     given = {"dataset": str(films), "generator": generator, "k": 10, "cutoffs": [5, 10]}
     given |= {"headline": "recall@5", "dim": 4, "run_folder": str(tmp_path)}
-    cells = [f"{name}: object = {value!r}" for name, value in {**page.defaults(), **given}.items()]
-    cells += [page.code(explore=False), LIST_MODULES]
+    cells = [
+        f"{name}: object = {value!r}" for name, value in {**notebook.defaults(), **given}.items()
+    ]
+    cells += [notebook.code(explore=False), LIST_MODULES]
     (tmp_path / "run.py").write_text("\n".join(cells))
     surroundings = {**os.environ, "MPLBACKEND": "Agg", "CANDGEN_HOME": str(root)}
     done = subprocess.run(
@@ -148,7 +150,7 @@ def test_nothing_that_a_run_imports_is_forgotten(root, films, tmp_path, generato
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     imported = set(json.loads(done.stdout.splitlines()[-1]))
-    closure = Library(root / "lib" / "candgen").closure(page.code(explore=False), [generator])
+    closure = Library(root / "lib" / "candgen").closure(notebook.code(explore=False), [generator])
     assert imported - closure == set()
     wals = {module for module in imported if module.endswith(".wals_solver")}
     assert bool(wals) == (generator == "WALS")

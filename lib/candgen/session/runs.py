@@ -172,7 +172,7 @@ class Run:
             baselines: What they are measured against. One that is the run's own generator with
                 the same settings is left out.
             model: The fitted generator; its vectors are kept if it has any.
-            dataset: What was judged on; needed only if the page opened several datasets.
+            dataset: What was judged on; needed only if the notebook opened several datasets.
 
         Raises:
             DataError: If the results contradict themselves, such as a recall above 1.
@@ -203,7 +203,7 @@ class Run:
         digests = {(data.digest, data.evaluate_on) for data in self.datasets}
         if len(digests) != 1:
             raise SettingError(
-                f"The page opened {len(digests)} datasets; say which one was judged on: "
+                f"The notebook opened {len(digests)} datasets; say which one was judged on: "
                 "run.record(..., dataset=data)."
             )
         return self.datasets[-1]
@@ -241,7 +241,7 @@ class Run:
 
 
 def read_parameters(namespace: dict[str, Any]) -> dict[str, Any]:
-    """Read the annotated names of a page with their present values, checked.
+    """Read the annotated names of a notebook with their present values, checked.
 
     Raises:
         SettingError: If a value is missing, of another type than annotated, or not JSON.

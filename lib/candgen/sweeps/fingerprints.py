@@ -1,9 +1,8 @@
 """What a result depends on, in one line: a stage with the same fingerprint is not run again.
 
-A fingerprint names its parts, `page=1f.. parameters=9c.. library=..`, so that what changed can be
-told. Of the library only the modules count that the notebook imports, directly or through others,
-and those of the generators that its parameters name. The place of a file is not part of it, its
-content is.
+A fingerprint names its parts, `notebook=1f.. parameters=9c.. library=..`, so that a sweep can say
+what changed. Of the library only the modules count that the notebook imports, directly or through
+others, and those of the generators that its parameters name. Files count by content, not by place.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import candgen
 from candgen import files
 from candgen.session import environment, paths, status
 from candgen.sweeps.imports import Library
-from candgen.sweeps.notebook_parameters import Page, source_of
+from candgen.sweeps.notebook_parameters import Notebook, source_of
 from candgen.sweeps.plan import Plan, Stage
 
 # What writes the tables beside a report; its notebook does not import it.
 _TABLES = "from candgen.reports import leaderboard, reproduction"
 _MEANING = {
-    "page": "the notebook", "parameters": "the parameters", "library": "the library",
+    "notebook": "the notebook", "parameters": "the parameters", "library": "the library",
     "python": "Python or a package", "dataset": "the dataset", "inputs": "the input files",
     "runs": "the runs", "report": "what the report was asked for",
 }  # fmt: skip
@@ -53,7 +52,7 @@ class Fingerprints:
         left_out = {"run_folder", *stage.inputs} | ({"dataset"} if stage.dataset else set())
         parameters = {k: v for k, v in stage.parameters.items() if k not in left_out}
         parts = {
-            "page": page_digest(stage.page, explore=stage.explore),
+            "notebook": notebook_digest(stage.notebook, explore=stage.explore),
             "parameters": _digest(parameters),
             "library": _digest(self.modules_of(stage)),
             "python": self._python,
@@ -64,15 +63,15 @@ class Fingerprints:
             parts["dataset"] = dataset_digest(Path(stage.parameters["dataset"])) or "missing"
         return _line(parts)
 
-    def of_report(self, plan: Plan, page: Page, runs: list[dict[str, Any]]) -> str:
-        """Fingerprint the report: its page and asking, and what the listed runs left behind."""
+    def of_report(self, plan: Plan, notebook: Notebook, runs: list[dict[str, Any]]) -> str:
+        """Fingerprint the report: its notebook and asking, and what the listed runs left behind."""
         left = [[run, status.read(plan.folder / run["folder"])] for run in runs]
         data = [dataset_digest(stage.folder) for stage in plan.datasets]
         asked = [plan.question, plan.report, plan.overrides]
-        code = f"{page.code(explore=True)}\n{_TABLES}"
+        code = f"{notebook.code(explore=True)}\n{_TABLES}"
         return _line(
             {
-                "page": page_digest(page),
+                "notebook": notebook_digest(notebook),
                 "report": _digest(asked),
                 "library": _digest(self._modules(code, plan.report)),
                 "python": self._python,
@@ -83,8 +82,8 @@ class Fingerprints:
 
     def modules_of(self, stage: Stage) -> dict[str, str]:
         """Return the digests of the library's modules and data files that a stage depends on."""
-        given = {**stage.page.defaults(), **stage.parameters}
-        return self._modules(stage.page.code(explore=stage.explore), given)
+        given = {**stage.notebook.defaults(), **stage.parameters}
+        return self._modules(stage.notebook.code(explore=stage.explore), given)
 
     def _modules(self, code: str, given: dict[str, Any]) -> dict[str, str]:
         return self._library.digests(self._library.closure(code, _texts(given)))
@@ -117,11 +116,11 @@ def why_not_done(stage: Stage, fingerprint: str) -> str | None:
     return None
 
 
-def page_digest(page: Page, *, explore: bool = True) -> str:
+def notebook_digest(notebook: Notebook, *, explore: bool = True) -> str:
     """Digest what the cells that are executed say, not what they once showed."""
     cells = [
         [c.get("cell_type"), c.get("metadata", {}).get("tags"), source_of(c)]
-        for c in page.executed(explore=explore)
+        for c in notebook.executed(explore=explore)
     ]
     return _digest(cells)
 
