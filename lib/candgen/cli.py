@@ -259,7 +259,7 @@ def runs(
     )  # fmt: skip
 
 
-@app.command(short_help="Write a run's vectors, ids, titles and index to a folder to take home")
+@app.command(short_help="Write a run's vectors, ids, titles and index to a folder of its own")
 def export(
     run: Annotated[str, typer.Argument(help="Run with vectors, by folder or as SWEEP/RUN")],
     folder: Annotated[
@@ -272,7 +272,7 @@ def export(
         list[str], typer.Option("-s", "--setting", metavar="KEY=VALUE", help="Set one of the index")
     ] = [],  # noqa: B006
 ) -> None:
-    """Write a run's vectors, ids, titles and index to a folder to take home; print the folder.
+    """Write a run's vectors, ids, titles and index to a folder of its own; print the folder.
 
     Example: candgen export films/wals-dim32 --kind faiss-ivf -s probes=32
     """
