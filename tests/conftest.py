@@ -39,6 +39,16 @@ def sweep_builder(root) -> ModuleType:
     return module
 
 
+@pytest.fixture
+def small_sweep(sweep_builder, tmp_path) -> Path:
+    """Write a sweep of one run, to be damaged; returns the run's folder."""
+    folder = tmp_path / "small"
+    world = sweep_builder.build_dataset(folder / "datasets/world", n_users=20, n_items=40)
+    sweep_builder.write_run(folder / "only", world, "WALS", 1.0, params={"dim": 4})
+    sweep_builder.write_sweep(folder, {"only": {"dim": 4}})
+    return folder / "only"
+
+
 @pytest.fixture(scope="session")
 def reported_sweep(sweep_builder, tmp_path_factory) -> Path:
     """A sweep of everything that can happen to runs, with its report made: look, do not touch."""

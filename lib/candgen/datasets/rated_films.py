@@ -1,6 +1,6 @@
 """Ratings as a rating model learns from them: a row a film, a column a user, most cells empty.
 
-`read` takes the films that the source of our rating model learned from: a year of 2000 or later in
+`read` takes the films that the rating model of the course learned from: a year of 2000 or later in
 the title and at least one rating. In ml-latest-small these are 4,778 films, rated 39,253 times
 by 443 users. `of_dataset` takes any prepared dataset that has ratings.
 """
@@ -21,13 +21,13 @@ from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError, did_you_mean
 
 FIRST_YEAR = 2000
-SOURCE_RATINGS = {  # movieId -> rating, as the source lists them
+COURSE_RATINGS = {  # movieId -> rating, as the course lists them
     4306: 5.0, 4896: 5.0, 4973: 2.0, 5816: 5.0, 6539: 5.0, 7153: 5.0, 7361: 3.0,
     8961: 5.0, 74508: 2.0, 78499: 5.0, 79132: 3.0, 86668: 1.0, 86922: 1.0,
 }  # fmt: skip
-# Two of these are missing where the source sets its ratings beside the predictions. With them, its
+# Two of these are missing where the course sets its ratings beside the predictions. With them, its
 # costs are missed in the fifth digit; without them, they are met: it learned from the other eleven.
-SOURCE_LEARNED = {k: v for k, v in SOURCE_RATINGS.items() if k not in (6539, 86922)}
+COURSE_LEARNED = {k: v for k, v in COURSE_RATINGS.items() if k not in (6539, 86922)}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RatedFilms:
     titles: NDArray[np.object_]
     """One a film, shape `(n_films,)`."""
     item_ids: NDArray[Any]
-    """As the source spells them, shape `(n_films,)`."""
+    """As MovieLens spells them, shape `(n_films,)`."""
     n_users: int
 
     @property
@@ -105,7 +105,7 @@ class RatedFilms:
 
 
 def read(path: str, *, first_year: int = FIRST_YEAR) -> RatedFilms:
-    """Read the source's films from a folder or zip of MovieLens.
+    """Read the course's films from a folder or zip of MovieLens.
 
     Films keep the order of the file of films, users are ordered by their id.
 

@@ -1,4 +1,4 @@
-"""Sliders for a reader in JupyterLab, and the same picture for a page that runs unattended."""
+"""Sliders for a reader in JupyterLab, and the same picture for a notebook that runs unattended."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.session import paths
-from candgen.sweeps.notebook_parameters import Page, Parameter, number_or_text, read_page
+from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
 PREPARATION = "notebooks/10_prepare_data.ipynb"
@@ -45,11 +45,11 @@ class Stage:
 
     kind: Literal["dataset", "run"]
     name: str
-    page: Page
+    notebook: Notebook
     written: dict[str, Any]
     """Parameters as a person wrote them, defaults included."""
     parameters: dict[str, Any]
-    """Parameters as the page gets them: paths are absolute, datasets are folders."""
+    """Parameters as the notebook gets them: paths are absolute, datasets are folders."""
     differs: dict[str, Any]
     """What its entry says beyond the defaults."""
     folder: Path
@@ -60,6 +60,8 @@ class Stage:
     """That dataset, if this sweep prepares it."""
     inputs: dict[str, Path] = field(default_factory=dict)
     """Files and folders that parameters name."""
+    explore: bool = False
+    """Whether cells tagged `explore` are executed, too."""
 
     @property
     def title(self) -> str:
@@ -89,7 +91,7 @@ def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
 
     Args:
         file: The YAML. The sweep is called after it.
-        overrides: `key=value` texts: a key of `settings`, else a parameter of the runs' pages
+        overrides: `key=value` texts: a key of `settings`, else a parameter of the runs' notebooks
             (it replaces the default), else a dotted key such as `datasets.films.path`.
 
     Raises:
@@ -101,13 +103,13 @@ def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
 
 
 class _Reader:
-    """Turns one YAML into stages; keeps the pages it has read."""
+    """Turns one YAML into stages; keeps the notebooks it has read."""
 
     def __init__(self, source: SweepFile, root: Path, overrides: list[str]) -> None:
         self.source = source
         self.root = root
         self.overrides = overrides
-        self.pages: dict[str, Page] = {}
+        self.notebooks: dict[str, Notebook] = {}
         self.name = source.path.stem
         self.folder = root / "outputs" / self.name
 
@@ -143,8 +145,8 @@ class _Reader:
         source = self.source
         settings = source.section(("settings",))
         keys = tuple(key.split("."))
-        pages = [self._page(name) for name in source.section(("runs",))]
-        takers = {name for page in pages for name in page.parameters}
+        notebooks = [self._notebook(name) for name in source.section(("runs",))]
+        takers = {name for notebook in notebooks for name in notebook.parameters}
         if key in settings:
             source.put(("settings", key), value)
         elif key in takers:
@@ -158,40 +160,40 @@ class _Reader:
                 f"notebooks, nor a dotted key.{did_you_mean(key, known)}"
             )
 
-    # --- pages and parameters
+    # --- notebooks and parameters
 
-    def _page(self, run: str) -> Page:
+    def _notebook(self, run: str) -> Notebook:
         keys: tuple[str, ...] = ("runs", run, "notebook")
-        notebook = self.source.section(("runs", run)).get("notebook")
-        if notebook is None:
-            keys, notebook = ("notebook",), self.source.values.get("notebook")
-        if not isinstance(notebook, str):
+        path = self.source.section(("runs", run)).get("notebook")
+        if path is None:
+            keys, path = ("notebook",), self.source.values.get("notebook")
+        if not isinstance(path, str):
             raise self.source.error(
                 ("runs", run), "no notebook: give it `notebook:`, or one at the top for all runs."
             )
-        return self._read_page(notebook, keys)
+        return self._read(path, keys)
 
-    def _read_page(self, notebook: str, keys: tuple[str, ...]) -> Page:
-        if notebook not in self.pages:
+    def _read(self, path: str, keys: tuple[str, ...]) -> Notebook:
+        if path not in self.notebooks:
             try:
-                self.pages[notebook] = read_page(self._resolve(notebook))
+                self.notebooks[path] = read_notebook(self._resolve(path))
             except CandgenError as error:
                 raise self.source.error(keys, error) from None
-        return self.pages[notebook]
+        return self.notebooks[path]
 
     def _check_defaults(self) -> None:
-        pages = [self._page(name) for name in self.source.section(("runs",))]
-        known = {name for page in pages for name in page.parameters}
+        notebooks = [self._notebook(name) for name in self.source.section(("runs",))]
+        known = {name for notebook in notebooks for name in notebook.parameters}
         for name in self.source.section(("defaults",)):
             if name not in known:
                 message = f"no notebook of this sweep has a parameter {name!r}."
                 raise self.source.error(("defaults", name), message + did_you_mean(name, known))
 
-    def _checked(self, page: Page, keys: tuple[str, ...], name: str, value: Any) -> Any:
+    def _checked(self, notebook: Notebook, keys: tuple[str, ...], name: str, value: Any) -> Any:
         if name == "run_folder":
             raise self.source.error((*keys, name), "the sweep sets it; leave it out.")
         try:
-            return page.parameter(name).check(value)
+            return notebook.parameter(name).check(value)
         except CandgenError as error:
             raise self.source.error((*keys, name), error) from None
 
@@ -217,37 +219,39 @@ class _Reader:
         keys = ("datasets", name)
         if fault := name_fault(name):
             raise self.source.error(keys, f"the name of a dataset {fault}")
-        page = self._read_page(PREPARATION, keys)
+        notebook = self._read(PREPARATION, keys)
         given = self.source.section(keys)
         if "name" in given:
             raise self.source.error((*keys, "name"), "the dataset is called after its key.")
         folder = self.folder / "datasets" / name
-        return self._stage("dataset", name, page, {}, given, keys, folder, self._minutes(()))
+        return self._stage("dataset", name, notebook, {}, given, keys, folder, self._minutes(()))
 
     def _runs(self, name: str) -> Iterator[Stage]:
         keys = ("runs", name)
         entry = self.source.section(keys)
-        page = self._page(name)
+        notebook = self._notebook(name)
         own = {key: value for key, value in entry.items() if key not in _OF_A_RUN}
-        for key in own.keys() - page.parameters.keys():
-            message = f"neither a parameter of {page.path.name} nor one of {', '.join(_OF_A_RUN)}."
-            hint = did_you_mean(key, [*page.parameters, *_OF_A_RUN])
+        for key in own.keys() - notebook.parameters.keys():
+            message = (
+                f"neither a parameter of {notebook.path.name} nor one of {', '.join(_OF_A_RUN)}."
+            )
+            hint = did_you_mean(key, [*notebook.parameters, *_OF_A_RUN])
             raise self.source.error((*keys, key), message + hint)
         written = self.source.section(("defaults",))
-        defaults = {key: value for key, value in written.items() if key in page.parameters}
+        defaults = {key: value for key, value in written.items() if key in notebook.parameters}
         for key, value in defaults.items():
-            defaults[key] = self._checked(page, ("defaults",), key, value)
+            defaults[key] = self._checked(notebook, ("defaults",), key, value)
         minutes = self._minutes(keys)
-        for suffix, choice in self._choices(page, keys, own):
+        for suffix, choice in self._choices(notebook, keys, own):
             whole = name + suffix
             if fault := name_fault(whole, _TAKEN):
                 raise self.source.error(keys, f"the name of a run {fault}")
             folder = self.folder / whole
             differs = {**own, **choice}
-            yield self._stage("run", whole, page, defaults, differs, keys, folder, minutes)
+            yield self._stage("run", whole, notebook, defaults, differs, keys, folder, minutes)
 
     def _choices(
-        self, page: Page, keys: tuple[str, ...], own: dict[str, Any]
+        self, notebook: Notebook, keys: tuple[str, ...], own: dict[str, Any]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give the name's ending and the parameters of each point of the grid and each seed."""
         axes = []
@@ -257,36 +261,36 @@ class _Reader:
                 raise self.source.error((*at, key), f"{key!r} is also given beside the grid.")
             if not isinstance(values, list) or not values:
                 raise self.source.error((*at, key), f"expected a list of values, got {values!r}.")
-            checked = [self._checked(page, at, key, value) for value in values]
+            checked = [self._checked(notebook, at, key, value) for value in values]
             axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
         seeds = self.source.values.get("seeds") or []
         if not isinstance(seeds, list):
             raise self.source.error(("seeds",), f"expected a list such as [1, 2], got {seeds!r}.")
         chosen = "seed" in own or "seed" in self.source.section((*keys, "grid"))
-        if seeds and "seed" in page.parameters and not chosen:
-            checked = [self._checked(page, ("seeds",), "seed", seed) for seed in seeds]
+        if seeds and "seed" in notebook.parameters and not chosen:
+            checked = [self._checked(notebook, ("seeds",), "seed", seed) for seed in seeds]
             axes.append([(f"-seed{seed}", {"seed": seed}) for seed in checked])
         for point in itertools.product(*axes):
             suffix = "".join(ending for ending, _ in point)
             yield suffix, {key: value for _, choice in point for key, value in choice.items()}
 
-    def _stage(self, kind, name, page, defaults, differs, keys, folder, minutes) -> Stage:
-        differs = {key: self._checked(page, keys, key, value) for key, value in differs.items()}
+    def _stage(self, kind, name, notebook, defaults, differs, keys, folder, minutes) -> Stage:
+        differs = {key: self._checked(notebook, keys, key, value) for key, value in differs.items()}
         written = {**defaults, **differs}
         parameters, inputs = dict(written), {}
         for key, value in written.items():
-            if found := self._input(keys, page.parameters[key], value):
+            if found := self._input(keys, notebook.parameters[key], value):
                 parameters[key], inputs[key] = str(found), found
         dataset = needs = None
-        if kind == "dataset" and "name" in page.parameters:
+        if kind == "dataset" and "name" in notebook.parameters:
             parameters["name"] = name
-        if kind == "run" and "dataset" in page.parameters:
-            dataset = str(written.get("dataset", page.parameters["dataset"].default))
+        if kind == "run" and "dataset" in notebook.parameters:
+            dataset = str(written.get("dataset", notebook.parameters["dataset"].default))
             where, needs = self._dataset_folder(dataset, written.get("dataset"), keys)
             parameters["dataset"] = str(where)
         plain = {key: _plain(value) for key, value in parameters.items()}
         return Stage(
-            kind, name, page, _plain(written), plain, _plain(differs), folder, minutes,
+            kind, name, notebook, _plain(written), plain, _plain(differs), folder, minutes,
             dataset, needs, inputs,
         )  # fmt: skip
 
@@ -330,18 +334,19 @@ class _Reader:
             )
             raise self.source.error(("report", "metric"), message)
         if "notebook" in self.source.section(("report",)):
-            self._check_report_page(report["notebook"])
+            self._check_report_notebook(report["notebook"])
         return _plain(report)
 
-    def _check_report_page(self, notebook: Any) -> None:
-        """A report's page reads a sweep and is told where to write."""
+    def _check_report_notebook(self, path: Any) -> None:
+        """A report's notebook reads a sweep and is told where to write."""
         at = ("report", "notebook")
-        if not isinstance(notebook, str):
-            raise self.source.error(at, f"expected the path of a notebook, got {notebook!r}.")
-        page = self._read_page(notebook, at)
-        if missing := [name for name in ("sweep", "run_folder") if name not in page.parameters]:
+        if not isinstance(path, str):
+            raise self.source.error(at, f"expected the path of a notebook, got {path!r}.")
+        notebook = self._read(path, at)
+        if missing := [name for name in ("sweep", "run_folder") if name not in notebook.parameters]:
             raise self.source.error(
-                at, f"{page.path.name} is no page of a report: it lacks the parameters {missing}."
+                at,
+                f"{notebook.path.name} makes no report: it lacks the parameters {missing}.",
             )
 
     def _check_unique(self, section: str, stages: list[Stage]) -> None:

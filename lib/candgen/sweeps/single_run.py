@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from candgen.errors import SettingError
 from candgen.session import paths
-from candgen.sweeps.notebook_parameters import Page, read_page
+from candgen.sweeps.notebook_parameters import Notebook, read_notebook
 from candgen.sweeps.plan import Stage, name_fault
 from candgen.sweeps.sweepfile import parse_set
 
 
-def find_page(name_or_path: str) -> Page:
+def find_notebook(name_or_path: str) -> Notebook:
     """Find a notebook by path, from here or from the project's root, or by name.
 
     Raises:
@@ -22,12 +22,12 @@ def find_page(name_or_path: str) -> Page:
     given, root = Path(name_or_path).expanduser(), paths.project_root()
     for path in (given, root / given):
         if path.is_file():
-            return read_page(path.resolve())
-    return read_page(root / "notebooks" / f"{given.name.removesuffix('.ipynb')}.ipynb")
+            return read_notebook(path.resolve())
+    return read_notebook(root / "notebooks" / f"{given.name.removesuffix('.ipynb')}.ipynb")
 
 
-def given(page: Page, texts: Iterable[str]) -> dict[str, Any]:
-    """Read `key=value` texts as parameters of a page; paths in them count from here.
+def given(notebook: Notebook, texts: Iterable[str]) -> dict[str, Any]:
+    """Read `key=value` texts as parameters of a notebook; paths in them count from here.
 
     Raises:
         SettingError: For an unknown name, a wrong type, or a file that is not there.
@@ -36,7 +36,7 @@ def given(page: Page, texts: Iterable[str]) -> dict[str, Any]:
     for key, value in map(parse_set, texts):
         if key == "run_folder":
             raise SettingError("run_folder follows from the command; leave it out.")
-        parameter = page.parameter(key)
+        parameter = notebook.parameter(key)
         checked = parameter.check(str(value) if isinstance(value, str) else value)
         if parameter.is_path and isinstance(checked, str) and checked:
             checked = str(_existing(key, checked))
@@ -50,16 +50,16 @@ def given(page: Page, texts: Iterable[str]) -> dict[str, Any]:
 def stage(
     kind: Literal["dataset", "run"],
     name: str,
-    page: Page,
+    notebook: Notebook,
     values: dict[str, Any],
     folder: Path,
     minutes: float,
 ) -> Stage:
     """Make a stage of its own, outside any sweep."""
     parameters = dict(values)
-    if kind == "dataset" and "name" in page.parameters:
+    if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
-    return Stage(kind, name, page, values, parameters, values, folder, minutes)
+    return Stage(kind, name, notebook, values, parameters, values, folder, minutes)
 
 
 def safe_name(name: str) -> str:

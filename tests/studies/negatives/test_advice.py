@@ -220,13 +220,13 @@ def test_an_undecided_difference_says_how_many_more_users_it_wants():
     assert "about 9 times by the log" in said  # (0.03 / 0.01) ** 2
 
 
-def test_the_figures_to_meet_are_met_or_not(ground):
+def test_targets_are_met_or_not(ground):
     found = {check.claim[:9]: check for check in advice.checks(ground)}
     assert found["positives"].met and found["uniform n"].met and found["logQ move"].met
     assert "from 0.20 to 1.20" in found["logQ move"].found
 
 
-def test_positives_alone_that_beat_chance_do_not_meet_the_figure(
+def test_positives_alone_that_beat_chance_do_not_meet_the_target(
     sweep_builder, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(ARMS, "alone", (ARMS["alone"][0], 0.08, 0.2, 1.0))

@@ -1,7 +1,7 @@
 """The invented world: a film service whose true relevance is known."""
 
 from candgen.datasets.world.make import make_world
-from candgen.datasets.world.oracle import Oracle
+from candgen.datasets.world.oracle import Oracle, oracle_of
 from candgen.datasets.world.settings import WorldSettings
 
-__all__ = ["Oracle", "WorldSettings", "make_world"]
+__all__ = ["Oracle", "WorldSettings", "make_world", "oracle_of"]

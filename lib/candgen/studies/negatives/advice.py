@@ -299,11 +299,11 @@ def _steps(ground: Ground, name: str, words: str) -> Iterator[tuple[str, Arm, Ar
                 yield words.format(*told), arm, usual
 
 
-# --- figures that the study has to meet
+# --- targets of the study
 
 
 class Check(NamedTuple):
-    """A figure to meet, and whether it is met."""
+    """A target, and whether it is met."""
 
     claim: str
     found: str

@@ -211,8 +211,8 @@ def _checked(ground: Ground) -> Fragment:
         for check in advice.checks(ground)
     ]
     if not rows:
-        return note("The runs that these figures come from have not finished.", tone="warning")
-    return Table(f"Figures to meet, {ground.title}", ["figure", "found", ""], rows, wordy=True,
+        return note("The runs that these targets need have not finished.", tone="warning")
+    return Table(f"Targets, {ground.title}", ["target", "found", ""], rows, wordy=True,
                  sortable=False).fragment()  # fmt: skip
 
 

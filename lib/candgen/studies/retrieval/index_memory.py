@@ -25,8 +25,8 @@ _MAPPED_ALONE = str(2**16)  # bytes: larger pieces go back to the system once th
 _QUERIES = "asked.npy"
 
 
-class Resident(NamedTuple):
-    """Of one saved index."""
+class Footprint(NamedTuple):
+    """Seconds, memory and disk of one saved index."""
 
     load_seconds: float
     """To open it, libraries being imported and files being in the system's cache."""
@@ -59,7 +59,7 @@ class Observer:
             pipe.close()
         self._process.wait(timeout=60)
 
-    def look_at(self, folder: Path | str, queries: NDArray[np.floating], k: int) -> Resident:
+    def look_at(self, folder: Path | str, queries: NDArray[np.floating], k: int) -> Footprint:
         """Open a saved index in the other process and ask it all queries at once.
 
         Raises:
@@ -78,7 +78,7 @@ class Observer:
             (folder / _QUERIES).unlink()
         if not answer:
             raise RuntimeError(f"{folder} could not be searched in a process of its own.")
-        return Resident(*json.loads(answer), disk)
+        return Footprint(*json.loads(answer), disk)
 
 
 def main() -> None:

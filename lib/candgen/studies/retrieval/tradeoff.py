@@ -29,7 +29,7 @@ Builds = Mapping[str, Sequence[Mapping[str, Any]]]
 FORMATS = dict.fromkeys(["all at once", "one thread", "one at a time", "items"], "{:,.0f}")
 FORMATS |= dict.fromkeys(["recall", f"of first {_FIRST}", "kept", "open s"], "{:.3f}")
 FORMATS |= {"times exact": "{:.2f}"}
-"""How columns of `described` are written, for those whose figures need more or fewer places."""
+"""How columns of `described` are written, for those whose numbers need more or fewer places."""
 
 
 def tradeoff(
@@ -67,7 +67,7 @@ def tradeoff(
         `recall` (share of exact search's first k that is found), `of_first` (of its first ten),
         `held_out` (recall of held-out items), `kept` (the same over that of exact search), queries
         a second `single`, `one_thread` and `batch` (see `Speeds`), `build_seconds`,
-        `load_seconds`, `disk_mib` and `memory_mib` (see `Resident`). The first row is exact search.
+        `load_seconds`, `disk_mib` and `memory_mib` (see `Footprint`). The first row is exact search.
     """
     best = indexes.build("exact", item_vectors, similarity).query(queries, k, exclude=exclude).items
     rows = []

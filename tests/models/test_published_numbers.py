@@ -1,4 +1,4 @@
-"""Figures published on Gowalla, reached through preparation, generator, ranking and judge."""
+"""Numbers published on Gowalla, reached through preparation, generator, ranking and judge."""
 
 import pytest
 
@@ -27,12 +27,12 @@ def figures(generator, dataset) -> tuple[float, float]:
     return judged.mean("recall@20"), judged.mean("ndcg@20")
 
 
-def test_popularity_reaches_the_published_figures_to_the_last_digit(gowalla):
+def test_popularity_reaches_the_published_numbers_to_the_last_digit(gowalla):
     recall, ndcg = figures(Popularity(), gowalla)
     assert (round(recall, 4), round(ndcg, 4)) == (0.0416, 0.0317)
 
 
-def test_item_neighbours_reach_the_published_figures(gowalla):
+def test_item_neighbours_reach_the_published_numbers(gowalla):
     recall, ndcg = figures(ItemKNN(neighbours=100), gowalla)
     # Published .1570 and .1214; which of several equal neighbours is the hundredth is not.
     assert recall == pytest.approx(0.1570, abs=0.0003)
