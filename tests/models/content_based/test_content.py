@@ -103,7 +103,7 @@ def test_a_heavier_feature_decides_which_items_are_alike(taste_world):
 
 def test_popularity_decides_among_items_that_are_alike(taste_world):
     counts = np.bincount(taste_world.train["item"], minlength=taste_world.n_items)
-    model = ItemContent(features={"genres": "multi"}, popularity=0.01).fit(taste_world)
+    model = ItemContent(features={"genres": "multi"}, popularity_weight=0.01).fit(taste_world)
     offered = recommend(model, [0], 10).items[0]
     assert (offered % 6 == 0).all()
     assert (np.diff(counts[offered]) <= 0).all()

@@ -127,7 +127,7 @@ def test_the_rows_left_over_by_the_batches_are_taught(tables):
 
 
 def test_labels_are_drawn_anew_each_epoch(taste_world):  # noqa: F811
-    model = TwoBranch(targets="labels", negatives=3).fit(taste_world)
+    model = TwoBranch(targets="labels", n_negatives=3).fit(taste_world)
     rng = np.random.default_rng(0)
     draw = model._labels(taste_world)
     first, second = draw(rng), draw(rng)
