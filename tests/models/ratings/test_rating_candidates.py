@@ -14,7 +14,7 @@ class TestPredictedRating(VectorContract):
     beats_popularity = False  # the ratings of the taste world are noise
 
     def make(self, **settings):
-        return PredictedRating(**{"dim": 4, "sweeps": 3, **settings})
+        return PredictedRating(**{"dim": 4, "epochs": 3, **settings})
 
 
 @pytest.fixture(scope="module")

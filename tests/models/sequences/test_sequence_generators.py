@@ -14,7 +14,10 @@ from candgen.models.sequences.direct import DirectPath
 from candgen.models.sequences.learner import SequenceLearner
 from candgen.seeds import derive_seed
 
-SMALL = {"dim": 16, "window": 10, "blocks": 1, "batch_size": 8, "learning_rate": 0.02}
+SMALL = {
+    "dim": 16, "window": 10, "blocks": 1, "batch_size": 8, "learning_rate": 0.02,
+    "dropout": 0.2, "schedule": "constant",
+}  # fmt: skip
 N_ITEMS = 24
 
 
@@ -160,7 +163,9 @@ class TestWithADirectPath:
         np.testing.assert_allclose(learner.scores(users), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("settings", [{"loss": "sampled", "negatives": 24}, {"loss": "binary"}])
+@pytest.mark.parametrize(
+    "settings", [{"negatives": "uniform", "n_negatives": 24}, {"loss": "logistic"}]
+)
 def test_the_other_losses_find_it_too(rounds, settings):
     model = reader(SASRec, **settings).fit(rounds)
     assert share_found(model, rounds) > 0.8
@@ -245,7 +250,7 @@ def test_settings_are_json_and_named_once():
     "wrong",
     [
         {"dropout": 1.0}, {"window": 0}, {"loss": "ful"}, {"windows": "first"}, {"spread": 0},
-        {"alpha": 2.0}, {"dim": 10, "heads": 3}, {"negatives": 0}, {"blocks": 0},
+        {"alpha": 2.0}, {"dim": 10, "heads": 3}, {"n_negatives": 0}, {"blocks": 0},
         {"direct": -1}, {"direct_weight": 0}, {"direct_fading": 1.5},
     ],
 )  # fmt: skip

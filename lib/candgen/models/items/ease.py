@@ -1,7 +1,8 @@
 """EASE: one linear regression an item on all other items, in closed form.
 
 H. Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019. With G = X'X + r I, where
-r is the regularization, and P its inverse, B_ij = -P_ij / P_jj off the diagonal and 0 on it; a history x scores x B.
+r is the regularization, and P its inverse, B_ij = -P_ij / P_jj off the diagonal and 0 on it; a
+history x scores x B.
 
 Everything happens in place in one float32 matrix of n_items * n_items: G is counted into it, a
 sweep over blocks of pivots (J. Goodnight, "A tutorial on the sweep operator", 1979) turns it into

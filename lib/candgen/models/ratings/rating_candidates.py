@@ -36,7 +36,7 @@ class RatingSettings(Settings):
     """Length of the vectors of users and items."""
     epochs: Count = 5
     """Alternating sweeps over users and items."""
-    regularization: Positive = 1.0
+    regularization: Positive = 5.0
     """Penalty on the squared length of the vectors."""
     seed: CountOrZero = 0
     """Seed of the initial vectors."""
