@@ -82,7 +82,7 @@ def test_a_default_list_is_not_shared():
 
 def test_a_subclass_that_changes_a_default_keeps_the_meaning_and_the_place():
     assert Child().dim == 8 and Parent().dim == 32
-    assert list(Child.model_fields)[0] == "dim"
+    assert next(iter(Child.model_fields)) == "dim"
     assert "dim (int, 1 or greater, default 8): Length of the vectors." in section(Child)
 
 
