@@ -3,8 +3,10 @@
 A settings class names each setting once, with type, default, range and meaning:
 
     class WALSSettings(Settings):
-        dim: int = Field(32, ge=1)
+        dim: Count = 32
         '''Length of the vectors.'''
+
+A subclass that changes a default writes the type again and inherits the meaning.
 
 pydantic checks the values; this module turns what it finds into one `SettingError` that names the
 setting, what was expected, what arrived and the nearest known spelling.
@@ -12,24 +14,39 @@ setting, what was expected, what arrived and the nearest known spelling.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral, Real
-from typing import Any
+import functools
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from candgen.errors import SettingError, did_you_mean
 
 _LIMITS = {
-    "ge": "{:g} or greater", "gt": "greater than {:g}",
-    "le": "at most {:g}", "lt": "less than {:g}",
-}  # fmt: skip
+    "ge": "{:g} or greater",
+    "gt": "greater than {:g}",
+    "le": "at most {:g}",
+    "lt": "less than {:g}",
+}
 _KINDS = {
     "int": "a whole number", "float": "a finite number", "finite": "a finite number",
     "bool": "true or false", "string": "text", "list": "a list", "dict": "a mapping",
 }  # fmt: skip
+
+
+Count = Annotated[int, Field(ge=1)]
+"""A whole number, 1 or greater."""
+CountOrZero = Annotated[int, Field(ge=0)]
+"""A whole number, 0 or greater."""
+NotNegative = Annotated[float, Field(ge=0)]
+"""A number, 0 or greater."""
+Positive = Annotated[float, Field(gt=0)]
+"""A number greater than 0."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A number from 0 to 1."""
 
 
 class Settings(BaseModel):
@@ -52,21 +69,94 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise SettingError(sentence(error, type(self).model_fields)) from None
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        for name, field in cls.model_fields.items():
+            for base in cls.__mro__[1:]:
+                if field.description is None and name in getattr(base, "model_fields", {}):
+                    field.description = base.model_fields[name].description
+
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
         return {key: _plain(value) for key, value in dict(values).items()}
 
 
-def sentence(error: ValidationError, known: Iterable[str]) -> str:
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter:
+    return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def checked(name: str, value: Any, kind: Any) -> Any:
+    """Return one value if it is of a kind, such as `Count` or a Literal.
+
+    Args:
+        name: Of the argument, for the message.
+        value: To check; NumPy scalars count as numbers.
+        kind: A type, with limits where it is `Annotated`.
+
+    Raises:
+        SettingError: If the value has the wrong type or is out of range.
+    """
+    try:
+        return _adapter(kind).validate_python(_plain(value))
+    except ValidationError as error:
+        raise SettingError(sentence(error, (), name)) from None
+
+
+def signature(settings: type[Settings]) -> inspect.Signature:
+    """Return the signature of a constructor that takes these settings as keywords."""
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty
+                if field.is_required()
+                else field.get_default(call_default_factory=True),
+                annotation=field.annotation,
+            )
+            for name, field in settings.model_fields.items()
+        ]
+    )
+
+
+def section(settings: type[Settings]) -> str:
+    """Return the settings as a section of a docstring: type, default, range, meaning."""
+    lines = ["Settings:"]
+    for name, field in settings.model_fields.items():
+        meaning = " ".join((field.description or "").split())
+        default = field.get_default(call_default_factory=True)
+        lines.append(f"    {name} ({kind_of(field)}, default {default!r}): {meaning}")
+    return "\n".join(lines)
+
+
+def kind_of(field: FieldInfo) -> str:
+    """Return the type and the range of a setting in words, such as "int, 1 or greater"."""
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return " | ".join(map(repr, get_args(kind)))
+    word = kind.__name__ if get_origin(kind) is None else str(kind).replace("typing.", "")
+    limits = [
+        words.format(getattr(limit, name))
+        for limit in field.metadata
+        for name, words in _LIMITS.items()
+        if hasattr(limit, name)
+    ]
+    return ", ".join([word, *limits])
+
+
+def sentence(error: ValidationError, known: Iterable[str], name: str = "") -> str:
     """Describe the first fault that pydantic found, in the house's words.
 
     Args:
         error: What pydantic raised.
         known: Names of all settings, for "did you mean".
+        name: Of the value, where it is not one of several settings.
     """
     fault = error.errors(include_url=False)[0]
     place, kind, arrived = fault["loc"], fault["type"], fault["input"]
+    place = (name, *place) if name else place
     name = str(place[0]) if place else ""
     if kind == "extra_forbidden":
         return f"There is no setting {name!r}.{did_you_mean(name, known)}"
@@ -81,7 +171,7 @@ def sentence(error: ValidationError, known: Iterable[str]) -> str:
             word.strip("'") for word in fault["ctx"]["expected"].replace(" or ", ", ").split(", ")
         ]
         hint = did_you_mean(arrived, words) if isinstance(arrived, str) else ""
-        hint = hint if hint.startswith(" Did") else ""
+        hint = hint if hint.startswith(" Did") else ""  # the names are listed already
         return f"{name} must be one of {', '.join(words)}; got {arrived!r}.{hint}"
     return f"{name} must be {_expected(kind, fault.get('ctx', {}))}, got {arrived!r}."
 
@@ -110,41 +200,4 @@ def _plain(value: Any) -> Any:
         return {key: _plain(held) for key, held in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(held) for held in value]
-    return value
-
-
-def whole_number(name: str, value: int, *, at_least: int = 0) -> int:
-    """Return `value` as an int, or raise a SettingError that names the setting."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise SettingError(f"{name} must be a whole number, got {value!r}.")
-    if value < at_least:
-        raise SettingError(f"{name} must be {at_least} or greater, got {value}.")
-    return int(value)
-
-
-def number(
-    name: str,
-    value: float,
-    *,
-    at_least: float = 0.0,
-    above: float | None = None,
-    at_most: float | None = None,
-) -> float:
-    """Return `value` as a finite float, or raise a SettingError that names the setting."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise SettingError(f"{name} must be a finite number, got {value!r}.")
-    if above is not None and value <= above:
-        raise SettingError(f"{name} must be greater than {above:g}, got {value!r}.")
-    if above is None and value < at_least:
-        raise SettingError(f"{name} must be {at_least:g} or greater, got {value!r}.")
-    if at_most is not None and value > at_most:
-        raise SettingError(f"{name} must be at most {at_most:g}, got {value!r}.")
-    return float(value)
-
-
-def one_of(name: str, value: str, known: Sequence[str]) -> str:
-    """Return `value` if it is one of the known words, or raise a SettingError."""
-    if value not in known:
-        hint = did_you_mean(str(value), known)
-        raise SettingError(f"{name} must be one of {', '.join(known)}; got {value!r}.{hint}")
     return value

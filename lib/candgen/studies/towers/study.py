@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen import evaluation, models, retrieval
-from candgen.checks import one_of
+from candgen.checks import checked
 from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
 from candgen.datasets.cold_users import newcomers
@@ -60,13 +60,13 @@ def changed_inputs(model: TwoTower, names: Sequence[str]) -> dict[str, TwoTower]
         names: Out of `INPUTS`. One that is all a tower reads stays, and gets no entry.
     """
     made = {}
+    both = {"query_inputs": model.query_inputs_, "item_inputs": model.item_inputs_}
     for name in names:
-        setting, word = INPUTS[one_of("change_inputs", name, tuple(INPUTS))]
-        held = list(getattr(model, f"{setting}_"))
+        setting, word = INPUTS[checked("change_inputs", name, Literal[tuple(INPUTS)])]
+        held = both[setting]
         there = word in held
         changed = [n for n in held if n != word] if there else [*held, word]
         if changed:
-            both = {"query_inputs": model.query_inputs_, "item_inputs": model.item_inputs_}
             settings = {**model.settings, **both, setting: changed}
             made[f"{'without' if there else 'with'} {name}"] = TwoTower(**settings)
     return made
@@ -124,7 +124,7 @@ def seldom_shown_truth(
     allowed, history = seldom_shown(data), data.history_matrix[users]
     found = {}
     for name, model in fitted.items():
-        if isinstance(model, models.VectorGenerator):
+        if model.has_vectors:
             vectors = model.user_vectors(users), model.item_vectors()
         else:
             crowd = model.item_counts_.astype(np.float32)[:, None]
