@@ -12,30 +12,46 @@ setting, what was expected, what arrived and the nearest known spelling.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from pathlib import PurePath
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from candgen.errors import SettingError, did_you_mean
 
 _LIMITS = {
-    "ge": "{:g} or greater", "gt": "greater than {:g}", "le": "at most {:g}", "lt": "less than {:g}",
+    "ge": "{:,.10g} or greater", "gt": "greater than {:,.10g}",
+    "le": "at most {:,.10g}", "lt": "less than {:,.10g}",
 }  # fmt: skip
 _KINDS = {
     "int": "a whole number", "float": "a finite number", "finite": "a finite number",
     "bool": "true or false", "string": "text", "list": "a list", "dict": "a mapping",
 }  # fmt: skip
+_BRANCHES = {"int", "float", "str", "bool", "none", "list", "dict"}
+
+
+Count = Annotated[int, Field(ge=1)]
+"""A whole number, 1 or greater."""
+CountOrZero = Annotated[int, Field(ge=0)]
+"""A whole number, 0 or greater."""
+NotNegative = Annotated[float, Field(ge=0)]
+"""A number, 0 or greater."""
+Positive = Annotated[float, Field(gt=0)]
+"""A number greater than 0."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A number from 0 to 1."""
 
 
 class Settings(BaseModel):
     """Base class of all settings: frozen, strict about types, closed to unknown names.
 
-    NumPy scalars count as numbers and tuples as lists; an int is accepted for a float. Nothing else
-    is converted.
+    NumPy scalars count as numbers, tuples as lists and paths as text; an int is accepted for a
+    float. Nothing else is converted.
 
     Raises:
         SettingError: If a name is unknown, or a value has the wrong type or is out of range.
@@ -57,15 +73,39 @@ class Settings(BaseModel):
         return {key: _plain(value) for key, value in dict(values).items()}
 
 
-def sentence(error: ValidationError, known: Iterable[str]) -> str:
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter:
+    return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def checked(name: str, value: Any, kind: Any) -> Any:
+    """Return one value if it is of a kind, such as `Count` or a Literal.
+
+    Args:
+        name: Of the argument, for the message.
+        value: To check; NumPy scalars count as numbers.
+        kind: A type, with limits where it is `Annotated`.
+
+    Raises:
+        SettingError: If the value has the wrong type or is out of range.
+    """
+    try:
+        return _adapter(kind).validate_python(_plain(value))
+    except ValidationError as error:
+        raise SettingError(sentence(error, (), name)) from None
+
+
+def sentence(error: ValidationError, known: Iterable[str], name: str = "") -> str:
     """Describe the first fault that pydantic found, in the house's words.
 
     Args:
         error: What pydantic raised.
         known: Names of all settings, for "did you mean".
+        name: Of the value, where it is not one of several settings.
     """
     fault = error.errors(include_url=False)[0]
     place, kind, arrived = fault["loc"], fault["type"], fault["input"]
+    place = (name, *place) if name else place
     name = str(place[0]) if place else ""
     if kind == "extra_forbidden":
         return f"There is no setting {name!r}.{did_you_mean(name, known)}"
@@ -76,9 +116,8 @@ def sentence(error: ValidationError, known: Iterable[str]) -> str:
     if len(place) > 1:
         name += "".join(f"[{part!r}]" for part in place[1:] if not _is_branch(part))
     if kind == "literal_error":
-        words = [
-            word.strip("'") for word in fault["ctx"]["expected"].replace(" or ", ", ").split(", ")
-        ]
+        words = fault["ctx"]["expected"].replace(" or ", ", ").split(", ")
+        words = [word.strip("'") or "''" for word in words]
         hint = did_you_mean(arrived, words) if isinstance(arrived, str) else ""
         hint = hint if hint.startswith(" Did") else ""
         return f"{name} must be one of {', '.join(words)}; got {arrived!r}.{hint}"
@@ -98,13 +137,15 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
 
 def _is_branch(part: Any) -> bool:
     """Whether a part of a fault's place names a member of a union, not a place in the value."""
-    return isinstance(part, str) and part.split("[")[0] in {"int", "float", "str", "bool", "none"}
+    return isinstance(part, str) and part.split("[")[0] in _BRANCHES
 
 
 def _plain(value: Any) -> Any:
     """Turn NumPy scalars and arrays into Python's types, tuples into lists, all the way down."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, dict):
         return {key: _plain(held) for key, held in value.items()}
     if isinstance(value, list | tuple):

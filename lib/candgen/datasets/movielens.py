@@ -1,4 +1,4 @@
-"""MovieLens, in every form that GroupLens has published.
+"""Reader of MovieLens in all forms that GroupLens has published.
 
 | variant | files | separated by | encoding | ratings |
 |---|---|---|---|---|
@@ -15,16 +15,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 
+from candgen.checks import Settings
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID, YEAR
 from candgen.datasets.archives import Bundle, InputFile, describe, open_bundle
 from candgen.datasets.cells import Column, TextFormat
 from candgen.datasets.reading import read_columns, read_rows
 from candgen.datasets.source import Source
 from candgen.datasets.tables import refuse_repeated
-from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.errors import DataError, SettingError
 
 CITATION = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
@@ -73,7 +75,7 @@ _NO_GENRES = "(no genres listed)"
 
 @dataclass(frozen=True)
 class _Layout:
-    """How one family of variants is written."""
+    """File format of one family of variants."""
 
     ratings: str
     text: TextFormat
@@ -99,21 +101,32 @@ _LAYOUTS = {
 }
 
 
-def read(*, path: str = "", variant: str = "") -> Source:
+class MovieLensSettings(Settings):
+    """Settings of a MovieLens source.
+
+    Raises:
+        SettingError: If a setting has the wrong type or is out of range.
+    """
+
+    path: str = ""
+    """Folder or zip of MovieLens; empty: `variant` is downloaded."""
+    variant: Literal["", *DIGESTS] = ""
+    """Variant to download; with a path it may stay empty, since the files tell which it is."""
+
+
+def read(**settings: Any) -> Source:
     """Read MovieLens from a folder or a zip, or download it against a pinned digest.
 
     Args:
-        path: The folder or zip. Empty to download.
-        variant: Which variant to download: 100k, 1m, 10m, 20m, 25m, 32m or latest-small. With a
-            `path` it may stay empty: the files tell.
+        **settings: Fields of `MovieLensSettings`, `path` or `variant` among them.
 
     Raises:
         SettingError: If the variant is unknown, or neither path nor variant is given.
-        DataError: If a file is missing or damaged, or holds what it must not; the message names
-            the file and the line. Also if a download fails or its digest does not match.
+        DataError: If a file is missing or damaged or has a wrong line; the message names file and
+            line. Also if a download fails or its digest does not match.
     """
-    if variant and variant not in DIGESTS:
-        raise SettingError(f"variant is {variant!r}.{did_you_mean(variant, DIGESTS)}")
+    own = MovieLensSettings(**settings)
+    path, variant = own.path, own.variant
     if not path and not variant:
         raise SettingError(
             "MovieLens needs a path (a folder or zip that you have) or a variant to download: "

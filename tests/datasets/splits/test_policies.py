@@ -1,5 +1,6 @@
 import itertools
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from candgen.datasets.splits import (
     ALWAYS,
     FOLD_IN,
+    POLICIES,
     TEST,
     TRAIN,
     VALIDATION,
     Events,
+    Policy,
     SplitSettings,
     futures_seen,
     held_out_rows,
@@ -204,13 +207,17 @@ def test_an_empty_part_is_named_with_the_sizes_of_the_others():
         parts_of(of([0] * 8, range(8)), "timeline", test_fraction=0.5, validation_fraction=0.01)
 
 
+def test_settings_accept_exactly_the_policies_that_exist():
+    assert set(get_args(Policy)) == set(POLICIES)
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({"policy": "timelines"}, "Did you mean 'timeline'"),
-        ({"test_fraction": 0.0}, "test_fraction is 0.0, expected a share above 0"),
-        ({"test_fraction": 1.0}, "test_fraction is 1.0"),
-        ({"test_fraction": 0.7, "validation_fraction": 0.3}, "leave nothing to learn from"),
+        ({"test_fraction": 0.0}, "test_fraction must be greater than 0, got 0.0"),
+        ({"test_fraction": 1.0}, "test_fraction must be less than 1, got 1.0"),
+        ({"test_fraction": 0.7, "validation_fraction": 0.3}, "leave no events to train on"),
         ({"validation_from": 5}, "validation_from needs test_from"),
         ({"validation_from": 5, "test_from": 5}, "must be earlier than test_from"),
         ({"policy": "random_rows", "test_from": 5}, "are for timeline, not random_rows"),
