@@ -226,9 +226,7 @@ def test_settings_are_checked(read, settings, expected):
 
 
 def test_an_unknown_encoding_is_refused(tmp_path):
-    with pytest.raises(
-        SettingError, match=r"encoding must be .*, got 'utf-88'\. Did you"
-    ):
+    with pytest.raises(SettingError, match=r"encoding must be .*, got 'utf-88'\. Did you"):
         tables.read(path=str(tmp_path / "a.csv"), encoding="utf-88")
 
 
