@@ -271,7 +271,7 @@ def test_no_network_says_what_to_do(monkeypatch, tmp_path):
 
 def test_a_variant_without_a_pinned_digest_is_never_downloaded():
     with pytest.raises(
-        DataError, match=r"no digest can be pinned.* Fetch .*ml-latest.zip yourself"
+        DataError, match=r"no digest can be pinned.* Download .*ml-latest.zip yourself"
     ):
         movielens.read(variant="latest")
 

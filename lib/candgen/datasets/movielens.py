@@ -36,8 +36,8 @@ _FREE = "GroupLens terms: research use, redistribution under the same terms, not
 _CLOSED = "GroupLens terms: research use, no redistribution without permission, not commercial"
 _URL = "https://files.grouplens.org/datasets/movielens/ml-{}.zip"
 
-# SHA-256 of the zips as GroupLens serves them; each was found, in agreement, in several places
-# that had checked the MD5 which GroupLens publishes. "latest" changes with time: nothing to pin.
+# SHA-256 of the zips as GroupLens serves them; several independent
+# projects publish the same digests, checked against the MD5 of GroupLens. "latest" changes: no pin.
 DIGESTS = {
     "100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
     "1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
@@ -162,11 +162,11 @@ def read(**settings: Any) -> Source:
 
 
 def download(variant: str, folder: Path | str | None = None) -> Path:
-    """Fetch the zip of a variant into the cache, unless it is there, and check its SHA-256.
+    """Download the zip of a variant into the cache if it is absent, and check its SHA-256.
 
     Args:
-        variant: One of the variants with a pinned digest.
-        folder: The cache; the system's own, or `CANDGEN_CACHE`, when omitted.
+        variant: Variant with a pinned digest.
+        folder: Cache folder; by default `CANDGEN_CACHE`, else the cache of the system.
 
     Raises:
         DataError: If the variant has no pinned digest, the network fails, or the digest differs.
@@ -178,7 +178,7 @@ def download(variant: str, folder: Path | str | None = None) -> Path:
     if digest is None:
         raise DataError(
             f"MovieLens {variant} changes with time, so no digest can be pinned and it is not "
-            f"downloaded. Fetch {url} yourself and give its path, or take latest-small or 32m."
+            f"downloaded. Download {url} yourself and give its path, or use latest-small or 32m."
         )
     folder = Path(folder or os.environ.get("CANDGEN_CACHE") or pooch.os_cache("candgen"))
     try:
@@ -300,7 +300,7 @@ def _integers(file: InputFile, rows: list[tuple[int, list[str]]], place: int) ->
 def _check_known(
     interactions: pd.DataFrame, items: pd.DataFrame, ratings: InputFile, used: list[InputFile]
 ) -> None:
-    """Refuse a rated film that the table of films does not have."""
+    """Refuse ratings of films that the table of films lacks."""
     rated = pd.Index(interactions[ITEM].unique())
     unknown = rated.difference(pd.Index(items[ITEM_ID]))
     if len(unknown):

@@ -59,7 +59,7 @@ _EVENT_COLUMNS = (USER, ITEM, RATING, TIMESTAMP)
 
 
 class PreparationSettings(SplitShares):
-    """Settings of every preparation, whatever its source; each source adds its own.
+    """Settings of every preparation; each source adds its own.
 
     Raises:
         SettingError: If a setting has the wrong type or is out of range.
@@ -300,7 +300,7 @@ def _number(kept: _Kept, source: Source) -> _NumberedEvents:
     users = number(events[USER])
     if lists is None:
         items = number(events[ITEM])
-    else:  # a listed item may be one that nobody has
+    else:  # a listed item may have no event
         both = number(pd.concat([events[ITEM], lists[ITEM]], ignore_index=True))
         items = Numbered(both.codes[: len(events)], both.raw)
         lists = _number_lists(lists, users.raw, both.codes[len(events) :], source)

@@ -258,7 +258,7 @@ def test_leave_last_out_warns_of_other_users_only():
     events = of([0, 0, 0, 1, 1, 1], [1, 2, 3, 11, 12, 13])
     (warning,) = warned("leave_last_out", events, parts_of(events, "leave_last_out"))
     assert "0% of the test events have a later event of the same user" in warning
-    assert "on average 25% of what models learn from happened after" in warning
+    assert "on average 25% of the events models learn from are later than" in warning
 
 
 def test_a_random_split_warns_with_the_measured_share():

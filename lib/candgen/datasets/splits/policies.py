@@ -87,8 +87,8 @@ def split(events: Events, settings: SplitSettings) -> Split:
     """Split events by a policy.
 
     Raises:
-        DataError: If the policy needs times and there are none, or train or test stays empty, or
-            validation stays empty though a share was asked for.
+        DataError: If the policy needs times and there are none, if train or test is empty, or if
+            validation is empty although a share of it is set.
     """
     made = POLICIES[settings.policy](events, settings)
     check_parts(made.parts, wants_validation=_wants_validation(settings))
@@ -96,7 +96,7 @@ def split(events: Events, settings: SplitSettings) -> Split:
 
 
 def validation_from_train(events: Events, settings: SplitSettings) -> NDArray[np.uint8]:
-    """Take a share of each user's training events for validation, for a given split.
+    """Move a share of each user's training events to validation, for a given split.
 
     The share is random unless `validation_clustering` or `validation_popularity` is set.
     """
@@ -210,7 +210,7 @@ def _held_out_users(events: Events, settings: SplitSettings) -> Split:
 
 def _cold_users(events: Events, settings: SplitSettings) -> Split:
     role = _random_parts(events.n_users, settings)
-    rule = "all events of a random share of users are held out; nothing is known of them"
+    rule = "all events of a random share of users are held out; their history is empty"
     return Split.without_limits(
         events, role[events.users], rule, _roles(role, "users"), known_until=_of_trained(role)
     )
@@ -218,7 +218,7 @@ def _cold_users(events: Events, settings: SplitSettings) -> Split:
 
 def _cold_items(events: Events, settings: SplitSettings) -> Split:
     role = _random_parts(events.n_items, settings)
-    rule = "all events of a random share of items are held out; nobody was seen with them"
+    rule = "all events of a random share of items are held out; train has no event of them"
     return Split.without_limits(
         events, role[events.items], rule, _roles(role, "items"), hidden_items=role != TRAIN
     )
@@ -240,7 +240,7 @@ POLICIES: dict[str, Callable[[Events, SplitSettings], Split]] = {
 }
 
 
-# --- their parts
+# --- helpers of the policies
 
 
 def _needed_times(events: Events, policy: str) -> NDArray[np.int64]:
@@ -257,7 +257,7 @@ def _share(count: int, fraction: float) -> int:
 
 
 def _newest(times: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Mark the `count` newest events; of equal times the later rows count as newer."""
+    """Mark the `count` newest events; among equal times the later rows are newer."""
     if count == 0:
         return np.zeros(len(times), dtype=bool)
     oldest = len(times) - count
@@ -301,7 +301,7 @@ def _share_of_each(
 
 
 def _places_from_end(sorted_users: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return for each event how many of the same user follow it, in an order grouped by user."""
+    """Count for each event the later events of its user, in an order grouped by user."""
     ends = np.searchsorted(sorted_users, sorted_users, side="right")
     return ends - 1 - np.arange(len(sorted_users))
 
