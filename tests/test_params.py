@@ -37,9 +37,9 @@ def test_the_rivals_are_runs_of_their_own_where_people_begin(root, own_data, nam
     assert {"random", "popularity"} <= generators
 
 
-def test_the_source_is_made_again_on_its_own_films_with_its_own_report(root, own_data):
-    plan = read_plan(root / "params" / "source.yaml", [f"films={own_data['films']}"])
-    assert plan.report["notebook"] == "notebooks/91_source_figures.ipynb"
+def test_the_course_is_reproduced_on_its_own_films_with_its_own_report(root, own_data):
+    plan = read_plan(root / "params" / "course.yaml", [f"films={own_data['films']}"])
+    assert plan.report["notebook"] == "notebooks/91_reproduced_numbers.ipynb"
     films = {run.name: run.parameters.get("films") for run in plan.runs}
     assert films["content-based"] == films["learning-ratings"] == own_data["films"]
 

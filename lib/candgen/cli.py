@@ -99,13 +99,13 @@ def prepare(
     from candgen.sweeps import single_run
     from candgen.sweeps.plan import PREPARATION
 
-    page = single_run.find_page(PREPARATION)
+    found = single_run.find_notebook(PREPARATION)
     if listed:
-        return _list_parameters(page)
-    given = single_run.given(page, [*_options(source=source, path=path), *parameter])
+        return _list_parameters(found)
+    given = single_run.given(found, [*_options(source=source, path=path), *parameter])
     name = name or str(given.pop("name", "")) or str(given.get("source", "world"))
     folder = paths.outputs_folder() / "datasets" / single_run.safe_name(name)
-    _run(single_run.stage("dataset", name, page, given, folder, minutes))
+    _run(single_run.stage("dataset", name, found, given, folder, minutes))
 
 
 @app.command(short_help="Run one notebook with parameters of your own")
@@ -125,12 +125,14 @@ def run(
     from candgen.session import paths
     from candgen.sweeps import single_run
 
-    page = single_run.find_page(notebook)
+    found = single_run.find_notebook(notebook)
     if listed:
-        return _list_parameters(page)
-    where = folder.expanduser().resolve() if folder else paths.run_folder(page.name)
+        return _list_parameters(found)
+    where = folder.expanduser().resolve() if folder else paths.run_folder(found.name)
     _run(
-        single_run.stage("run", page.name, page, single_run.given(page, parameter), where, minutes)
+        single_run.stage(
+            "run", found.name, found, single_run.given(found, parameter), where, minutes
+        )
     )
 
 
@@ -335,8 +337,8 @@ def _options(**given: str | None) -> list[str]:
     return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
-def _list_parameters(page: Any) -> None:
-    rows = [[p.name, p.spelling, repr(p.default), p.help] for p in page.parameters.values()]
+def _list_parameters(notebook: Any) -> None:
+    rows = [[p.name, p.spelling, repr(p.default), p.help] for p in notebook.parameters.values()]
     _print_table(["parameter", "type", "default", "meaning"], rows)
 
 

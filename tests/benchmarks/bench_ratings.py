@@ -45,7 +45,7 @@ def _rated() -> tuple[RatedFilms, str]:
     folder = Path(os.environ.get("CANDGEN_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
     if (folder / "ml-latest-small").is_dir():
         rated = rated_films.read(str(folder / "ml-latest-small"))
-        return rated.with_user_in_front(rated.rows(rated_films.SOURCE_RATINGS)), "ml-latest-small"
+        return rated.with_user_in_front(rated.rows(rated_films.COURSE_RATINGS)), "ml-latest-small"
     rng = np.random.default_rng(0)
     cells = np.sort(rng.choice(FILMS * USERS, RATINGS, replace=False))
     film, user = (part.astype(np.int32) for part in np.divmod(cells, USERS))

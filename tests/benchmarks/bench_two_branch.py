@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from candgen.studies.course.films import source_films
+from candgen.studies.course.films import course_films
 from candgen.studies.course.rating_network import DIM, HIDDEN, RatingNetwork
 
 EPOCHS = int(os.environ.get("CANDGEN_BENCH_EPOCHS", "30"))
@@ -22,7 +22,7 @@ DATA = Path(os.environ.get("CANDGEN_TEST_DATA", Path(__file__).parents[3] / "sha
 
 def run() -> list[dict]:
     """Measure seconds an epoch, in turns so that both meet the same load, and where both end."""
-    rows = source_films(str(DATA / "ml-latest-small"))
+    rows = course_films(str(DATA / "ml-latest-small"))
     ours = [RatingNetwork(epochs=EPOCHS, seed=seed).fit(rows) for seed in SEEDS]
     twin = keras_twin(ours[0])
     losses = [fit(twin, ours[0]) for _ in range(EPOCHS)]  # the first of them builds the graph

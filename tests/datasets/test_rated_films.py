@@ -1,4 +1,4 @@
-"""The films the source rated, and a person in front of everybody else."""
+"""The films of the course, and a person in front of everybody else."""
 
 import numpy as np
 import pytest

@@ -74,7 +74,9 @@ def test_a_page_records_what_it_found(path):
     a_dataset_is_its_own_record = path.stem.startswith("10")
     reads_only = path.stem.startswith("9")
     assert (
-        re.search(r"\brun\.record(_figures)?\(", text) or a_dataset_is_its_own_record or reads_only
+        re.search(r"\brun\.record(_reproduced)?\(", text)
+        or a_dataset_is_its_own_record
+        or reads_only
     )
 
 

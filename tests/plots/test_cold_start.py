@@ -49,12 +49,3 @@ def test_what_lies_beyond_the_axis_is_said():
     (ax,) = plots.by_known(table(top=3.5), x_label="x", highest=1.0)
     assert ax.get_ylim()[1] == 1.0
     assert any(t.get_text() == "3.50 ↑" for t in ax.texts)
-
-
-def test_the_first_is_what_others_should_beat():
-    held = table().query("known == 20")
-    ax = plots.who_they_are(held, measure="recall@20", best=0.8)
-    dashed = [line for line in ax.lines if line.get_linestyle() != "-"]
-    assert any(np.allclose(line.get_xdata(), 0.3) for line in dashed)
-    assert {"0.300", "0.400"} <= {t.get_text() for t in ax.texts}
-    assert "0.800" in ax.get_title() and ax.get_xlim()[0] == 0

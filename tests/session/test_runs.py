@@ -167,43 +167,43 @@ def test_vectors_are_kept_for_the_users_that_have_a_history(run, data):
     assert kept["similarity"] == "dot"
 
 
-def _figure(figure="cost after 0 steps", source=2.0, ours=2.5, why="other data"):
-    return {"figure": figure, "source": source, "ours": ours, "why": why}
+def _number(name="cost after 0 steps", printed=2.0, ours=2.5, why="other data"):
+    return {"name": name, "printed": printed, "ours": ours, "why": why}
 
 
-def test_figures_stand_beside_those_of_the_source(run):
-    run.record_figures([_figure(source=3, ours=np.float32(2.5))])
-    run.record_figures([_figure("films", 694, np.int64(694), "")])
-    assert json.loads((run.folder / "figures.json").read_text()) == [
-        {"figure": "cost after 0 steps", "source": 3.0, "ours": 2.5, "why": "other data"},
-        {"figure": "films", "source": 694.0, "ours": 694.0, "why": ""},
+def test_numbers_stand_beside_those_that_were_printed(run):
+    run.record_reproduced([_number(printed=3, ours=np.float32(2.5))])
+    run.record_reproduced([_number("films", 694, np.int64(694), "")])
+    assert json.loads((run.folder / "reproduced.json").read_text()) == [
+        {"name": "cost after 0 steps", "printed": 3.0, "ours": 2.5, "why": "other data"},
+        {"name": "films", "printed": 694.0, "ours": 694.0, "why": ""},
     ]
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"figure": "films", "ours": 1.0}, "the keys figure, source, ours, why, got figure, ours"),
-        (_figure() | {"page": 3}, "why, page"),
-        (_figure(ours=float("nan")), "'cost after 0 steps': ours must be a finite number, got nan"),
-        (_figure(source="2"), "source must be a finite number, got '2'"),
-        (_figure(source=True), "source must be a finite number, got True"),
-        (_figure(why=None), "why must be text, got None"),
-        (_figure(" "), "needs a name"),
-        (_figure("films"), r"\['films'\] came several times"),
+        ({"name": "films", "ours": 1.0}, "the keys name, printed, ours, why, got name, ours"),
+        (_number() | {"page": 3}, "why, page"),
+        (_number(ours=float("nan")), "'cost after 0 steps': ours must be a finite number, got nan"),
+        (_number(printed="2"), "printed must be a finite number, got '2'"),
+        (_number(printed=True), "printed must be a finite number, got True"),
+        (_number(why=None), "why must be text, got None"),
+        (_number(" "), "needs a name"),
+        (_number("films"), r"\['films'\] came several times"),
     ],
 )
-def test_a_figure_that_cannot_be_read_back_is_refused(run, row, message):
-    run.record_figures([_figure("films")])
+def test_a_number_that_cannot_be_read_back_is_refused(run, row, message):
+    run.record_reproduced([_number("films")])
     with pytest.raises(SettingError, match=message):
-        run.record_figures([row])
-    assert len(json.loads((run.folder / "figures.json").read_text())) == 1
+        run.record_reproduced([row])
+    assert len(json.loads((run.folder / "reproduced.json").read_text())) == 1
 
 
-def test_opening_a_run_again_forgets_its_figures(run):
-    run.record_figures([_figure()])
+def test_opening_a_run_again_forgets_its_numbers(run):
+    run.record_reproduced([_number()])
     session.open_run("page", run.parameters | _page("run_folder: str = 'outputs/s/r'"))
-    assert not (run.folder / "figures.json").exists()
+    assert not (run.folder / "reproduced.json").exists()
 
 
 def test_a_page_with_two_datasets_must_say_which_was_judged(run, data):

@@ -7,8 +7,8 @@ import pytest
 from candgen import files
 from candgen.session import status
 from candgen.sweeps import fingerprints
-from candgen.sweeps.fingerprints import Fingerprints, library_digest, what_changed, why_not_done
-from candgen.sweeps.notebook_parameters import read_page
+from candgen.sweeps.fingerprints import Fingerprints, what_changed, why_not_done
+from candgen.sweeps.notebook_parameters import read_notebook
 from candgen.sweeps.plan import read_plan
 
 SWEEP = """\
@@ -88,31 +88,9 @@ def test_a_dataset_that_came_out_differently_changes_the_runs_on_it(stages):
     assert differences(before, prints(stages())) == [False, True]
 
 
-def test_the_library_counts_but_not_what_only_surrounds_runs(tmp_path):
-    for name in ("sweeps/kernels", "session"):
-        (tmp_path / name).mkdir(parents=True)
-    for name in ("models.py", "cli.py", "session/runs.py", "sweeps/kernels/server.py"):
-        (tmp_path / name).write_text("x = 1")
-
-    def digest():
-        return library_digest(tmp_path, leave_out=fingerprints._AROUND)
-
-    before = digest()
-    for name in ("cli.py", "sweeps/kernels/server.py"):
-        (tmp_path / name).write_text("x = 2")
-    assert digest() == before
-    (tmp_path / "session" / "runs.py").write_text("x = 2")
-    assert digest() != before
-
-
-def test_every_file_that_is_left_out_exists(root):
-    library = root / "lib" / "candgen"
-    assert [name for name in fingerprints._AROUND if not (library / name).exists()] == []
-
-
 def test_what_changed_is_said_in_words():
-    assert what_changed("page=1 library=2", "page=1 library=3") == "the library changed"
-    both = what_changed("page=1 parameters=2", "page=3 parameters=4 dataset=5")
+    assert what_changed("notebook=1 library=2", "notebook=1 library=3") == "the library changed"
+    both = what_changed("notebook=1 parameters=2", "notebook=3 parameters=4 dataset=5")
     assert both == "the notebook and the parameters and the dataset changed"
 
 
@@ -125,12 +103,12 @@ def finish(stage, fingerprint, state="done"):
 
 def test_only_a_whole_run_of_the_same_fingerprint_is_done(stages):
     _, run = stages()
-    assert why_not_done(run, "page=1") == "never run"
-    finish(run, "page=1")
-    assert why_not_done(run, "page=1") is None
-    assert why_not_done(run, "page=2") == "the notebook changed"
+    assert why_not_done(run, "notebook=1") == "never run"
+    finish(run, "notebook=1")
+    assert why_not_done(run, "notebook=1") is None
+    assert why_not_done(run, "notebook=2") == "the notebook changed"
     (run.folder / "page.html").unlink()
-    assert why_not_done(run, "page=1") == "its notebook or page is gone"
+    assert why_not_done(run, "notebook=1") == "its notebook or page is gone"
 
 
 @pytest.mark.parametrize(
@@ -139,8 +117,8 @@ def test_only_a_whole_run_of_the_same_fingerprint_is_done(stages):
 )
 def test_whatever_did_not_end_well_is_run_again(stages, state, said):
     _, run = stages()
-    finish(run, "page=1", state)
-    assert why_not_done(run, "page=1") == f"{said} last time"
+    finish(run, "notebook=1", state)
+    assert why_not_done(run, "notebook=1") == f"{said} last time"
 
 
 def test_a_damaged_dataset_is_prepared_again(stages):
@@ -149,23 +127,23 @@ def test_a_damaged_dataset_is_prepared_again(stages):
     table.write_text("rows")
     described = {"digest": "d", "tables": {"train": {"sha256": files.sha256_of(table)}}}
     files.write_json(films.folder / "dataset.json", described)
-    finish(films, "page=1")
-    assert why_not_done(films, "page=1") is None
+    finish(films, "notebook=1")
+    assert why_not_done(films, "notebook=1") is None
     table.write_text("other rows")
-    assert why_not_done(films, "page=1") == "the dataset is damaged"
+    assert why_not_done(films, "notebook=1") == "the dataset is damaged"
 
 
 def test_the_report_depends_on_what_was_asked_and_on_what_runs_left(stages, project, write_sweep):
     stages()
-    page = read_page(project / "notebooks" / "90_compare_runs.ipynb")
+    notebook = read_notebook(project / "notebooks" / "90_compare_runs.ipynb")
     runs = [{"name": "a", "folder": "a", "state": "done"}]
 
     def of_report(text=SWEEP, runs=runs):
-        return Fingerprints().of_report(read_plan(write_sweep(text)), page, runs)
+        return Fingerprints().of_report(read_plan(write_sweep(text)), notebook, runs)
 
     before = of_report()
     assert of_report() == before
     assert of_report(SWEEP + "question: Why?\n") != before
     assert of_report(runs=[{**runs[0], "state": "failed"}]) != before
-    finish(stages()[1], "page=1")
+    finish(stages()[1], "notebook=1")
     assert of_report() != before

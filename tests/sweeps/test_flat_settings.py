@@ -8,7 +8,7 @@ import pytest
 from candgen import models
 from candgen.errors import SettingError
 from candgen.sweeps import single_run
-from candgen.sweeps.notebook_parameters import read_page
+from candgen.sweeps.notebook_parameters import read_notebook
 from candgen.sweeps.plan import read_plan
 
 FIT = """\
@@ -52,7 +52,7 @@ def page(write_notebook, monkeypatch):
         return {"Line": Line, "Wave": Wave}[name]
 
     monkeypatch.setattr(models, "by_name", by_name)
-    return read_page(write_notebook("30_fit", FIT))
+    return read_notebook(write_notebook("30_fit", FIT))
 
 
 @pytest.fixture
@@ -175,12 +175,12 @@ def factorization(project, root):
     """The notebook of factorizations, with a parameter for further settings."""
     made = project / "notebooks" / "40_matrix_factorization.ipynb"
     shutil.copy(root / "notebooks" / made.name, made)
-    if "settings" not in read_page(made).parameters:
+    if "settings" not in read_notebook(made).parameters:
         notebook = json.loads(made.read_text())
         (cell,) = [c for c in notebook["cells"] if c["metadata"].get("tags") == ["parameters"]]
         cell["source"] = "".join(cell["source"]) + "\nsettings: dict = {}\n"
         made.write_text(json.dumps(notebook))
-    return read_page(made)
+    return read_notebook(made)
 
 
 def test_real_generators_check_their_settings_before_their_notebook_runs(factorization, tmp_path):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from candgen.errors import DataError, SettingError
-from candgen.sweeps.notebook_parameters import read_page
+from candgen.sweeps.notebook_parameters import read_notebook
 
 CELL = """\
 dataset: str = "world"  # a prepared dataset's name or folder
@@ -30,7 +30,7 @@ def make_page(tmp_path):
         cell = {"cell_type": "code", "metadata": {"tags": list(tags)}, "source": source}
         path = tmp_path / name
         path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4}))
-        return read_page(path)
+        return read_notebook(path)
 
     return make
 
@@ -122,14 +122,14 @@ def test_a_page_without_the_cell_takes_no_parameters(make_page):
 def test_a_missing_notebook_gets_a_suggestion(make_page, tmp_path):
     make_page("x = 1", name="10_prepare_data.ipynb")
     with pytest.raises(DataError, match=r"Did you mean '10_prepare_data.ipynb'"):
-        read_page(tmp_path / "10_prepare.ipynb")
+        read_notebook(tmp_path / "10_prepare.ipynb")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": '])
 def test_a_file_that_is_no_notebook_is_refused(tmp_path, text):
     (tmp_path / "x.ipynb").write_text(text)
     with pytest.raises(DataError, match=r"x.ipynb is not a notebook"):
-        read_page(tmp_path / "x.ipynb")
+        read_notebook(tmp_path / "x.ipynb")
 
 
 def test_paths_are_known_by_their_name(page):

@@ -164,7 +164,7 @@ def test_a_dataset_prepared_earlier_is_found_by_name(project, plan):
         ("runs:\n  a: {}\nreport: {notebook: notebooks/91.ipynb}\n", r"report.notebook: No note"),
         (
             "runs:\n  a: {}\nreport: {notebook: notebooks/20_toy.ipynb}\n",
-            r"no page of a report: it lacks the parameters \['sweep'\]",
+            r"makes no report: it lacks the parameters \['sweep'\]",
         ),
         ("runs: [a\n", r"line \d: not valid YAML"),
         ("runs:\n  a: !!python/object/apply:os.system [ls]\n", r"not valid YAML"),

@@ -69,10 +69,10 @@ def test_metrics_of_a_run_that_did_not_finish_are_not_shown(outputs):
 def test_a_result_of_an_earlier_plan_does_not_pass_for_the_present_one(outputs):
     planned = {"folder": "a", "state": "planned", "fingerprint": None}
     files.write_json(outputs / "s" / "sweep.json", {"runs": [planned]})
-    leave(outputs / "s" / "a", rows=[row("X", 0.1)], fingerprint="page=1")
+    leave(outputs / "s" / "a", rows=[row("X", 0.1)], fingerprint="notebook=1")
     assert (list_runs("s")[0].state, list_runs("s")[0].value) == ("planned", None)
     # Killed after the run had ended, but before the sweep wrote it down.
-    running = {"folder": "a", "state": "running", "fingerprint": "page=1"}
+    running = {"folder": "a", "state": "running", "fingerprint": "notebook=1"}
     files.write_json(outputs / "s" / "sweep.json", {"runs": [running]})
     assert (list_runs("s")[0].state, list_runs("s")[0].value) == ("done", 0.1)
 

@@ -21,13 +21,13 @@ from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError, did_you_mean
 
 FIRST_YEAR = 2000
-SOURCE_RATINGS = {  # movieId -> rating, as the source lists them
+COURSE_RATINGS = {  # movieId -> rating, as the course lists them
     4306: 5.0, 4896: 5.0, 4973: 2.0, 5816: 5.0, 6539: 5.0, 7153: 5.0, 7361: 3.0,
     8961: 5.0, 74508: 2.0, 78499: 5.0, 79132: 3.0, 86668: 1.0, 86922: 1.0,
 }  # fmt: skip
-# Two of these are missing where the source sets its ratings beside the predictions. With them, its
+# Two of these are missing where the course sets its ratings beside the predictions. With them, its
 # costs are missed in the fifth digit; without them, they are met: it learned from the other eleven.
-SOURCE_LEARNED = {k: v for k, v in SOURCE_RATINGS.items() if k not in (6539, 86922)}
+COURSE_LEARNED = {k: v for k, v in COURSE_RATINGS.items() if k not in (6539, 86922)}
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class RatedFilms:
     """Column of each rating, shape `(n_ratings,)`."""
     rating: NDArray[np.float64]
     titles: NDArray[np.object_]
-    """Id of each film, shape `(n_films,)`."""
+    """Title of each film, shape `(n_films,)`."""
     item_ids: NDArray[Any]
-    """Title of each film as in the file, shape `(n_films,)`."""
+    """Id of each film in MovieLens or the dataset, shape `(n_films,)`."""
     n_users: int
 
     @property

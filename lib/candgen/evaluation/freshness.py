@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from candgen.columns import USER
 from candgen.evaluation.candidates import Candidates
 from candgen.evaluation.judgement import Judgement
-from candgen.features import EventLog
-from candgen.models.towers.building import appeared_at
+from candgen.features.event_log import EventLog, appeared_at
 
 if TYPE_CHECKING:
     from candgen.datasets import Dataset

@@ -112,6 +112,27 @@ class EventLog:
         return np.repeat(np.arange(self.n_users, dtype=np.int32), self.lengths)
 
 
+def appeared_at(dataset: Dataset, log: EventLog, uploaded: str) -> NDArray[np.int64]:
+    """Return when each item appeared: when it was uploaded, or its first event.
+
+    An item of which neither is known appears with the last event.
+
+    Args:
+        dataset: Its table of items may have the column.
+        log: Events with times.
+        uploaded: Column of the items, seconds since 1970.
+
+    Returns:
+        Seconds since 1970, shape `(n_items,)`.
+    """
+    found = np.full(dataset.n_items, log.times.max(initial=0), dtype=np.int64)
+    if uploaded in dataset.items and pd.api.types.is_numeric_dtype(dataset.items[uploaded]):
+        known = dataset.items[uploaded].to_numpy(np.float64, na_value=np.nan)
+        return np.where(np.isnan(known), found, np.nan_to_num(known)).astype(np.int64)
+    np.minimum.at(found, log.items, log.times)
+    return found
+
+
 def _in_the_order_of_rows(events: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
     """Put events without times back into the order that the source had them in.
 

@@ -1,54 +1,52 @@
-"""Pictures in one house style: each takes data and axes, and returns the axes."""
+"""Pictures in one house style: each takes data and axes, and returns the axes.
 
-from candgen.plots.cold_start import by_known, who_they_are
-from candgen.plots.data import activity, events_over_time, long_tail, rating_shares
-from candgen.plots.evaluation import (
-    group_bars,
-    leaderboard,
-    objective,
-    paired_differences,
-    per_user_spread,
-    recall_by_k,
-)
-from candgen.plots.factorization import convergence, reconstructions
-from candgen.plots.feedback import feedback_matrix
-from candgen.plots.preferences import preferences
-from candgen.plots.search_speed import search_speed
-from candgen.plots.sequences import attention, looking_back
-from candgen.plots.softmax import ages_of_candidates, network
-from candgen.plots.style import BASELINE, MODEL, PALETTE, colours, use_style
-from candgen.plots.towers import feature_gains, recovered_truth, shared_space
-from candgen.plots.training import training_curves
+A picture's module is imported when the picture is first asked for, so a run depends on the
+pictures that it draws and on no other.
+"""
 
-__all__ = [
-    "BASELINE",
-    "MODEL",
-    "PALETTE",
-    "activity",
-    "ages_of_candidates",
-    "attention",
-    "by_known",
-    "colours",
-    "convergence",
-    "events_over_time",
-    "feature_gains",
-    "feedback_matrix",
-    "group_bars",
-    "leaderboard",
-    "long_tail",
-    "looking_back",
-    "network",
-    "objective",
-    "paired_differences",
-    "per_user_spread",
-    "preferences",
-    "rating_shares",
-    "recall_by_k",
-    "reconstructions",
-    "recovered_truth",
-    "search_speed",
-    "shared_space",
-    "training_curves",
-    "use_style",
-    "who_they_are",
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "BASELINE": "style",
+    "MODEL": "style",
+    "PALETTE": "style",
+    "activity": "data",
+    "ages_of_candidates": "softmax",
+    "attention": "sequences",
+    "by_known": "cold_start",
+    "colours": "style",
+    "convergence": "factorization",
+    "events_over_time": "data",
+    "feedback_matrix": "feedback",
+    "group_bars": "evaluation",
+    "leaderboard": "evaluation",
+    "long_tail": "data",
+    "looking_back": "sequences",
+    "network": "softmax",
+    "objective": "evaluation",
+    "paired_differences": "evaluation",
+    "per_user_spread": "evaluation",
+    "preferences": "content_based",
+    "rating_shares": "data",
+    "recall_by_k": "evaluation",
+    "reconstructions": "factorization",
+    "recovered_truth": "truth",
+    "search_speed": "pairs",
+    "training_curves": "training",
+    "use_style": "style",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"candgen.plots.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""Pictures of cold start: what is found, by how much is known."""
+"""A picture of what is found, by how much is known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from candgen.plots import labels
-from candgen.plots.comparison import Mark, intervals
 from candgen.plots.style import BASELINES, INK, colours, line_of
 
 _ROOM = 1.12  # above the highest end of a band, in shares of it
@@ -60,41 +59,6 @@ def by_known(
             said += f"\nthe most there is: {best[measure]:.3f}"
         panel.set_title(said)
     return panels
-
-
-def who_they_are(
-    table: pd.DataFrame,
-    *,
-    measure: str,
-    best: float | None = None,
-    baselines: Collection[str] = BASELINES,
-    ax: Axes | None = None,
-) -> Axes:
-    """Show what is found for users without events, one line a generator.
-
-    Args:
-        table: Columns `generator`, `mean`, `low`, `high` and `users`, of one measure.
-        measure: Its name.
-        best: The most there is, told in the title.
-        baselines: Drawn grey; the first of the table is what others should beat.
-        ax: Axes to draw on. A new figure when omitted.
-    """
-    if ax is None:
-        ax = plt.subplots(figsize=(8.2, 0.5 * len(table) + 1.4))[1]
-    colour = colours(table["generator"], baselines)
-    marks = [
-        Mark(r.generator, r.mean, r.low, r.high, colour[r.generator]) for r in table.itertuples()
-    ]
-    intervals(marks, label=f"{measure}, mean and 95 % interval", ax=ax, reference=marks[0].name)
-    for place, mark in enumerate(marks):
-        ax.annotate(
-            f"{mark.value:.3f}", (mark.high, place), xytext=(7, 0), textcoords="offset points",
-            va="center", color=mark.colour, fontsize="small",
-        )  # fmt: skip
-    said = f"; the most there is: {best:.3f}" if best is not None else ""
-    ax.set_title(f"{table['users'].iloc[0]:,} users without an event{said}")
-    ax.set_xlim(0, 1.1 * table["high"].max())
-    return ax
 
 
 def _panel(

@@ -9,7 +9,7 @@ from candgen import files
 from candgen.errors import DataError
 from candgen.reports.leaderboard import FILE
 from candgen.reports.reading import read_sweep
-from candgen.reports.reproduction import FILE as FIGURES
+from candgen.reports.reproduction import FILE as REPRODUCED
 
 REPORT = "report.html"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same pages give the same bytes
@@ -27,7 +27,7 @@ def zip_report(sweep_folder: Path | str) -> Path:
             f"{sweep.folder} has no {REPORT} yet. Make it with `candgen report {sweep.folder}`."
         )
     links = [stage.link for stage in (*sweep.preparations, *sweep.runs)]
-    names = sorted({REPORT, FILE, FIGURES, *(link for link in links if link is not None)})
+    names = sorted({REPORT, FILE, REPRODUCED, *(link for link in links if link is not None)})
     name = sweep.folder.resolve().name
     path = sweep.folder / f"{name}-report.zip"
     with (

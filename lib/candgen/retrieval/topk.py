@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.models.factorization.threads import one_blas_thread
+from candgen.models.threads import one_blas_thread
 
 NO_ITEM = -1
 _SCORES_BYTES = 16 * 2**20  # whole rows of scores that are held at once

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from candgen.models.items.top_k_heap import replace_root, sort_best_first
+from candgen.models.top_k_heap import replace_root, sort_best_first
 
 NOTHING = np.float32(-np.inf)
 STRETCH = 64  # scores compared with the worst kept one at a time

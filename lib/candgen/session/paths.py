@@ -39,14 +39,14 @@ def outputs_folder() -> Path:
     return project_root() / "outputs"
 
 
-def run_folder(page: str, run_folder: str = "") -> Path:
-    """Return where a page writes: the folder it was given, else a scratch folder of its own.
+def run_folder(notebook: str, run_folder: str = "") -> Path:
+    """Return where a notebook writes: the folder it was given, else a scratch folder of its own.
 
     A relative folder counts from the project's root, wherever the kernel was started.
     """
     if run_folder:
         return project_root() / Path(run_folder).expanduser()
-    return outputs_folder() / "scratch" / page
+    return outputs_folder() / "scratch" / notebook
 
 
 def find_dataset(name_or_folder: str | Path) -> Path | None:

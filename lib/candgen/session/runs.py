@@ -36,15 +36,15 @@ FORMAT = 1
 METRICS = "metrics.json"
 PARAMETERS = "params.json"
 ENVIRONMENT = "environment.json"
-FIGURES = "figures.json"
+REPRODUCED = "reproduced.json"
 QUERY_TOWER = "query_tower.npz"
 DEFAULT_DATASET = "world"
 
 _RESULTS = (
-    METRICS, FIGURES, "per_user.parquet", "candidates*.parquet", "vectors.npz", QUERY_TOWER,
+    METRICS, REPRODUCED, "per_user.parquet", "candidates*.parquet", "vectors.npz", QUERY_TOWER,
     "figures/*.png",
 )  # fmt: skip
-_FIGURE_KEYS = {"figure": str, "source": numbers.Real, "ours": numbers.Real, "why": str}
+_NUMBER_KEYS = {"name": str, "printed": numbers.Real, "ours": numbers.Real, "why": str}
 _current: Run | None = None  # the run of this kernel's page
 
 
@@ -111,7 +111,7 @@ class Run:
         self.folder = folder
         self.parameters = parameters
         self.datasets: list[Dataset] = []  # in the order the page opened them
-        self._figures: list[dict[str, Any]] = []
+        self._reproduced: list[dict[str, Any]] = []
 
     def figure(self, drawing: Any, name: str) -> None:
         """Save a figure as `figures/<name>.png`; the notebook shows it once, by itself.
@@ -140,23 +140,23 @@ class Run:
 
         display(Markdown(_Sentence().format(sentence, **{**self.parameters, **values})))
 
-    def record_figures(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Set what the page found beside what its source printed, in `figures.json`.
+    def record_reproduced(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write printed numbers and ours beside them to `reproduced.json`.
 
         Args:
-            rows: One dict a figure: `figure` (its name, once a page), `source` and `ours` (finite
+            rows: One dict a number: `name` (once a notebook), `printed` and `ours` (finite
                 numbers), `why` (why they differ, "" if they do not). Later calls add rows.
 
         Raises:
-            SettingError: If a key is missing or unknown, a value of the wrong type or a figure
+            SettingError: If a key is missing or unknown, a value of the wrong type or a name
                 given twice.
         """
-        kept = [*self._figures, *(_checked_figure(row) for row in rows)]
-        names = [row["figure"] for row in kept]
+        kept = [*self._reproduced, *(_checked_number(row) for row in rows)]
+        names = [row["name"] for row in kept]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise SettingError(f"Each figure is recorded once, but {repeated} came several times.")
-        files.write_json(self.folder / FIGURES, kept)
-        self._figures = kept
+            raise SettingError(f"Each number is recorded once, but {repeated} came several times.")
+        files.write_json(self.folder / REPRODUCED, kept)
+        self._reproduced = kept
 
     def record(
         self,
@@ -172,7 +172,7 @@ class Run:
             baselines: What they are measured against. One that is the run's own generator with
                 the same settings is left out.
             model: The fitted generator; its vectors are kept if it has any.
-            dataset: What was judged on; needed only if the page opened several datasets.
+            dataset: What was judged on; needed only if the notebook opened several datasets.
 
         Raises:
             DataError: If the results contradict themselves, such as a recall above 1.
@@ -203,7 +203,7 @@ class Run:
         digests = {(data.digest, data.evaluate_on) for data in self.datasets}
         if len(digests) != 1:
             raise SettingError(
-                f"The page opened {len(digests)} datasets; say which one was judged on: "
+                f"The notebook opened {len(digests)} datasets; say which one was judged on: "
                 "run.record(..., dataset=data)."
             )
         return self.datasets[-1]
@@ -241,7 +241,7 @@ class Run:
 
 
 def read_parameters(namespace: dict[str, Any]) -> dict[str, Any]:
-    """Read the annotated names of a page with their present values, checked.
+    """Read the annotated names of a notebook with their present values, checked.
 
     Raises:
         SettingError: If a value is missing, of another type than annotated, or not JSON.
@@ -347,22 +347,23 @@ def _check_results(judgements: Sequence[Judgement], baselines: Sequence[Judgemen
                     )
 
 
-def _checked_figure(row: dict[str, Any]) -> dict[str, Any]:
-    if set(row) != set(_FIGURE_KEYS):
+def _checked_number(row: dict[str, Any]) -> dict[str, Any]:
+    if set(row) != set(_NUMBER_KEYS):
         raise SettingError(
-            f"A figure has the keys {', '.join(_FIGURE_KEYS)}, got {', '.join(map(str, row))}."
+            f"A reproduced number has the keys {', '.join(_NUMBER_KEYS)}, "
+            f"got {', '.join(map(str, row))}."
         )
-    for key, kind in _FIGURE_KEYS.items():
+    for key, kind in _NUMBER_KEYS.items():
         value = row[key].item() if hasattr(row[key], "item") else row[key]  # NumPy's numbers
         fits = isinstance(value, kind) and not isinstance(value, bool)
         if not fits or (kind is numbers.Real and not math.isfinite(value)):
             expected = "text" if kind is str else "a finite number"
             raise SettingError(
-                f"Figure {row['figure']!r}: {key} must be {expected}, got {row[key]!r}."
+                f"Reproduced number {row['name']!r}: {key} must be {expected}, got {row[key]!r}."
             )
-    if not row["figure"].strip():
-        raise SettingError("A figure needs a name, got an empty one.")
-    return {key: row[key] if kind is str else float(row[key]) for key, kind in _FIGURE_KEYS.items()}
+    if not row["name"].strip():
+        raise SettingError("A reproduced number needs a name, got an empty one.")
+    return {key: row[key] if kind is str else float(row[key]) for key, kind in _NUMBER_KEYS.items()}
 
 
 def _forget_results(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sliders for a reader in JupyterLab, and the same picture for a page that runs unattended."""
+"""Sliders for a reader in JupyterLab, and the same picture for a notebook that runs unattended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FRONT_ENDS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")  # set whe
 
 
 def attended() -> bool:
-    """Whether somebody can move a slider: a front end is open, and the page has no run folder."""
+    """Whether sliders can be moved: a front end is open, and the notebook has no run folder."""
     run = runs._current
     batch = run is not None and bool(run.parameters.get("run_folder"))
     return not batch and any(name in os.environ for name in _FRONT_ENDS)

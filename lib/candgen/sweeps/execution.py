@@ -4,7 +4,7 @@
 
 papermill runs in the calling thread, so a sweep gives each run a thread; the kernel works in the
 notebook's own folder. Afterwards the folder holds `notebook.ipynb`, `page.html`,
-`environment.json` and `status.json`; a page that records adds its results. `status.json` is
+`environment.json` and `status.json`; a notebook that records adds its results. `status.json` is
 written last: killed at any moment, the run is seen as unfinished.
 """
 
@@ -72,7 +72,7 @@ def execute(
     What an earlier run left in the folder is removed first.
 
     Args:
-        notebook: The page.
+        notebook: Its path.
         parameters: Values of its parameters, JSON types, names and types checked by the caller.
         folder: The run folder.
         kernel: "warm" forks from the preloaded server of this process; where that cannot be,

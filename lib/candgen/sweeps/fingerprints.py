@@ -1,31 +1,29 @@
 """What a result depends on, in one line: a stage with the same fingerprint is not run again.
 
-A fingerprint names its parts, `page=1f.. parameters=9c.. library=..`, so that what changed can be
-told. Where files lie is not part of it, what is in them is.
+A fingerprint names its parts, `notebook=1f.. parameters=9c.. library=..`, so that a sweep can say
+what changed. Of the library only the modules count that the notebook imports, directly or through
+others, and those of the generators that its parameters name. Files count by content, not by place.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import candgen
 from candgen import files
 from candgen.session import environment, paths, status
-from candgen.sweeps.notebook_parameters import Page, source_of
+from candgen.sweeps.imports import Library
+from candgen.sweeps.notebook_parameters import Notebook, source_of
 from candgen.sweeps.plan import Plan, Stage
 
-# What surrounds runs: a page cannot reach it, so changing it changes no result.
-_AROUND = (
-    "cli.py", "doctor.py", "sweeps", "reports", "session/status.py",
-)  # fmt: skip
-# Of these, what the report is made with.
-_REPORTING = ("reports", "session/status.py")
+# What writes the tables beside a report; its notebook does not import it.
+_TABLES = "from candgen.reports import leaderboard, reproduction"
 _MEANING = {
-    "page": "the notebook", "parameters": "the parameters", "library": "the library",
+    "notebook": "the notebook", "parameters": "the parameters", "library": "the library",
     "python": "Python or a package", "dataset": "the dataset", "inputs": "the input files",
     "runs": "the runs", "report": "what the report was asked for",
 }  # fmt: skip
@@ -34,11 +32,13 @@ _MEANING = {
 class Fingerprints:
     """Makes the fingerprints of one sweep; files are read once."""
 
-    def __init__(self) -> None:
-        library = Path(candgen.__file__).parent
-        self._library = library_digest(library, leave_out=_AROUND)
-        beside = [name for name in _AROUND if name not in _REPORTING]
-        self._reporting = library_digest(library, leave_out=beside)
+    def __init__(self, library: Path | None = None) -> None:
+        """Prepare to read.
+
+        Args:
+            library: The folder of the package; the one that runs when omitted.
+        """
+        self._library = Library(library or Path(candgen.__file__).parent)
         surroundings = environment.describe()
         self._python = _digest([surroundings["python"], surroundings["packages"]])
         self._inputs: dict[Path, str] = {}
@@ -52,9 +52,9 @@ class Fingerprints:
         left_out = {"run_folder", *stage.inputs} | ({"dataset"} if stage.dataset else set())
         parameters = {k: v for k, v in stage.parameters.items() if k not in left_out}
         parts = {
-            "page": page_digest(stage.page),
+            "notebook": notebook_digest(stage.notebook, explore=stage.explore),
             "parameters": _digest(parameters),
-            "library": self._library,
+            "library": _digest(self.modules_of(stage)),
             "python": self._python,
         }
         if stage.inputs:
@@ -63,21 +63,30 @@ class Fingerprints:
             parts["dataset"] = dataset_digest(Path(stage.parameters["dataset"])) or "missing"
         return _line(parts)
 
-    def of_report(self, plan: Plan, page: Page, runs: list[dict[str, Any]]) -> str:
-        """Fingerprint the report: its page and asking, and what the listed runs left behind."""
+    def of_report(self, plan: Plan, notebook: Notebook, runs: list[dict[str, Any]]) -> str:
+        """Fingerprint the report: its notebook and asking, and what the listed runs left behind."""
         left = [[run, status.read(plan.folder / run["folder"])] for run in runs]
         data = [dataset_digest(stage.folder) for stage in plan.datasets]
         asked = [plan.question, plan.report, plan.overrides]
+        code = f"{notebook.code(explore=True)}\n{_TABLES}"
         return _line(
             {
-                "page": page_digest(page),
+                "notebook": notebook_digest(notebook),
                 "report": _digest(asked),
-                "library": self._reporting,
+                "library": _digest(self._modules(code, plan.report)),
                 "python": self._python,
                 "dataset": _digest(data),
                 "runs": _digest(left),
             }
         )
+
+    def modules_of(self, stage: Stage) -> dict[str, str]:
+        """Return the digests of the library's modules and data files that a stage depends on."""
+        given = {**stage.notebook.defaults(), **stage.parameters}
+        return self._modules(stage.notebook.code(explore=stage.explore), given)
+
+    def _modules(self, code: str, given: dict[str, Any]) -> dict[str, str]:
+        return self._library.digests(self._library.closure(code, _texts(given)))
 
     def _input(self, path: Path) -> str:
         if path not in self._inputs:
@@ -107,23 +116,13 @@ def why_not_done(stage: Stage, fingerprint: str) -> str | None:
     return None
 
 
-def page_digest(page: Page) -> str:
-    """Digest what the cells say, not what they once showed."""
+def notebook_digest(notebook: Notebook, *, explore: bool = True) -> str:
+    """Digest what the cells that are executed say, not what they once showed."""
     cells = [
-        [c.get("cell_type"), c.get("metadata", {}).get("tags"), source_of(c)] for c in page.cells
+        [c.get("cell_type"), c.get("metadata", {}).get("tags"), source_of(c)]
+        for c in notebook.executed(explore=explore)
     ]
     return _digest(cells)
-
-
-def library_digest(folder: Path, *, leave_out: Iterable[str] = ()) -> str:
-    """Digest the source files of a package, but for some files and folders in it."""
-    left_out = [folder / name for name in leave_out]
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        around = any(path == out or out in path.parents for out in left_out)
-        if path.is_file() and "__pycache__" not in path.parts and not around:
-            found[path.relative_to(folder).as_posix()] = files.sha256_of(path)
-    return _digest(found)
 
 
 def dataset_digest(folder: Path) -> str | None:
@@ -150,6 +149,16 @@ def _is_whole(folder: Path) -> bool:
         if not path.is_file() or files.sha256_of(path) != table.get("sha256"):
             return False
     return True
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Give every text in parameters and in their keys, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for pair in value.items() for part in pair for text in _texts(part))
+    elif isinstance(value, list):
+        yield from (text for held in value for text in _texts(held))
 
 
 def _hidden(name: str) -> bool:

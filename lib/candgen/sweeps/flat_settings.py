@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from candgen.errors import SettingError, did_you_mean
-from candgen.sweeps.notebook_parameters import Page, number_or_text
+from candgen.sweeps.notebook_parameters import Notebook, number_or_text
 
 GENERATOR = "generator"
 SETTINGS = "settings"
 
 
-def generator_of(page: Page, values: Mapping[str, Any]) -> str | None:
+def generator_of(notebook: Notebook, values: Mapping[str, Any]) -> str | None:
     """Return the generator whose settings a notebook takes, from its values or its default.
 
     Returns:
@@ -27,10 +27,10 @@ def generator_of(page: Page, values: Mapping[str, Any]) -> str | None:
     Raises:
         SettingError: If there is no such generator, or its name is no text.
     """
-    if not {GENERATOR, SETTINGS} <= page.parameters.keys():
+    if not {GENERATOR, SETTINGS} <= notebook.parameters.keys():
         return None
-    default = page.parameters[GENERATOR].default
-    name = page.parameters[GENERATOR].check(values.get(GENERATOR, default))
+    default = notebook.parameters[GENERATOR].default
+    name = notebook.parameters[GENERATOR].check(values.get(GENERATOR, default))
     try:
         _class(name)
     except SettingError:
@@ -45,12 +45,12 @@ def setting_names(generator: str | None) -> list[str]:
     return _class(generator).setting_names() if generator else []
 
 
-def further_names(page: Page, generator: str | None) -> list[str]:
+def further_names(notebook: Notebook, generator: str | None) -> list[str]:
     """Return the generator's settings that are no parameters of the notebook."""
-    return [name for name in setting_names(generator) if name not in page.parameters]
+    return [name for name in setting_names(generator) if name not in notebook.parameters]
 
 
-def check(page: Page, generator: str | None, name: str, value: Any) -> Any:
+def check(notebook: Notebook, generator: str | None, name: str, value: Any) -> Any:
     """Return a value, written flat, as the notebook or its generator gets it.
 
     Raises:
@@ -62,37 +62,37 @@ def check(page: Page, generator: str | None, name: str, value: Any) -> Any:
             f"Write each setting of {generator} flat, beside the other parameters; "
             f"the notebook gets them in {SETTINGS!r}."
         )
-    further = further_names(page, generator)
+    further = further_names(notebook, generator)
     if name in further:
         many = isinstance(value, list)
         return [number_or_text(held) for held in value] if many else number_or_text(value)
-    if name not in page.parameters and generator:
+    if name not in notebook.parameters and generator:
         raise SettingError(
-            f"{name!r} is neither a parameter of {page.path.name} nor a setting of {generator}."
-            f"{did_you_mean(name, [*page.parameters, *further])}"
+            f"{name!r} is neither a parameter of {notebook.path.name} nor a setting of {generator}."
+            f"{did_you_mean(name, [*notebook.parameters, *further])}"
         )
-    return page.parameter(name).check(value)
+    return notebook.parameter(name).check(value)
 
 
-def nested(page: Page, values: Mapping[str, Any]) -> dict[str, Any]:
+def nested(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of a notebook, further settings of its generator in `settings`.
 
     Args:
-        page: The notebook.
+        notebook: The notebook.
         values: Parameters and settings as a person wrote them: flat, each checked by `check`.
 
     Raises:
         SettingError: If the generator refuses a setting: its name, type or range.
     """
-    generator = generator_of(page, values)
-    further = {key: value for key, value in values.items() if key not in page.parameters}
+    generator = generator_of(notebook, values)
+    further = {key: value for key, value in values.items() if key not in notebook.parameters}
     if generator is None:
         return dict(values)
-    own = {**page.defaults(), **values}
-    settings = {**page.parameters[SETTINGS].default, **further}
+    own = {**notebook.defaults(), **values}
+    settings = {**notebook.parameters[SETTINGS].default, **further}
     known = {key: own[key] for key in setting_names(generator) if key in own}
     _class(generator)(**{**known, **settings})
-    parameters = {key: value for key, value in values.items() if key in page.parameters}
+    parameters = {key: value for key, value in values.items() if key in notebook.parameters}
     return {**parameters, SETTINGS: settings} if further else parameters
 
 

@@ -1,6 +1,6 @@
-"""The parameters of a page, read from its cell without running it.
+"""The parameters of a notebook, read from its cell without running it.
 
-A page writes each setting down once, in the cell tagged `parameters`: name, type, default and,
+A notebook writes each setting down once, in the cell tagged `parameters`: name, type, default and,
 as a comment, its meaning. Batches are checked against that cell before anything starts, because
 papermill only warns of a misspelt name.
 """
@@ -22,6 +22,7 @@ from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.session import runs
 
 TAG = "parameters"
+EXPLORE = "explore"
 _TYPES = {
     "str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None,
 }  # fmt: skip
@@ -32,13 +33,13 @@ _PATHS = re.compile(r"(.+_)?(path|file|folder)|films")
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a page's parameters cell."""
+    """One line of a notebook's parameters cell."""
 
     name: str
     annotation: Any
     """The type, as an object that pydantic understands."""
     spelling: str
-    """The type, as the page spells it."""
+    """The type, as the notebook spells it."""
     default: Any
     help: str
     """The comment beside it, or the one above it."""
@@ -49,7 +50,7 @@ class Parameter:
         return bool(_PATHS.fullmatch(self.name)) and self.name != "run_folder"
 
     def check(self, value: Any) -> Any:
-        """Return the value as the page will get it.
+        """Return the value as the notebook will get it.
 
         Text such as `1e-3`, which YAML does not take for a number, becomes one where a float is
         expected; a date becomes text where text is expected. Nothing else is converted.
@@ -64,7 +65,7 @@ class Parameter:
             raise SettingError(f"{error}{_hint(value, self.annotation)}") from None
 
 
-class Page:
+class Notebook:
     """A notebook's path and the parameters it takes."""
 
     def __init__(self, path: Path, parameters: dict[str, Parameter], cells: list[dict]) -> None:
@@ -73,8 +74,12 @@ class Page:
         self.parameters = parameters
         self.cells = cells
 
+    def executed(self, *, explore: bool) -> list[dict]:
+        """List the cells that a run executes: all, or without those tagged `explore`."""
+        return [cell for cell in self.cells if explore or not is_exploring(cell)]
+
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Check names and types of the values given; return them as the page will get them.
+        """Check names and types of the values given; return them as the notebook will get them.
 
         Raises:
             SettingError: For an unknown name, with a suggestion, or a wrong type.
@@ -87,7 +92,7 @@ class Page:
         """Return the parameter of that name.
 
         Raises:
-            SettingError: If the page has none, with a suggestion.
+            SettingError: If the notebook has none, with a suggestion.
         """
         if name in self.parameters:
             return self.parameters[name]
@@ -97,11 +102,17 @@ class Page:
             f"{self.path.name} has no parameter {name!r}.{did_you_mean(name, self.parameters)}"
         )
 
+    def code(self, *, explore: bool) -> str:
+        """Return the Python that a run executes, without the parameters cell."""
+        cells = [c for c in self.executed(explore=explore) if c.get("cell_type") == "code"]
+        kept = [c for c in cells if TAG not in c.get("metadata", {}).get("tags", [])]
+        return "\n".join(filter(_is_python, (_without_magics(source_of(c)) for c in kept)))
+
     def defaults(self) -> dict[str, Any]:
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
 
-def read_page(path: Path | str) -> Page:
+def read_notebook(path: Path | str) -> Notebook:
     """Read a notebook's parameters.
 
     Raises:
@@ -113,7 +124,12 @@ def read_page(path: Path | str) -> Page:
     if len(tagged) > 1:
         raise DataError(f"{path}: {len(tagged)} cells are tagged {TAG!r}, expected one.")
     parameters = _parse(source_of(tagged[0]), path) if tagged else {}
-    return Page(path, parameters, cells)
+    return Notebook(path, parameters, cells)
+
+
+def is_exploring(cell: Mapping[str, Any]) -> bool:
+    """Say whether a cell is tagged `explore`, so that a sweep leaves it out."""
+    return EXPLORE in cell.get("metadata", {}).get("tags", [])
 
 
 def source_of(cell: Mapping[str, Any]) -> str:
@@ -124,6 +140,21 @@ def source_of(cell: Mapping[str, Any]) -> str:
 def number_or_text(value: Any) -> Any:
     """Turn text such as `1e-3` into the float it looks like; leave everything else alone."""
     return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def _without_magics(source: str) -> str:
+    """Leave out lines for IPython, such as `%timeit` and `!ls`, where they are no Python."""
+    if _is_python(source):
+        return source
+    return "\n".join(line for line in source.splitlines() if line.lstrip()[:1] not in "%!?")
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _cells(path: Path) -> list[dict]:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.session import paths
 from candgen.sweeps import flat_settings
-from candgen.sweeps.notebook_parameters import Page, Parameter, number_or_text, read_page
+from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
 PREPARATION = "notebooks/10_prepare_data.ipynb"
@@ -46,7 +46,7 @@ class Stage:
 
     kind: Literal["dataset", "run"]
     name: str
-    page: Page
+    notebook: Notebook
     written: dict[str, Any]
     """Parameters and settings as a person wrote them: flat, defaults included."""
     parameters: dict[str, Any]
@@ -62,6 +62,8 @@ class Stage:
     """That dataset, if this sweep prepares it."""
     inputs: dict[str, Path] = field(default_factory=dict)
     """Files and folders that parameters name."""
+    explore: bool = False
+    """Whether cells tagged `explore` are executed, too."""
 
     @property
     def title(self) -> str:
@@ -91,7 +93,7 @@ def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
 
     Args:
         file: The YAML. The sweep is called after it.
-        overrides: `key=value` texts: a key of `settings`, else a parameter of the runs' pages
+        overrides: `key=value` texts: a key of `settings`, else a parameter of the runs' notebooks
             (it replaces the default), else a dotted key such as `datasets.films.path`.
 
     Raises:
@@ -103,13 +105,13 @@ def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
 
 
 class _Reader:
-    """Turns one YAML into stages; keeps the pages it has read."""
+    """Turns one YAML into stages; keeps the notebooks it has read."""
 
     def __init__(self, source: SweepFile, root: Path, overrides: list[str]) -> None:
         self.source = source
         self.root = root
         self.overrides = overrides
-        self.pages: dict[str, Page] = {}
+        self.notebooks: dict[str, Notebook] = {}
         self.name = source.path.stem
         self.folder = root / "outputs" / self.name
 
@@ -159,26 +161,26 @@ class _Reader:
                 f"notebooks, nor a dotted key.{did_you_mean(key, known)}"
             )
 
-    # --- pages and parameters
+    # --- notebooks and parameters
 
-    def _page(self, run: str) -> Page:
+    def _notebook(self, run: str) -> Notebook:
         keys: tuple[str, ...] = ("runs", run, "notebook")
-        notebook = self.source.section(("runs", run)).get("notebook")
-        if notebook is None:
-            keys, notebook = ("notebook",), self.source.values.get("notebook")
-        if not isinstance(notebook, str):
+        path = self.source.section(("runs", run)).get("notebook")
+        if path is None:
+            keys, path = ("notebook",), self.source.values.get("notebook")
+        if not isinstance(path, str):
             raise self.source.error(
                 ("runs", run), "no notebook: give it `notebook:`, or one at the top for all runs."
             )
-        return self._read_page(notebook, keys)
+        return self._read(path, keys)
 
-    def _read_page(self, notebook: str, keys: tuple[str, ...]) -> Page:
-        if notebook not in self.pages:
+    def _read(self, path: str, keys: tuple[str, ...]) -> Notebook:
+        if path not in self.notebooks:
             try:
-                self.pages[notebook] = read_page(self._resolve(notebook))
+                self.notebooks[path] = read_notebook(self._resolve(path))
             except CandgenError as error:
                 raise self.source.error(keys, error) from None
-        return self.pages[notebook]
+        return self.notebooks[path]
 
     def _check_defaults(self) -> None:
         known = self._taken()
@@ -191,13 +193,13 @@ class _Reader:
         """Return the names of all parameters and settings that some run takes."""
         taken = set()
         for name in self.source.section(("runs",)):
-            page = self._page(name)
-            taken |= page.parameters.keys()
-            for generator in self._generators(page, name, strict=strict):
-                taken |= set(flat_settings.further_names(page, generator))
+            notebook = self._notebook(name)
+            taken |= notebook.parameters.keys()
+            for generator in self._generators(notebook, name, strict=strict):
+                taken |= set(flat_settings.further_names(notebook, generator))
         return taken
 
-    def _generators(self, page: Page, run: str, *, strict: bool = True) -> list[str | None]:
+    def _generators(self, notebook: Notebook, run: str, *, strict: bool = True) -> list[str | None]:
         """Return the generators of a run: one, or one for each choice of its grid."""
         entry, key = self.source.section(("runs", run)), flat_settings.GENERATOR
         choices = self.source.section(("runs", run, "grid")).get(key)
@@ -206,7 +208,7 @@ class _Reader:
         for name in choices if isinstance(choices, list) else [written.get(key)]:
             values = {} if name is None else {key: name}
             try:
-                found.append(flat_settings.generator_of(page, values))
+                found.append(flat_settings.generator_of(notebook, values))
             except CandgenError as error:
                 if strict:
                     raise self.source.error(("runs", run, key), error) from None
@@ -214,7 +216,7 @@ class _Reader:
 
     def _checked(
         self,
-        page: Page,
+        notebook: Notebook,
         keys: tuple[str, ...],
         name: str,
         value: Any,
@@ -222,10 +224,10 @@ class _Reader:
     ) -> Any:
         if name == "run_folder":
             raise self.source.error((*keys, name), "the sweep sets it; leave it out.")
-        takers = [g for g in generators if name in flat_settings.further_names(page, g)]
+        takers = [g for g in generators if name in flat_settings.further_names(notebook, g)]
         generator = next(iter([*takers, *generators]), None)
         try:
-            return flat_settings.check(page, generator, name, value)
+            return flat_settings.check(notebook, generator, name, value)
         except CandgenError as error:
             raise self.source.error((*keys, name), error) from None
 
@@ -251,42 +253,46 @@ class _Reader:
         keys = ("datasets", name)
         if fault := name_fault(name):
             raise self.source.error(keys, f"the name of a dataset {fault}")
-        page = self._read_page(PREPARATION, keys)
+        notebook = self._read(PREPARATION, keys)
         given = self.source.section(keys)
         if "name" in given:
             raise self.source.error((*keys, "name"), "the dataset is called after its key.")
         folder = self.folder / "datasets" / name
-        return self._stage("dataset", name, page, {}, given, keys, folder, self._minutes(()))
+        return self._stage("dataset", name, notebook, {}, given, keys, folder, self._minutes(()))
 
     def _runs(self, name: str) -> Iterator[Stage]:
         keys = ("runs", name)
         entry = self.source.section(keys)
-        page = self._page(name)
+        notebook = self._notebook(name)
         own = {key: value for key, value in entry.items() if key not in _OF_A_RUN}
-        generators = self._generators(page, name)
-        further = {key for g in generators for key in flat_settings.further_names(page, g)}
-        known = {*page.parameters, *further}
+        generators = self._generators(notebook, name)
+        further = {key for g in generators for key in flat_settings.further_names(notebook, g)}
+        known = {*notebook.parameters, *further}
         for key in own.keys() - known:
             named = " or ".join(dict.fromkeys(filter(None, generators)))
-            message = f"neither a parameter of {page.path.name}"
+            message = f"neither a parameter of {notebook.path.name}"
             message += f", nor a setting of {named}," if named else ""
             message += f" nor one of {', '.join(_OF_A_RUN)}."
             raise self.source.error((*keys, key), message + did_you_mean(key, [*known, *_OF_A_RUN]))
         written = self.source.section(("defaults",))
         defaults = {key: value for key, value in written.items() if key in known}
         for key, value in defaults.items():
-            defaults[key] = self._checked(page, ("defaults",), key, value, generators)
+            defaults[key] = self._checked(notebook, ("defaults",), key, value, generators)
         minutes = self._minutes(keys)
-        for suffix, choice in self._choices(page, keys, own, generators):
+        for suffix, choice in self._choices(notebook, keys, own, generators):
             whole = name + suffix
             if fault := name_fault(whole, _TAKEN):
                 raise self.source.error(keys, f"the name of a run {fault}")
             folder = self.folder / whole
             differs = {**own, **choice}
-            yield self._stage("run", whole, page, defaults, differs, keys, folder, minutes)
+            yield self._stage("run", whole, notebook, defaults, differs, keys, folder, minutes)
 
     def _choices(
-        self, page: Page, keys: tuple[str, ...], own: dict[str, Any], generators: list[str | None]
+        self,
+        notebook: Notebook,
+        keys: tuple[str, ...],
+        own: dict[str, Any],
+        generators: list[str | None],
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give the name's ending and the parameters of each point of the grid and each seed."""
         axes = []
@@ -296,46 +302,46 @@ class _Reader:
                 raise self.source.error((*at, key), f"{key!r} is also given beside the grid.")
             if not isinstance(values, list) or not values:
                 raise self.source.error((*at, key), f"expected a list of values, got {values!r}.")
-            checked = [self._checked(page, at, key, value, generators) for value in values]
+            checked = [self._checked(notebook, at, key, value, generators) for value in values]
             axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
         seeds = self.source.values.get("seeds") or []
         if not isinstance(seeds, list):
             raise self.source.error(("seeds",), f"expected a list such as [1, 2], got {seeds!r}.")
         chosen = "seed" in own or "seed" in self.source.section((*keys, "grid"))
-        if seeds and "seed" in page.parameters and not chosen:
-            checked = [self._checked(page, ("seeds",), "seed", seed) for seed in seeds]
+        if seeds and "seed" in notebook.parameters and not chosen:
+            checked = [self._checked(notebook, ("seeds",), "seed", seed) for seed in seeds]
             axes.append([(f"-seed{seed}", {"seed": seed}) for seed in checked])
         for point in itertools.product(*axes):
             suffix = "".join(ending for ending, _ in point)
             yield suffix, {key: value for _, choice in point for key, value in choice.items()}
 
-    def _stage(self, kind, name, page, defaults, differs, keys, folder, minutes) -> Stage:
-        generator = flat_settings.generator_of(page, {**defaults, **differs})
+    def _stage(self, kind, name, notebook, defaults, differs, keys, folder, minutes) -> Stage:
+        generator = flat_settings.generator_of(notebook, {**defaults, **differs})
         differs = {
-            key: self._checked(page, keys, key, value, [generator])
+            key: self._checked(notebook, keys, key, value, [generator])
             for key, value in differs.items()
         }
-        taken = {*page.parameters, *flat_settings.further_names(page, generator)}
+        taken = {*notebook.parameters, *flat_settings.further_names(notebook, generator)}
         written = {key: value for key, value in defaults.items() if key in taken} | differs
         try:
-            parameters, inputs = flat_settings.nested(page, _plain(written)), {}
+            parameters, inputs = flat_settings.nested(notebook, _plain(written)), {}
         except CandgenError as error:
             raise self.source.error(keys, error) from None
         for key, value in written.items():
-            if key not in page.parameters:
+            if key not in notebook.parameters:
                 continue
-            if found := self._input(keys, page.parameters[key], value):
+            if found := self._input(keys, notebook.parameters[key], value):
                 parameters[key], inputs[key] = str(found), found
         dataset = needs = None
-        if kind == "dataset" and "name" in page.parameters:
+        if kind == "dataset" and "name" in notebook.parameters:
             parameters["name"] = name
-        if kind == "run" and "dataset" in page.parameters:
-            dataset = str(written.get("dataset", page.parameters["dataset"].default))
+        if kind == "run" and "dataset" in notebook.parameters:
+            dataset = str(written.get("dataset", notebook.parameters["dataset"].default))
             where, needs = self._dataset_folder(dataset, written.get("dataset"), keys)
             parameters["dataset"] = str(where)
         plain = {key: _plain(value) for key, value in parameters.items()}
         return Stage(
-            kind, name, page, _plain(written), plain, _plain(differs), folder, minutes,
+            kind, name, notebook, _plain(written), plain, _plain(differs), folder, minutes,
             dataset, needs, inputs,
         )  # fmt: skip
 
@@ -379,18 +385,19 @@ class _Reader:
             )
             raise self.source.error(("report", "metric"), message)
         if "notebook" in self.source.section(("report",)):
-            self._check_report_page(report["notebook"])
+            self._check_report_notebook(report["notebook"])
         return _plain(report)
 
-    def _check_report_page(self, notebook: Any) -> None:
-        """A report's page reads a sweep and is told where to write."""
+    def _check_report_notebook(self, path: Any) -> None:
+        """A report's notebook reads a sweep and is told where to write."""
         at = ("report", "notebook")
-        if not isinstance(notebook, str):
-            raise self.source.error(at, f"expected the path of a notebook, got {notebook!r}.")
-        page = self._read_page(notebook, at)
-        if missing := [name for name in ("sweep", "run_folder") if name not in page.parameters]:
+        if not isinstance(path, str):
+            raise self.source.error(at, f"expected the path of a notebook, got {path!r}.")
+        notebook = self._read(path, at)
+        if missing := [name for name in ("sweep", "run_folder") if name not in notebook.parameters]:
             raise self.source.error(
-                at, f"{page.path.name} is no page of a report: it lacks the parameters {missing}."
+                at,
+                f"{notebook.path.name} makes no report: it lacks the parameters {missing}.",
             )
 
     def _check_unique(self, section: str, stages: list[Stage]) -> None:

@@ -1,4 +1,4 @@
-"""From a sweep's folder to `report.html`: execute the report's page, then publish it."""
+"""From a sweep's folder to `report.html`: execute the report's notebook, then publish it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from candgen.reports.leaderboard import FILE as LEADERBOARD
 from candgen.reports.leaderboard import write_leaderboard
 from candgen.reports.reading import read_sweep
 from candgen.reports.rendering import TEMPLATES
-from candgen.reports.reproduction import FILE as FIGURES
-from candgen.reports.reproduction import write_figures
+from candgen.reports.reproduction import FILE as REPRODUCED
+from candgen.reports.reproduction import write_numbers
 from candgen.session import paths, status
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ def make_report(
 ) -> Path:
     """Make a sweep's report and its tables; an earlier report is replaced.
 
-    The page is the one that the sweep's YAML names, `notebooks/90_compare_runs.ipynb` otherwise.
-    The tables are `leaderboard.csv` and, where runs recorded figures of a source, `figures.csv`.
-    Runs that failed, were killed or never started are part of the report. What the page itself
+    The notebook is the one that the sweep's YAML names, else `notebooks/90_compare_runs.ipynb`.
+    The tables are `leaderboard.csv` and, where runs reproduced printed numbers, `reproduced.csv`.
+    Runs that failed, were killed or never started are part of the report. What the notebook itself
     needs lies in `<sweep>/report/`.
 
     Args:
         sweep_folder: The sweep's folder.
-        kernel: How to start the page's kernel.
+        kernel: How to start its kernel.
         fingerprint: What the caller knows this report by; kept in `report/status.json`.
-        **parameters: Of the report's page, such as `title`; the comparison page also takes
+        **parameters: Of the report's notebook, such as `title`; the comparison also takes
             `metric`, `baseline`, `margin` and `example_users`. What is left out comes from the
             sweep's YAML.
 
@@ -54,20 +54,20 @@ def make_report(
         The path of `report.html`.
 
     Raises:
-        DataError: If there is no such folder, or the report's page failed.
+        DataError: If there is no such folder, or the report's notebook failed.
     """
     from candgen.sweeps import execution
 
     folder = Path(sweep_folder).resolve()
     leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
-    write_figures(folder)
+    write_numbers(folder)
     report = leaderboard.with_name(REPORT)
     report.unlink(missing_ok=True)  # nothing old may pass for new
     named = _from_root(folder)
     asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
-    page = _page(folder)
+    notebook = _notebook_of(folder)
     ended = execution.execute(
-        paths.project_root() / page,
+        paths.project_root() / notebook,
         asked,
         folder / FOLDER,
         kernel=kernel,
@@ -80,11 +80,11 @@ def make_report(
             f"The report of {folder.name} {ended['state']} in cell {error.get('cell')}: "
             f"{error.get('name')}: {error.get('message')}. See {folder / FOLDER / 'page.html'}."
         )
-    publish(folder / FOLDER / "notebook.ipynb", report, made_from=page)
+    publish(folder / FOLDER / "notebook.ipynb", report, made_from=notebook)
     return report
 
 
-def _page(folder: Path) -> str:
+def _notebook_of(folder: Path) -> str:
     return str(read_sweep(folder).options.get("notebook") or NOTEBOOK)
 
 
@@ -95,21 +95,21 @@ def _from_root(folder: Path) -> str:
 
 
 def publish(notebook: Path, report: Path, *, made_from: str = NOTEBOOK) -> None:
-    """Turn the executed page of a report into one HTML file that fetches nothing."""
+    """Turn the executed notebook of a report into one HTML file that fetches nothing."""
     import nbformat
 
-    page = nbformat.read(notebook, as_version=4)
-    tables = [name for name in (FIGURES, LEADERBOARD) if report.with_name(name).is_file()]
-    files.write_text(report, render_page(page, made_from=made_from, tables=tables))
+    executed = nbformat.read(notebook, as_version=4)
+    tables = [name for name in (REPRODUCED, LEADERBOARD) if report.with_name(name).is_file()]
+    files.write_text(report, render_page(executed, made_from=made_from, tables=tables))
 
 
 def render_page(
-    page: NotebookNode, *, made_from: str = NOTEBOOK, tables: Sequence[str] = (LEADERBOARD,)
+    notebook: NotebookNode, *, made_from: str = NOTEBOOK, tables: Sequence[str] = (LEADERBOARD,)
 ) -> str:
-    """Render the executed page of a report with the report's own template.
+    """Render the executed notebook of a report with the report's own template.
 
     Args:
-        page: The executed notebook.
+        notebook: The executed one.
         made_from: The notebook's path, to name at the end.
         tables: Files beside the report, to link at the end.
     """
@@ -124,8 +124,8 @@ def render_page(
     script = "\n" + _read(folder / "sorting.js") + _read(folder / "contents.js")
     resources = {
         "report": {
-            "title": _title(page),
-            "headings": _headings(page),
+            "title": _title(notebook),
+            "headings": _headings(notebook),
             "style": _read(folder / "page.css") + _read(folder / "fragments.css"),
             "script": script,
             # The browser runs this script and no other, whatever a title may contain.
@@ -135,13 +135,13 @@ def render_page(
             "tables": tables,
         }
     }
-    html, _ = exporter.from_notebook_node(page, resources=resources)
+    html, _ = exporter.from_notebook_node(notebook, resources=resources)
     return html
 
 
-def _title(page: NotebookNode) -> str:
-    """Take the title that the page's opening left beside its HTML."""
-    for cell in page.cells:
+def _title(notebook: NotebookNode) -> str:
+    """Take the title that the opening left beside its HTML."""
+    for cell in notebook.cells:
         for output in cell.get("outputs", []):
             title = output.get("metadata", {}).get("title")
             if title:
@@ -149,8 +149,8 @@ def _title(page: NotebookNode) -> str:
     return "Comparison"
 
 
-def _headings(page: NotebookNode) -> list[str]:
-    shown = [c for c in page.cells if "author" not in c.metadata.get("tags", [])]
+def _headings(notebook: NotebookNode) -> list[str]:
+    shown = [c for c in notebook.cells if "author" not in c.metadata.get("tags", [])]
     texts = [cell.source for cell in shown if cell.cell_type == "markdown"]
     return [line[3:] for text in texts for line in text.splitlines() if line.startswith("## ")]
 

@@ -66,11 +66,11 @@ def execute_stage(
     view.started(record)
     saved()
     parameters = dict(stage.parameters)
-    if "run_folder" in stage.page.parameters:
+    if "run_folder" in stage.notebook.parameters:
         parameters["run_folder"] = str(stage.folder)
     try:
         found = execution.execute(
-            stage.page.path,
+            stage.notebook.path,
             parameters,
             stage.folder,
             kernel=kernel,

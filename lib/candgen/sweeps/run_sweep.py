@@ -21,7 +21,7 @@ from candgen.session import environment, runs, status
 from candgen.sweeps import execution
 from candgen.sweeps.fingerprints import Fingerprints, why_not_done
 from candgen.sweeps.live_table import View, view_of
-from candgen.sweeps.notebook_parameters import read_page
+from candgen.sweeps.notebook_parameters import read_notebook
 from candgen.sweeps.plan import Plan, Stage
 from candgen.sweeps.run_stage import PATIENCE, Asked, Kernel, execute_stage, last_seconds, signals
 from candgen.sweeps.stage_progress import LEFT, Record, as_json
@@ -244,12 +244,12 @@ class _Sweep:
         from candgen.sweeps import run_report
 
         folder = self.plan.folder
-        page = read_page(folder.parents[1] / self.plan.report["notebook"])
-        now = self.prints.of_report(self.plan, page, self._described()["runs"])
+        notebook = read_notebook(folder.parents[1] / self.plan.report["notebook"])
+        now = self.prints.of_report(self.plan, notebook, self._described()["runs"])
         made = folder / "report.html"
         tables = ["leaderboard.csv"]
-        if any((record.stage.folder / runs.FIGURES).is_file() for record in self.records):
-            tables.append("figures.csv")
+        if any((record.stage.folder / runs.REPRODUCED).is_file() for record in self.records):
+            tables.append("reproduced.csv")
         whole = made.is_file() and all((folder / name).is_file() for name in tables)
         if whole and status.is_finished(folder / "report", now) and not self.fresh:
             self.view.say("report: unchanged, skipped")

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from candgen.errors import SettingError
 from candgen.session import paths
 from candgen.sweeps import flat_settings
-from candgen.sweeps.notebook_parameters import Page, read_page
+from candgen.sweeps.notebook_parameters import Notebook, read_notebook
 from candgen.sweeps.plan import Stage, name_fault
 from candgen.sweeps.sweepfile import parse_set
 
 
-def find_page(name_or_path: str) -> Page:
+def find_notebook(name_or_path: str) -> Notebook:
     """Find a notebook by path, from here or from the project's root, or by name.
 
     Raises:
@@ -23,11 +23,11 @@ def find_page(name_or_path: str) -> Page:
     given, root = Path(name_or_path).expanduser(), paths.project_root()
     for path in (given, root / given):
         if path.is_file():
-            return read_page(path.resolve())
-    return read_page(root / "notebooks" / f"{given.name.removesuffix('.ipynb')}.ipynb")
+            return read_notebook(path.resolve())
+    return read_notebook(root / "notebooks" / f"{given.name.removesuffix('.ipynb')}.ipynb")
 
 
-def given(page: Page, texts: Iterable[str]) -> dict[str, Any]:
+def given(notebook: Notebook, texts: Iterable[str]) -> dict[str, Any]:
     """Read `key=value` texts as parameters of a notebook and settings of its generator.
 
     Relative paths start from the current folder.
@@ -37,12 +37,12 @@ def given(page: Page, texts: Iterable[str]) -> dict[str, Any]:
     """
     values = {}
     written = {k: str(v) if isinstance(v, str) else v for k, v in map(parse_set, texts)}
-    generator = flat_settings.generator_of(page, written)
+    generator = flat_settings.generator_of(notebook, written)
     for key, value in written.items():
         if key == "run_folder":
             raise SettingError("run_folder follows from the command; leave it out.")
-        checked = flat_settings.check(page, generator, key, value)
-        parameter = page.parameters.get(key)
+        checked = flat_settings.check(notebook, generator, key, value)
+        parameter = notebook.parameters.get(key)
         if parameter and parameter.is_path and isinstance(checked, str) and checked:
             checked = str(_existing(key, checked))
         if key == "dataset" and isinstance(checked, str):
@@ -55,7 +55,7 @@ def given(page: Page, texts: Iterable[str]) -> dict[str, Any]:
 def stage(
     kind: Literal["dataset", "run"],
     name: str,
-    page: Page,
+    notebook: Notebook,
     values: dict[str, Any],
     folder: Path,
     minutes: float,
@@ -65,10 +65,10 @@ def stage(
     Raises:
         SettingError: If the generator refuses one of its settings.
     """
-    parameters = flat_settings.nested(page, values)
-    if kind == "dataset" and "name" in page.parameters:
+    parameters = flat_settings.nested(notebook, values)
+    if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
-    return Stage(kind, name, page, values, parameters, values, folder, minutes)
+    return Stage(kind, name, notebook, values, parameters, values, folder, minutes)
 
 
 def safe_name(name: str) -> str:

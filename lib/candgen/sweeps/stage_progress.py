@@ -65,7 +65,7 @@ def as_json(record: Record) -> dict[str, Any]:
     stage = record.stage
     described = {
         "name": stage.name,
-        "notebook": f"notebooks/{stage.page.path.name}",
+        "notebook": f"notebooks/{stage.notebook.path.name}",
         "folder": f"datasets/{stage.name}" if stage.kind == "dataset" else stage.name,
         "parameters": stage.written,
         "state": record.state,

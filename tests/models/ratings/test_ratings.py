@@ -1,4 +1,4 @@
-"""The rating model: a small truth, three ways to it, and the source's own numbers."""
+"""The rating model: a small truth, three ways to it, and the course's own numbers."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from candgen.datasets.rated_films import RatedFilms
 from candgen.errors import SettingError
 from candgen.models.ratings import ratings
 
-SOURCE_COSTS = [
+COURSE_COSTS = [
     2321138.6, 136158.3, 51858.7, 24596.9, 13629.5, 8487.1, 5807.2, 4311.2, 3434.9, 2901.7
 ]  # fmt: skip
-# Films in the order of the printed predictions; the source leaves two of the thirteen out.
-SOURCE_PREDICTED = {
+# Films in the order of the printed predictions; the course leaves two of the thirteen out.
+COURSE_PREDICTED = {
     4306: 4.89, 4896: 4.84, 4973: 2.13, 5816: 4.89, 7153: 4.91, 7361: 3.00,
     8961: 4.89, 74508: 2.15, 78499: 4.80, 79132: 3.01, 86668: 1.48,
 }  # fmt: skip
@@ -154,21 +154,21 @@ def learned(films, given):
     return fit.costs[:200:20], fit.of_user(0) + means
 
 
-def test_the_source_is_met_with_all_the_ratings_it_lists(films):
+def test_the_course_is_met_with_all_the_ratings_it_lists(films):
     assert (films.n_films, films.n_users, len(films.rating)) == (4778, 443, 39253)
-    assert len(rated_films.SOURCE_RATINGS) == 13
-    costs, mine = learned(films, rated_films.SOURCE_RATINGS)
-    np.testing.assert_allclose(costs, SOURCE_COSTS, rtol=1e-3)
-    places = films.rows(SOURCE_PREDICTED)
+    assert len(rated_films.COURSE_RATINGS) == 13
+    costs, mine = learned(films, rated_films.COURSE_RATINGS)
+    np.testing.assert_allclose(costs, COURSE_COSTS, rtol=1e-3)
+    places = films.rows(COURSE_PREDICTED)
     off = {films.item_ids[row]: mine[row] - printed for row, printed in places.items()}
     assert abs(off.pop(86668)) < 0.1  # Louis Theroux
     assert max(map(abs, off.values())) < 0.05
 
 
-def test_the_source_is_met_to_the_digit_with_the_ratings_it_learned_from(films):
-    assert len(rated_films.SOURCE_LEARNED) == 11
-    costs, mine = learned(films, rated_films.SOURCE_LEARNED)
-    assert costs[0] == pytest.approx(SOURCE_COSTS[0], abs=0.05)
-    np.testing.assert_allclose(costs, SOURCE_COSTS, rtol=3e-5)
-    places = films.rows(SOURCE_PREDICTED)
+def test_the_course_is_met_to_the_digit_with_the_ratings_it_learned_from(films):
+    assert len(rated_films.COURSE_LEARNED) == 11
+    costs, mine = learned(films, rated_films.COURSE_LEARNED)
+    assert costs[0] == pytest.approx(COURSE_COSTS[0], abs=0.05)
+    np.testing.assert_allclose(costs, COURSE_COSTS, rtol=3e-5)
+    places = films.rows(COURSE_PREDICTED)
     assert max(abs(mine[row] - printed) for row, printed in places.items()) < 0.0075

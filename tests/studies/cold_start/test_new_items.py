@@ -9,10 +9,10 @@ from candgen import models
 from candgen.columns import ITEM, RATING, USER
 from candgen.datasets import preparation
 from candgen.datasets.cold_users import make_cold
+from candgen.datasets.world import oracle_of
 from candgen.errors import DataError
 from candgen.models import WALS
 from candgen.studies.cold_start.new_items import NewItems, ratings_of_new_users
-from candgen.studies.towers import study as towers
 
 KNOWN = [0, 1, 4]
 
@@ -35,7 +35,7 @@ def wals(apart):
 
 @pytest.fixture(scope="module")
 def items(apart, data):
-    return NewItems(apart, KNOWN, oracle=towers.oracle_of(data), headline="recall@10")
+    return NewItems(apart, KNOWN, oracle=oracle_of(data), headline="recall@10")
 
 
 def takers(apart, item):
@@ -89,7 +89,7 @@ def test_found_are_those_who_took_it_later(items, apart, wals):
 def test_an_audience_is_as_relevant_as_the_oracle_says_and_never_more_than_there_is(
     items, wals, data
 ):
-    oracle, best = towers.oracle_of(data), items.most_there_is()
+    oracle, best = oracle_of(data), items.most_there_is()
     content = models.ItemContent().fit(items.apart.data)
     table = items.by_users({"WALS": wals, "ItemContent": content})
     truth = table[table["measure"] == "true relevance@10"]

@@ -8,11 +8,11 @@ from candgen import models
 from candgen.columns import ITEM, USER
 from candgen.datasets import preparation
 from candgen.datasets.cold_users import make_cold
+from candgen.datasets.world import oracle_of
 from candgen.errors import DataError, SettingError
 from candgen.models import WALS, cold_start_questions
 from candgen.studies.cold_start import new_users
 from candgen.studies.cold_start.new_users import NewUsers
-from candgen.studies.towers import study as towers
 
 KNOWN = [0, 1, 4]
 
@@ -25,7 +25,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def oracle(data):
-    return towers.oracle_of(data)
+    return oracle_of(data)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from candgen.errors import DataError
-from candgen.studies.course.films import film_rows, source_films
+from candgen.studies.course.films import course_films, film_rows
 
 FILMS = pd.DataFrame(
     {
@@ -75,7 +75,7 @@ def test_a_missing_column_is_named():
 
 @pytest.mark.data
 def test_the_printed_example_has_its_printed_counts(real_data):
-    made = source_films(str(real_data / "ml-latest-small"))
+    made = course_films(str(real_data / "ml-latest-small"))
     assert (len(made.films), len(made.users), len(made.rows)) == (694, 395, 58_187)
     assert made.users["count"].sum() == 20_202
     printed = [3.9, 5.0, 0, 0, 4.0, 4.2, 4.0, 4.0, 0, 3.0, 4.0, 0, 4.2, 3.9]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from candgen.datasets.rated_films import SOURCE_LEARNED, RatedFilms
+from candgen.datasets.rated_films import COURSE_LEARNED, RatedFilms
 from candgen.errors import DataError
 from candgen.studies.course import my_ratings
 
@@ -73,12 +73,12 @@ def test_a_search_finds_all_words_and_the_most_rated_first(rated):
     assert my_ratings.search(rated, " ") == []
 
 
-def test_the_example_is_the_sources_where_its_films_are(rated):
+def test_the_example_is_of_the_courses_where_its_films_are(rated):
     assert set(my_ratings.example(rated)) == {0, 1, 2, 3}
-    ids = np.array([*SOURCE_LEARNED, 5])
+    ids = np.array([*COURSE_LEARNED, 5])
     titles = np.array([str(i) for i in ids], dtype=object)
     films = RatedFilms(rated.film, rated.user, rated.rating, titles, ids, 2)
-    assert list(my_ratings.example(films).values()) == list(SOURCE_LEARNED.values())
+    assert list(my_ratings.example(films).values()) == list(COURSE_LEARNED.values())
 
 
 def test_a_film_is_found_rated_kept_and_forgotten(tmp_path, rated):

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from candgen.errors import DataError
-from candgen.studies.course.films import film_rows, source_films
+from candgen.studies.course.films import course_films, film_rows
 from candgen.studies.course.rating_network import RatingNetwork
-from candgen.studies.course.rating_network_printed import NEW_USER, printed_figures
+from candgen.studies.course.rating_network_printed import NEW_USER, reproduced
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +82,21 @@ def test_a_user_who_is_not_there_is_named(fitted):
 
 @pytest.mark.data
 def test_the_printed_rows_and_tables_are_met(real_data):
-    rows = source_films(str(real_data / "ml-latest-small"))
+    rows = course_films(str(real_data / "ml-latest-small"))
     model = RatingNetwork(epochs=2).fit(rows)
-    found = {row["figure"].split(", ", 1)[1]: row for row in printed_figures(model)}
+    found = {row["name"].split(", ", 1)[1]: row for row in reproduced(model)}
     branches = [f"parameters of the {side} branch" for side in ("user", "item")]
     for name in ("rows", "training rows", "test rows", "parameters", *branches,
                  "film 64969: mean rating"):  # fmt: skip
         assert found[name]["why"] == ""
-        assert found[name]["ours"] == pytest.approx(found[name]["source"], abs=6e-6)
+        assert found[name]["ours"] == pytest.approx(found[name]["printed"], abs=6e-6)
     assert abs(found["training loss, epoch 1"]["ours"] / 0.1254 - 1) < 0.02
     of_36 = [row for name, row in found.items() if name.startswith("user 36")]
     assert len(of_36) == 36
-    exact = [row for row in of_36 if not row["figure"].endswith("predicted")]
-    assert all(abs(row["ours"] - row["source"]) <= 0.005 for row in exact)
+    exact = [row for row in of_36 if not row["name"].endswith("predicted")]
+    assert all(abs(row["ours"] - row["printed"]) <= 0.005 for row in exact)
     of_2 = [row for name, row in found.items() if name.startswith("user 2:")]
-    assert all(abs(row["ours"] - row["source"]) <= 0.0501 for row in of_2)
+    assert all(abs(row["ours"] - row["printed"]) <= 0.0501 for row in of_2)
     counts, losses = 6, 2
     assert len(found) == counts + losses + len(of_2) + 20 + 36
     assert len(of_2) == 2 + len(rows.genres)

@@ -8,11 +8,11 @@ import pytest
 
 from candgen import evaluation, models
 from candgen.datasets import preparation
+from candgen.datasets.world import oracle_of
 from candgen.models import TwoTower
 from candgen.negatives import Drawn, make_sampler
 from candgen.studies.negatives import measures as study
 from candgen.studies.three_posts import study as posts_study
-from candgen.studies.towers.study import oracle_of
 
 PARAMETERS = {
     "negatives": "uniform",

@@ -6,6 +6,7 @@ import pytest
 from candgen import models
 from candgen.datasets import preparation
 from candgen.datasets.cold_users import make_users_cold
+from candgen.datasets.world import oracle_of
 from candgen.errors import SettingError
 from candgen.models import TwoTower
 from candgen.studies.towers import study as towers
@@ -22,7 +23,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def oracle(data):
-    return towers.oracle_of(data)
+    return oracle_of(data)
 
 
 @pytest.fixture(scope="module")
@@ -83,4 +84,4 @@ def test_datasets_that_nobody_invented_have_no_oracle(data):
     import dataclasses
 
     elsewhere = dataclasses.replace(data, folder=data.folder / "nowhere")
-    assert towers.oracle_of(elsewhere) is None
+    assert oracle_of(elsewhere) is None

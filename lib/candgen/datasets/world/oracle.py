@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -25,6 +25,9 @@ from candgen.datasets.world.catalogue import FIRST_ITEM_ID, Catalogue
 from candgen.datasets.world.people import FIRST_USER_ID, People
 from candgen.datasets.world.settings import DAY, WorldSettings
 from candgen.errors import DataError
+
+if TYPE_CHECKING:
+    from candgen.datasets import Dataset
 
 FOLDER = "oracle"
 FADING_DAYS = 60.0  # after so many days a film has lost 1 - 1/e of what it will lose
@@ -178,6 +181,15 @@ class Oracle:
         """Return the logits lost by items of an age in seconds."""
         days = np.maximum(age, 0).astype(np.float32) / np.float32(DAY)
         return np.float32(self.freshness) * -np.expm1(-days / np.float32(FADING_DAYS))
+
+
+def oracle_of(data: Dataset) -> Oracle | None:
+    """Open the oracle beside a dataset; None where the dataset is of no invented world.
+
+    Raises:
+        DataError: If the oracle belongs to other users and items.
+    """
+    return Oracle.open(data.folder) if (data.folder / FOLDER).is_dir() else None
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.errors import DataError
-from candgen.models.factorization.threads import one_blas_thread
 from candgen.models.factorization.wals_solver import Observed, Penalty
+from candgen.models.threads import one_blas_thread
 
 OPTIMIZERS = ("adam", "adagrad")
 UNOBSERVED = ("gravity", "sampled")

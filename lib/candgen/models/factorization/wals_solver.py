@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.models.factorization.threads import one_blas_thread
+from candgen.models.threads import one_blas_thread
 
 Solver = Literal["cg", "cholesky"]
 _WORTH_THREADS = (

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.models.factorization.threads import one_blas_thread
 from candgen.models.pairs.network import Arrays
+from candgen.models.threads import one_blas_thread
 
 BLOCK = 256  # items that go through the layers together
 

@@ -24,6 +24,7 @@ from candgen.features import (
     declared,
     suggested,
 )
+from candgen.features.event_log import appeared_at
 from candgen.features.moments import QUERY
 from candgen.models.towers.inputs import (
     Columns,
@@ -218,19 +219,6 @@ def item_inputs(
         ages = Bins.of(Age.ages_of(appeared[log.items], log.times), _BINS)
         made.append(Age(shape.table("age", len(ages), feature=True), appeared, ages))
     return made
-
-
-def appeared_at(dataset: Dataset, log: EventLog, uploaded: str) -> NDArray[np.int64]:
-    """Return when each item appeared: when it was uploaded, or when it was first taken.
-
-    An item of which neither is known appears with the last event, hence is new.
-    """
-    found = np.full(dataset.n_items, log.times.max(initial=0), dtype=np.int64)
-    if uploaded in dataset.items and pd.api.types.is_numeric_dtype(dataset.items[uploaded]):
-        known = dataset.items[uploaded].to_numpy(np.float64, na_value=np.nan)
-        return np.where(np.isnan(known), found, np.nan_to_num(known)).astype(np.int64)
-    np.minimum.at(found, log.items, log.times)
-    return found
 
 
 def _columns(

@@ -4,7 +4,7 @@ The user side of a row holds the mean rating that this user gave to each genre; 
 the film's year, the mean of its ratings and the one genre that the row stands for. A film of three
 genres makes three rows of every rating.
 
-`source_films` makes the rows of the printed example from MovieLens ml-latest-small; `film_rows`
+`course_films` makes the rows of the printed example from MovieLens ml-latest-small; `film_rows`
 makes such rows from any ratings of films with genres and years.
 
 Both averages are taken over all ratings, those of rows that are later tested on among them. That is
@@ -25,7 +25,7 @@ from candgen.datasets import movielens
 from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
 
-SOURCE_GENRES = (
+COURSE_GENRES = (
     "Action",
     "Adventure",
     "Animation",
@@ -41,10 +41,10 @@ SOURCE_GENRES = (
     "Sci-Fi",
     "Thriller",
 )
-SOURCE_AFTER = 2000  # films of later years
-SOURCE_MIN_RATINGS = 10
+COURSE_AFTER = 2000  # films of later years
+COURSE_MIN_RATINGS = 10
 # Films that meet the other conditions and that the printed example does not have.
-SOURCE_WITHOUT = (4255, 5151, 5225, 5617, 7318, 7346, 34338, 41571, 61250, 62434)
+COURSE_WITHOUT = (4255, 5151, 5225, 5617, 7318, 7346, 34338, 41571, 61250, 62434)
 
 
 class FilmRows(NamedTuple):
@@ -87,20 +87,20 @@ class FilmRows(NamedTuple):
         return np.array([values], dtype=np.float32)
 
 
-def source_films(path: str) -> FilmRows:
+def course_films(path: str) -> FilmRows:
     """Make the rows of the printed example from a folder or zip of ml-latest-small.
 
     Raises:
         DataError: If the files are missing or damaged.
     """
     source = movielens.read(path=path)
-    items = source.items[~source.items[ITEM_ID].isin(SOURCE_WITHOUT)]
+    items = source.items[~source.items[ITEM_ID].isin(COURSE_WITHOUT)]
     return film_rows(
         source.interactions,
         items,
-        genres=SOURCE_GENRES,
-        after=SOURCE_AFTER,
-        min_ratings=SOURCE_MIN_RATINGS,
+        genres=COURSE_GENRES,
+        after=COURSE_AFTER,
+        min_ratings=COURSE_MIN_RATINGS,
     )
 
 
@@ -127,7 +127,7 @@ def dataset_films(dataset: Dataset, *, n_users: int = 200) -> FilmRows:
     users = np.sort(train[USER].unique())[:n_users]
     few = train.loc[train[USER].isin(users) & train[RATING].notna(), [USER, ITEM, RATING]]
     events = few.assign(**{ITEM: items[ITEM_ID].to_numpy()[few[ITEM]]})
-    return film_rows(events, items, min_ratings=SOURCE_MIN_RATINGS)
+    return film_rows(events, items, min_ratings=COURSE_MIN_RATINGS)
 
 
 def film_rows(

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from candgen import files
-from candgen.datasets.rated_films import SOURCE_LEARNED, RatedFilms
+from candgen.datasets.rated_films import COURSE_LEARNED, RatedFilms
 from candgen.errors import DataError, did_you_mean
 
 SCALE = (0.5, 5.0)
@@ -82,13 +82,13 @@ def search(rated: RatedFilms, words: str, *, limit: int = _SHOWN) -> list[int]:
 
 
 def example(rated: RatedFilms) -> dict[int, float]:
-    """Make ratings of somebody: those the source learned from, where its films are all there.
+    """Make ratings of somebody: those the course learned from, where its films are all there.
 
     Elsewhere it is a person who loves every other one of the most rated films, and not the rest.
     """
     known = set(rated.item_ids.tolist())
-    if known.issuperset(SOURCE_LEARNED):
-        return rated.rows(SOURCE_LEARNED)
+    if known.issuperset(COURSE_LEARNED):
+        return rated.rows(COURSE_LEARNED)
     most = np.argsort(-rated.counts, kind="stable")[:_EXAMPLES]
     return {int(row): 2.0 if place % 2 else 5.0 for place, row in enumerate(most)}
 

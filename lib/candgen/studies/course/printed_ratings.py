@@ -1,4 +1,4 @@
-"""What the source printed about its rating model, and ours beside it.
+"""Numbers that the course prints of its rating model, and ours beside them.
 
 Films are named by their movieId; numbers are texts, so that the digits printed are known.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.datasets.rated_films import SOURCE_RATINGS, RatedFilms
+from candgen.datasets.rated_films import COURSE_RATINGS, RatedFilms
 
 EVERY = 20  # steps between printed costs
 COSTS = (
@@ -40,18 +40,18 @@ OFTEN_RATED = {  # predicted, mean rating, number of ratings
 _DIGITS = "Last digits only: other releases of TensorFlow and NumPy round in another order."
 
 
-def is_the_source(rated: RatedFilms) -> bool:
-    """Tell whether these are the ratings that the source learned from."""
+def is_of_the_course(rated: RatedFilms) -> bool:
+    """Tell whether these are the ratings that the course learned from."""
     return (
         (rated.n_films, rated.n_users, len(rated.rating)) == (4778, 443, 39253)
-        and set(rated.item_ids.tolist()).issuperset(SOURCE_RATINGS)
+        and set(rated.item_ids.tolist()).issuperset(COURSE_RATINGS)
     )  # fmt: skip
 
 
-def figures(
+def reproduced(
     rated: RatedFilms, costs: NDArray[np.float64], predicted: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
-    """Set everything that the source printed beside ours, as `Run.record_figures` takes it.
+    """Set every printed number beside ours, for `run.record_reproduced`.
 
     Args:
         rated: The ratings, without the person in front.
@@ -80,13 +80,13 @@ def figures(
     return made
 
 
-def _row(figure: str, printed: str, ours: float) -> dict[str, Any]:
+def _row(name: str, printed: str, ours: float) -> dict[str, Any]:
     """Leave out why where ours is printed with the same digits."""
     digits = len(printed.partition(".")[2])
     same = f"{ours:.{digits}f}" == printed
     return {
-        "figure": figure,
-        "source": float(printed),
+        "name": name,
+        "printed": float(printed),
         "ours": float(ours),
         "why": "" if same else _DIGITS,
     }

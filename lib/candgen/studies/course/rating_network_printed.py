@@ -1,4 +1,4 @@
-"""What the source prints of its two-branch network, beside what ours finds on the same rows."""
+"""Numbers that the course prints of its two-branch network, beside ours on the same rows."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ _START = "another start and another order of the rows"
 _PRINTED = "printed with fewer digits"
 
 
-def printed_figures(model: RatingNetwork) -> list[dict[str, Any]]:
-    """Set every printed figure beside ours, for `run.record_figures`.
+def reproduced(model: RatingNetwork) -> list[dict[str, Any]]:
+    """Set every printed number beside ours, for `run.record_reproduced`.
 
     Args:
-        model: Fitted to the rows of `source_films`. Losses that it did not reach are left out.
+        model: Fitted to the rows of `course_films`. Losses that it did not reach are left out.
     """
     return [
         *_of_training(model),
@@ -79,7 +79,7 @@ def _of_training(model: RatingNetwork) -> list[dict[str, Any]]:
         "parameters of the user branch": model.network_.user.n_parameters,
         "parameters of the item branch": model.network_.item.n_parameters,
     }
-    rows = [_row(name, source, ours[name], "") for name, source in _COUNTS.items()]
+    rows = [_row(name, printed, ours[name], "") for name, printed in _COUNTS.items()]
     both = zip(_LOSSES, model.losses_, strict=False)  # as many epochs as both have
     rows += [_row(f"training loss, epoch {e}", s, o, _START) for e, (s, o) in enumerate(both, 1)]
     if len(model.losses_) == len(_LOSSES):
@@ -125,11 +125,11 @@ def _of_existing_user(model: RatingNetwork) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(figure: str, source: float, ours: float, why: str) -> dict[str, Any]:
-    same = round(float(ours), 5) == round(float(source), 5)
+def _row(name: str, printed: float, ours: float, why: str) -> dict[str, Any]:
+    same = round(float(ours), 5) == round(float(printed), 5)
     return {
-        "figure": f"two-branch network, {figure}",
-        "source": float(source),
+        "name": f"two-branch network, {name}",
+        "printed": float(printed),
         "ours": float(ours),
         "why": "" if same else why or _PRINTED,
     }

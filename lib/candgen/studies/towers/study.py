@@ -16,11 +16,11 @@ from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
 from candgen.datasets.cold_users import fold_in_cold_users
 from candgen.datasets.world import Oracle
-from candgen.errors import DataError
 from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import TwoTower
-from candgen.plots.towers import feature_gains, recovered_truth
+from candgen.plots.truth import recovered_truth
 from candgen.seeds import derive_seed
+from candgen.studies.towers.plots import feature_gains
 
 INPUTS = {  # as a reader calls it -> (the setting, its word there)
     "user id": ("query_inputs", "id"),
@@ -33,14 +33,6 @@ INPUTS = {  # as a reader calls it -> (the setting, its word there)
     "item age": ("item_inputs", "age"),
 }
 _SHOWN_SELDOM = 5  # impressions
-
-
-def oracle_of(data: Dataset) -> Oracle | None:
-    """Open the oracle beside a dataset; None where the world was not invented."""
-    try:
-        return Oracle.open(data.folder)
-    except DataError:
-        return None
 
 
 def described_inputs(model: TwoTower) -> pd.DataFrame:

@@ -1,8 +1,8 @@
-"""Pictures of two towers: the space they share, and how much of the truth they recover."""
+"""Pictures of two towers: the space they share, and what features bring."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from candgen.plots.comparison import Mark, differences, intervals
-from candgen.plots.style import BASELINE, BASELINES, INK, MODEL, PALETTE, colours
+from candgen.plots.comparison import Mark, differences
+from candgen.plots.style import BASELINE, INK, MODEL, PALETTE
 
 _MOST_GROUPS = len(PALETTE)
 
@@ -68,47 +68,8 @@ def shared_space(
     return ax
 
 
-def recovered_truth(
-    table: pd.DataFrame,
-    *,
-    best: float,
-    k: int,
-    baselines: Collection[str] = BASELINES,
-    ax: Axes | None = None,
-) -> Axes:
-    """Show mean true relevance with intervals, and the most that it can be as a line.
-
-    Args:
-        table: From `evaluation.relevance_table`.
-        best: The mean of the best possible lists.
-        k: Places of a list that count.
-        baselines: Drawn grey.
-        ax: Axes to draw on. A new figure when omitted.
-    """
-    if ax is None:
-        ax = plt.subplots(figsize=(7.2, 0.5 * len(table) + 1.4))[1]
-    colour = colours(table["generator"], baselines)
-    marks = [
-        Mark(r.generator, r.mean, r.low, r.high, colour[r.generator]) for r in table.itertuples()
-    ]
-    intervals(marks, label=f"true relevance of the first {k}, mean and 95 % interval", ax=ax)
-    for place, mark in enumerate(marks):
-        ax.annotate(
-            f"{mark.value:.3f}", (mark.high, place), xytext=(7, 0), textcoords="offset points",
-            va="center", color=mark.colour, fontsize="small",
-        )  # fmt: skip
-    ax.axvline(best, color=INK, linewidth=1.2)
-    ax.annotate(
-        "the most there is ", (best, 1.01), xycoords=("data", "axes fraction"), ha="right",
-        va="bottom", fontsize="small", color=INK,
-    )  # fmt: skip
-    ax.set_xlim(0, 1.06 * max(best, table["high"].max()))
-    ax.set_title(f"{table['users'].iloc[0]:,} users")
-    return ax
-
-
 def feature_gains(table: pd.DataFrame, *, metric: str, ax: Axes | None = None) -> Axes:
-    """Show what features bring to newcomers, one line for each number of events known of them.
+    """Show what features bring to new users, one line for each number of events known of them.
 
     Args:
         table: Columns `known`, `difference`, `low`, `high` and `users`.

@@ -3,8 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen import plots
-from candgen.plots import BASELINE
+from candgen.studies.towers import plots
 
 
 @pytest.fixture(autouse=True)
@@ -27,21 +26,6 @@ def test_groups_beyond_the_colours_are_grey():
     groups = [f"group {n}" for n in range(12)]
     ax = plots.shared_space(np.random.default_rng(0).normal(size=(12, 2)), groups, np.zeros((0, 2)))
     assert len(ax.collections[0].get_offsets()) == 12 - 8
-
-
-def test_the_most_there_is_stands_beside_what_was_recovered():
-    table = pd.DataFrame(
-        {
-            "generator": ["TwoTower", "popularity"],
-            "mean": [0.5, 0.4], "low": [0.45, 0.35], "high": [0.55, 0.45], "users": 7,
-        }
-    )  # fmt: skip
-    ax = plots.recovered_truth(table, best=0.9, k=10)
-    assert any(np.allclose(line.get_xdata(), 0.9) for line in ax.lines)
-    assert ax.get_xlim()[0] == 0 and ax.get_xlim()[1] > 0.9
-    colours = [t.get_color() for t in ax.texts if t.get_text() in ("0.500", "0.400")]
-    assert colours[1] == BASELINE and colours[0] != BASELINE
-    assert ax.get_title() == "7 users" and "first 10" in ax.get_xlabel()
 
 
 def test_gains_say_how_much_was_known_and_of_how_many():
