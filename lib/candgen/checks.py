@@ -3,8 +3,10 @@
 A settings class names each setting once, with type, default, range and meaning:
 
     class WALSSettings(Settings):
-        dim: int = Field(32, ge=1)
+        dim: Count = 32
         '''Length of the vectors.'''
+
+A subclass that changes a default writes the type again and inherits the meaning.
 
 pydantic checks the values; this module turns what it finds into one `SettingError` that names the
 setting, what was expected, what arrived and the nearest known spelling.
@@ -13,21 +15,25 @@ setting, what was expected, what arrived and the nearest known spelling.
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from candgen.errors import SettingError, did_you_mean
 
 _LIMITS = {
-    "ge": "{:,.10g} or greater", "gt": "greater than {:,.10g}",
-    "le": "at most {:,.10g}", "lt": "less than {:,.10g}",
-}  # fmt: skip
+    "ge": "{:,.10g} or greater",
+    "gt": "greater than {:,.10g}",
+    "le": "at most {:,.10g}",
+    "lt": "less than {:,.10g}",
+}
 _KINDS = {
     "int": "a whole number", "float": "a finite number", "finite": "a finite number",
     "bool": "true or false", "string": "text", "list": "a list", "dict": "a mapping",
@@ -67,6 +73,13 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise SettingError(sentence(error, type(self).model_fields)) from None
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        for name, field in cls.model_fields.items():
+            for base in cls.__mro__[1:]:
+                if field.description is None and name in getattr(base, "model_fields", {}):
+                    field.description = base.model_fields[name].description
+
     @model_validator(mode="before")
     @classmethod
     def _plain(cls, values: Any) -> Any:
@@ -95,6 +108,48 @@ def checked(name: str, value: Any, kind: Any) -> Any:
         raise SettingError(sentence(error, (), name)) from None
 
 
+def signature(settings: type[Settings]) -> inspect.Signature:
+    """Return the signature of a constructor that takes these settings as keywords."""
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty
+                if field.is_required()
+                else field.get_default(call_default_factory=True),
+                annotation=field.annotation,
+            )
+            for name, field in settings.model_fields.items()
+        ]
+    )
+
+
+def section(settings: type[Settings]) -> str:
+    """Return the settings as a section of a docstring: type, default, range, meaning."""
+    lines = ["Settings:"]
+    for name, field in settings.model_fields.items():
+        meaning = " ".join((field.description or "").split())
+        default = field.get_default(call_default_factory=True)
+        lines.append(f"    {name} ({kind_of(field)}, default {default!r}): {meaning}")
+    return "\n".join(lines)
+
+
+def kind_of(field: FieldInfo) -> str:
+    """Return the type and the range of a setting in words, such as "int, 1 or greater"."""
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return " | ".join(map(repr, get_args(kind)))
+    word = kind.__name__ if get_origin(kind) is None else str(kind).replace("typing.", "")
+    limits = [
+        words.format(getattr(limit, name))
+        for limit in field.metadata
+        for name, words in _LIMITS.items()
+        if hasattr(limit, name)
+    ]
+    return ", ".join([word, *limits])
+
+
 def sentence(error: ValidationError, known: Iterable[str], name: str = "") -> str:
     """Describe the first fault that pydantic found, in the house's words.
 
@@ -119,7 +174,7 @@ def sentence(error: ValidationError, known: Iterable[str], name: str = "") -> st
         words = fault["ctx"]["expected"].replace(" or ", ", ").split(", ")
         words = [word.strip("'") or "''" for word in words]
         hint = did_you_mean(arrived, words) if isinstance(arrived, str) else ""
-        hint = hint if hint.startswith(" Did") else ""
+        hint = hint if hint.startswith(" Did") else ""  # the names are listed already
         return f"{name} must be one of {', '.join(words)}; got {arrived!r}.{hint}"
     return f"{name} must be {_expected(kind, fault.get('ctx', {}))}, got {arrived!r}."
 

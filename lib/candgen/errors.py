@@ -30,6 +30,10 @@ class TrainingError(CandgenError, ArithmeticError):
     """A training went where it cannot come back from."""
 
 
+class UnsupportedError(CandgenError, NotImplementedError):
+    """A generator is asked for something that only other generators can do."""
+
+
 class BusyError(CandgenError, RuntimeError):
     """Somebody else is at work in the same folder."""
 

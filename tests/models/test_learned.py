@@ -1,11 +1,10 @@
 """What every learned generator gets from `LearnedGenerator`, on the smallest one there can be."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from candgen.checks import Count
 from candgen.columns import ITEM, USER
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import DataError, SettingError, TrainingError
@@ -13,11 +12,10 @@ from candgen.models.learned import LearnedGenerator
 from candgen.training import EmbeddingTable, Learner, TrainingSettings, checkpoints
 
 
-@dataclass(frozen=True, kw_only=True)
 class CountingSettings(TrainingSettings):
     """One setting of its own."""
 
-    reach: int = 1
+    reach: Count = 1
     """How far it reaches."""
 
 
@@ -131,7 +129,7 @@ def test_a_setting_that_does_not_exist_is_refused_with_a_hint():
 def test_settings_are_those_of_training_and_its_own_and_all_can_be_read():
     assert {"epochs", "patience", "reach"} <= set(Counting.setting_names())
     model = make(reach=4)
-    assert (model.reach, model.settings["reach"], model.training.reach) == (4, 4, 4)
+    assert (model.reach, model.settings["reach"], model.chosen.reach) == (4, 4, 4)
     assert Counting(**model.settings).settings == model.settings
 
 

@@ -25,13 +25,13 @@ def test_a_misspelt_setting_gets_a_suggestion():
 
 
 def test_a_page_gives_a_generator_the_parameters_that_are_settings_of_it():
-    parameters = {"dataset": "world", "l2": 7.0, "dim": 3, "seed": 5}
-    assert models.from_parameters("EASE", parameters).settings == {"l2": 7.0}
+    parameters = {"dataset": "world", "regularization": 7.0, "dim": 3, "seed": 5}
+    assert models.from_parameters("EASE", parameters).settings == {"regularization": 7.0}
     assert models.from_parameters("WALS", parameters).dim == 3
 
 
 def test_a_generator_shows_its_settings():
-    assert repr(models.EASE(l2=3)) == "EASE(l2=3.0)"
+    assert repr(models.EASE(regularization=3)) == "EASE(regularization=3.0)"
 
 
 def test_asking_for_the_models_loads_neither_numba_nor_tensorflow():

@@ -12,7 +12,10 @@ from candgen.negatives import item_exposure
 from candgen.training import checkpoints
 from candgen.training.checkpoints import Checkpoint
 
-IDS = {"query_inputs": ["history"], "item_inputs": ["id"], "dim": 8, "batch_size": 64}
+IDS = {
+    "query_inputs": ["history"], "item_inputs": ["id"], "dim": 8, "batch_size": 64, "hidden": [],
+    "n_negatives": 1000, "history_length": 50, "id_at_least": 1, "negatives": "in-batch",
+}  # fmt: skip
 SMALL = {**IDS, "epochs": 3, "learning_rate": 0.02, "seed": 1}
 
 

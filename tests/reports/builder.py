@@ -291,7 +291,7 @@ def build_sweep(folder: Path) -> Path:
     for dim, skill in ((4, 0.9), (16, 1.4), (64, 1.45)):
         for seed in (1, 2):
             runs[f"wals-dim{dim:02}-seed{seed}"] = (world, "WALS", skill, seed, {"dim": dim}, dim)
-    runs["ease"] = (world, "EASE", 1.6, 1, {"generator": "EASE", "l2": 80.0}, 9.0)
+    runs["ease"] = (world, "EASE", 1.6, 1, {"generator": "EASE", "regularization": 80.0}, 9.0)
     runs["films-wals"] = (films, "WALS", 1.2, 1, {"dim": 16}, 2.0)
     for name, (dataset, generator, skill, seed, params, seconds) in runs.items():
         write_run(

@@ -63,7 +63,7 @@ def test_a_setting_that_a_run_s_generator_does_not_take_is_not_its_parameter(
     world = sweep_builder.build_dataset(tmp_path / "datasets/world", n_users=20, n_items=40)
     for name, dim in (("wals", 16), ("ease", 64), ("top", 64), ("svd", 8)):
         sweep_builder.write_run(tmp_path / name, world, name.upper(), 1.0, params={"dim": dim})
-    for name, settings in (("ease", '{"l2": 80}'), ("top", "{}")):
+    for name, settings in (("ease", '{"regularization": 80}'), ("top", "{}")):
         metrics = json.loads((tmp_path / name / "metrics.json").read_text())
         metrics["generators"][0]["settings"] = json.loads(settings)
         (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))

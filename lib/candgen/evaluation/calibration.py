@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
-from candgen.checks import number
+from candgen.checks import Positive, checked
 from candgen.columns import ITEM, TIMESTAMP, USER
 from candgen.datasets.feedback import LABEL, labels
 from candgen.evaluation.beyond_accuracy import item_popularity
@@ -143,7 +143,7 @@ def calibrate(
         oracle: Of the dataset's world.
         rows_per_block: Users scored at once; no answer depends on it.
     """
-    number("temperature", temperature, above=0)
+    checked("temperature", temperature, Positive)
     meaning = MEANINGS.get(loss, "order")
     by_impressions = meaning == "probability" and dataset.has(_LATER)
     logged, truth = (_Bins(EDGES.get(meaning, np.array([0, 1]))) for _ in range(2))

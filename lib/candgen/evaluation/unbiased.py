@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from candgen.checks import number
+from candgen.checks import NotNegative, checked
 from candgen.columns import ITEM, USER
 from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
@@ -83,7 +83,7 @@ def weighed_recall(
         DataError: If an exposure is not above 0.
         SettingError: If `power` is negative.
     """
-    power = number("power", power)
+    power = checked("power", power, NotNegative)
     exposure = np.asarray(exposure, np.float64)
     if not (exposure > 0).all():
         raise DataError(

@@ -1,4 +1,4 @@
-"""Generators: one idea a file, all under the contract of `candgen.models.base`.
+"""Generators: one idea per file, all under the contract of `candgen.models.base`.
 
 A generator's module is imported when its class is first asked for, so that a matrix
 factorization never loads what only a neural network needs.
@@ -74,24 +74,20 @@ def from_settings(name: str, settings: dict[str, Any]) -> Generator:
     Raises:
         SettingError: If the generator or a setting does not exist, or a value is out of range.
     """
-    found = by_name(name)
-    known = found.setting_names()
-    for setting in settings:
-        if setting not in known:
-            hint = did_you_mean(setting, known)
-            raise SettingError(f"{name} has no setting {setting!r}.{hint}")
-    return found(**settings)
+    return by_name(name)(**settings)
 
 
 def from_parameters(
     name: str, parameters: Mapping[str, Any], settings: Mapping[str, Any] | None = None
 ) -> Generator:
-    """Make a generator from those of a page's parameters that are settings of it.
+    """Make a generator from those of a notebook's parameters that are settings of it.
 
     Args:
         name: As the leaderboard spells it.
-        parameters: Of the page; those that are no settings of the generator are left alone.
-        settings: More of its settings, which come before the page's.
+        parameters: All parameters of the notebook. They are checked where the notebook is run;
+            those that are not settings of the generator are left alone.
+        settings: Settings of the generator alone, which override the notebook's. An unknown name
+            is refused.
 
     Raises:
         SettingError: If the generator or one of `settings` does not exist, or a value is out of

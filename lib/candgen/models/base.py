@@ -1,10 +1,22 @@
-"""What every generator of candidates promises.
+"""Base classes of all generators of candidates.
 
 A generator is built from keyword settings, learns from a dataset's training part, and scores
-items for users. One that lives in a vector space also hands out its vectors. All of them know a
+items for users. One that lives in a vector space also returns its vectors. All of them know a
 user by the *history*: training events plus fold-in events. So users who were not trained on are
 answered from their history, and users without any are refused by name unless the generator says
 that it answers cold users.
+
+What only some generators can do is declared here by a flag and a method. The method raises an
+`UnsupportedError` where the flag is False, so callers ask the generator and never go by its name.
+
+| flag | methods |
+|---|---|
+| `has_vectors` | `user_vectors`, `item_vectors` |
+| `folds_in` | `fold_in` |
+| `folds_in_items` | `fold_in_items` |
+| `reads_histories` | `serving` |
+| `computes_queries` | `portable_queries` |
+| `gives_probabilities` | `probability` |
 """
 
 from __future__ import annotations
@@ -12,14 +24,19 @@ from __future__ import annotations
 import inspect
 import time
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from candgen import checks
 from candgen.columns import ITEM_ID, USER_ID
 from candgen.datasets import Dataset
-from candgen.errors import ColdStartError
+from candgen.errors import ColdStartError, SettingError, UnsupportedError, did_you_mean
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _SHOWN = 5  # ids quoted in a message
 
@@ -27,10 +44,11 @@ _SHOWN = 5  # ids quoted in a message
 class Generator(ABC):
     """Scores items for users after `fit`.
 
-    A subclass takes keyword-only settings, keeps each under its own name, checks them, and
-    defines `_fit` and `_score`.
+    A subclass names its settings in a class of its own, `Settings`, and defines `_fit` and
+    `_score`. The constructor takes the settings as keywords and makes each an attribute.
 
     Attributes:
+        chosen: The settings, checked.
         known_items_: Items it can score, shape `(n_items,)`, bool. Rankings never offer others.
         known_users_: Users it can answer for, shape `(n_users,)`, bool.
         history_matrix_: What is known of each user, shape `(n_users, n_items)`.
@@ -41,15 +59,48 @@ class Generator(ABC):
 
     name: ClassVar[str]
     """As the leaderboard spells it."""
+    Settings: ClassVar[type[checks.Settings]] = checks.Settings
+    """Names, types, defaults, ranges and meanings of the settings."""
     answers_cold_users: ClassVar[bool] = False
     """Whether users without a history get an answer."""
     answers_cold_items: ClassVar[bool] = False
     """Whether items without a training event get a score."""
+    has_vectors: ClassVar[bool] = False
+    """Whether scores are products of `user_vectors` and `item_vectors`."""
+    folds_in: ClassVar[bool] = False
+    """Whether `fold_in` solves for vectors of new users from their events."""
+    folds_in_items: ClassVar[bool] = False
+    """Whether `fold_in_items` solves for vectors of new items from their events."""
+    reads_histories: ClassVar[bool] = False
+    """Whether `serving` returns the same generator with other histories."""
+    computes_queries: ClassVar[bool] = False
+    """Whether a query tower computes users' vectors, which `portable_queries` exports."""
+    gives_probabilities: ClassVar[bool] = False
+    """Whether `probability` predicts the probability of an event."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show the settings where Python, Jupyter and `help` look for them."""
+        super().__init_subclass__(**kwargs)
+        if "name" in cls.__dict__:
+            cls.__signature__ = checks.signature(cls.Settings)
+            if cls.Settings.model_fields:
+                doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+                cls.__doc__ = f"{doc}\n\n{checks.section(cls.Settings)}\n"
+
+    def __init__(self, **settings: Any) -> None:
+        known = self.setting_names()
+        for name in settings:
+            if name not in known:
+                hint = did_you_mean(name, known) if known else " It takes none."
+                raise SettingError(f"{self.name} has no setting {name!r}.{hint}")
+        self.chosen = self.Settings(**settings)
+        for name in known:
+            setattr(self, name, getattr(self.chosen, name))
 
     @classmethod
     def setting_names(cls) -> list[str]:
-        """Return the names of the settings, in the order of the constructor."""
-        return list(inspect.signature(cls).parameters)
+        """Return the names of the settings, in the order of the settings class."""
+        return list(cls.Settings.model_fields)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -131,6 +182,65 @@ class Generator(ABC):
             )
         return items
 
+    def user_vectors(self, users: ArrayLike) -> NDArray[np.float32]:
+        """Return one vector a user, shape `(len(users), dim)`, if `has_vectors`."""
+        self._lacks("vectors of users", "has_vectors")
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Return one vector an item, shape `(n_items, dim)`, if `has_vectors`."""
+        self._lacks("vectors of items", "has_vectors")
+
+    def fold_in(self, weights: csr_array) -> NDArray[np.float32]:
+        """Solve for vectors of new users from their events, if it `folds_in`.
+
+        Args:
+            weights: Weight of each observed pair, shape `(n, n_items)`; ones for plain events.
+
+        Returns:
+            Vectors, shape `(n, dim)`; zeros for a user without events.
+        """
+        self._lacks("fold-in of users", "folds_in")
+
+    def fold_in_items(self, weights: csr_array) -> NDArray[np.float32]:
+        """Solve for vectors of new items from their events, if it `folds_in_items`.
+
+        Args:
+            weights: Weight of each observed pair, shape `(n, n_users)`; ones for plain events.
+
+        Returns:
+            Vectors, shape `(n, dim)`; zeros for an item without events.
+        """
+        self._lacks("fold-in of items", "folds_in_items")
+
+    @classmethod
+    def portable_fold_in(cls, settings: Mapping[str, Any]) -> dict[str, float] | None:
+        """Return the numbers from which NumPy alone folds in users, for given settings.
+
+        None where that is impossible.
+        """
+        return None
+
+    def serving(self, dataset: Dataset) -> Self:
+        """Return the same generator with the histories of a dataset, if it `reads_histories`.
+
+        Args:
+            dataset: Of the same users and items, with more or fewer events of each user.
+        """
+        self._lacks("answers from other histories", "reads_histories")
+
+    def portable_queries(self) -> dict[str, NDArray]:
+        """Return the query tower as arrays that need NumPy alone, if it `computes_queries`."""
+        self._lacks("query tower", "computes_queries")
+
+    def probability(self, users: ArrayLike, items: ArrayLike) -> NDArray[np.float32]:
+        """Return the probability of an event for pairs, shape `(n,)`, if `gives_probabilities`."""
+        self._lacks("probabilities", "gives_probabilities")
+
+    def _lacks(self, what: str, flag: str) -> NoReturn:
+        raise UnsupportedError(
+            f"{self.name} has no {what}. Choose a generator whose {flag} is True."
+        )
+
     def _known(self, attribute: str) -> NDArray[np.bool_]:
         if not hasattr(self, attribute):
             raise RuntimeError(f"{self.name} has not learned anything yet: call fit(dataset).")
@@ -150,6 +260,7 @@ class Generator(ABC):
 class VectorGenerator(Generator):
     """A generator whose scores are products of a user vector and an item vector."""
 
+    has_vectors = True
     similarity: ClassVar[Literal["dot", "cosine"]] = "dot"
     """What the vectors were trained for."""
 

@@ -26,10 +26,12 @@ Science 38, 1985, for items far from each other.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.checks import one_of, whole_number
+from candgen.checks import Count, checked
 from candgen.errors import SettingError
 from candgen.models.base import unit_rows
 from candgen.models.factorization.weighted_factorization import WeightedFactorization
@@ -60,10 +62,10 @@ def questions(
     Raises:
         SettingError: If the strategy is unknown or there are fewer items than questions.
     """
-    one_of("strategy", strategy, STRATEGIES)
+    checked("strategy", strategy, Literal[STRATEGIES])
     counts = model.item_counts_
     known = np.flatnonzero(model.known_items_)
-    if whole_number("n", n, at_least=1) > len(known):
+    if checked("n", n, Count) > len(known):
         raise SettingError(f"There are {len(known):,} items to ask about, which is fewer than {n}.")
     by_popularity = known[np.argsort(-counts[known], kind="stable")]
     if strategy == "popular":

@@ -1,22 +1,13 @@
-"""What generators that are trained step by step share: their settings, the loop, its record.
-
-Such a generator names its settings in a frozen dataclass, once, with a line of help each:
-
-    class Settings(TrainingSettings):
-        dim: int = 64
-        '''Length of the vectors.'''
-"""
+"""Base class of the generators that are trained step by step: the loop and its record."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from abc import abstractmethod
-from typing import Any, ClassVar
 
 from candgen.datasets import Dataset
-from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.errors import DataError
 from candgen.models.base import Generator
 from candgen.seeds import derive_seed
 from candgen.training import Epoch, Learner, TrainingSettings, Watch, train
@@ -32,22 +23,8 @@ class LearnedGenerator(Generator):
         resumed_after_: Epochs that an earlier, killed process had done; 0 for none.
     """
 
-    Settings: ClassVar[type[TrainingSettings]] = TrainingSettings
-
-    def __init__(self, **settings: Any) -> None:
-        known = self.setting_names()
-        for name in settings:
-            if name not in known:
-                hint = did_you_mean(name, known)
-                raise SettingError(f"{self.name} has no setting {name!r}.{hint}")
-        self.training = self.Settings(**settings)
-        for name in known:
-            setattr(self, name, getattr(self.training, name))
-
-    @classmethod
-    def setting_names(cls) -> list[str]:
-        """Return the names of the settings."""
-        return [field.name for field in dataclasses.fields(cls.Settings)]
+    Settings = TrainingSettings
+    chosen: TrainingSettings
 
     @abstractmethod
     def _learner(self, dataset: Dataset) -> Learner:
@@ -59,16 +36,16 @@ class LearnedGenerator(Generator):
 
     def _fit(self, dataset: Dataset) -> None:
         learned, watch = dataset, None
-        if self.training.patience:
+        if self.chosen.patience:
             if not dataset.has("validation") or not len(dataset.table("validation")):
                 raise DataError(
-                    f"patience is {self.training.patience}, but dataset {dataset.name!r} has no "
+                    f"patience is {self.chosen.patience}, but dataset {dataset.name!r} has no "
                     "validation part to look at. Prepare it with a validation_fraction above 0, "
                     "or set patience to 0 and choose epochs yourself."
                 )
             learned = dataset.for_validation()
-            metric, k = self.training.watched_metric()
-            watch = Watch(learned, metric, k, seed=derive_seed(self.training.seed, "watch"))
+            metric, k = self.chosen.watched_metric()
+            watch = Watch(learned, metric, k, seed=derive_seed(self.chosen.seed, "watch"))
         learner = self._learner(learned)
         if learner.n_examples < 1:
             raise DataError(
@@ -77,7 +54,7 @@ class LearnedGenerator(Generator):
             )
         trained = train(
             learner,
-            self.training,
+            self.chosen,
             name=self.name,
             watch=watch,
             checkpoint=self._checkpoint(dataset),

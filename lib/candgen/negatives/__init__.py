@@ -19,13 +19,15 @@ the negative's logit: sampled softmax then estimates the softmax over the catalo
 
 from __future__ import annotations
 
+from typing import Annotated, Literal, get_args
+
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field
 
-from candgen.checks import number, one_of, whole_number
+from candgen.checks import Count, Share, checked
 from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
-from candgen.errors import SettingError
 from candgen.negatives.frequency import FrequencyEstimator
 from candgen.negatives.propensity import exposure_weights, item_exposure
 from candgen.negatives.samplers import (
@@ -43,10 +45,11 @@ from candgen.negatives.samplers import (
 )
 from candgen.negatives.shown import KnownItems, Shown, shown_in_vain
 
-KINDS = (
-    "none", "all", "uniform", "popularity", "in-batch", "cross-batch", "mixed", "hard",
-    "impressions",
-)  # fmt: skip
+KindWithNegatives = Literal[
+    "all", "uniform", "popularity", "in-batch", "cross-batch", "mixed", "hard", "impressions"
+]
+Kind = Literal["none", KindWithNegatives]
+KINDS = get_args(Kind)
 STARTS_WITH_BATCH = ("in-batch", "cross-batch", "mixed")
 """Kinds whose first shared negatives are the positives of the batch, in its order."""
 
@@ -55,6 +58,8 @@ __all__ = [
     "STARTS_WITH_BATCH",
     "Drawn",
     "FrequencyEstimator",
+    "Kind",
+    "KindWithNegatives",
     "KnownItems",
     "Sampler",
     "Shown",
@@ -106,13 +111,12 @@ def make_sampler(
         SettingError: If a setting is out of range.
         DataError: If the kind is "impressions" and the dataset has none.
     """
-    kind, n_items = one_of("negatives", kind, KINDS), dataset.n_items
-    n = whole_number("number of negatives", n, at_least=1)
-    batch_size = whole_number("batch_size", batch_size, at_least=1)
-    alpha, hardness = _share("alpha", alpha), _share("hardness", hardness)
-    memory = whole_number("memory", memory, at_least=1)
-    if hardness == 0:
-        raise SettingError("hardness must be above 0: no negative would be left.")
+    kind, n_items = checked("negatives", kind, Kind), dataset.n_items
+    n = checked("n_negatives", n, Count)
+    batch_size = checked("batch_size", batch_size, Count)
+    alpha = checked("alpha", alpha, Share)
+    hardness = checked("hardness", hardness, Annotated[float, Field(gt=0, le=1)])
+    memory = checked("memory", memory, Count)
     positives = dataset.train[ITEM].to_numpy() if positives is None else np.asarray(positives)
     users = dataset.train[USER].to_numpy() if users is None else np.asarray(users)
     counts = np.bincount(positives[positives >= 0], minlength=n_items)
@@ -138,10 +142,3 @@ def make_sampler(
         return Hard(drawable, n, hardness, **settings)
     examples = np.bincount(users, minlength=dataset.n_users)
     return Impressions(shown_in_vain(dataset), n, n_items, examples)
-
-
-def _share(name: str, value: float) -> float:
-    value = number(name, value, at_least=0)
-    if value > 1:
-        raise SettingError(f"{name} must be at most 1, got {value!r}.")
-    return value

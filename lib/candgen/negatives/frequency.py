@@ -11,11 +11,14 @@ a batch are measured too; and the first gaps are averaged plainly, so no first g
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from candgen.checks import number, whole_number
+from candgen.checks import Count, checked
 from candgen.errors import SettingError
 
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -41,13 +44,11 @@ class FrequencyEstimator:
         Raises:
             SettingError: If a setting is out of range.
         """
-        self.n_slots = whole_number("n_slots", n_slots, at_least=2)
+        self.n_slots = checked("n_slots", n_slots, Annotated[int, Field(ge=2)])
         if self.n_slots & (self.n_slots - 1):
             raise SettingError(f"n_slots must be a power of two, got {n_slots}.")
-        self.n_hashes = whole_number("n_hashes", n_hashes, at_least=1)
-        self.rate = number("rate", rate, above=0)
-        if self.rate > 1:
-            raise SettingError(f"rate must be at most 1, got {rate!r}.")
+        self.n_hashes = checked("n_hashes", n_hashes, Count)
+        self.rate = checked("rate", rate, Annotated[float, Field(gt=0, le=1)])
         self.n_seen = 0
         shape = (self.n_hashes, self.n_slots)
         self._last = np.zeros(shape, np.int64)

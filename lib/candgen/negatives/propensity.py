@@ -18,10 +18,13 @@ times; a power below 1 and a largest weight buy calm with some bias.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from candgen.checks import number
+from candgen.checks import NotNegative, checked
 from candgen.columns import ITEM
 from candgen.datasets import Dataset
 
@@ -60,8 +63,8 @@ def exposure_weights(
     Raises:
         SettingError: If `power` is negative, or `clip` below 1.
     """
-    power = number("exposure_power", power)
-    clip = number("exposure_clip", clip, at_least=1.0)
+    power = checked("exposure_power", power, NotNegative)
+    clip = checked("exposure_clip", clip, Annotated[float, Field(ge=1)])
     if not power or not len(items):
         return np.ones(len(items), np.float32)
     share = np.asarray(exposure, np.float64)[items] ** -power

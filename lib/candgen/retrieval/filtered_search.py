@@ -15,13 +15,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.checks import one_of
+from candgen.checks import checked
 from candgen.errors import DataError, SettingError
 from candgen.retrieval.effort import effort_of, most_effort, shares_found, with_effort
 from candgen.retrieval.indexes.base import Index
@@ -173,7 +173,7 @@ def search(
         how: "before", "after", or "auto", which does what the rule says.
         rule: Of this index, from `measure`; measured now, on this filter, when "auto" has none.
     """
-    if one_of("how", how, STRATEGIES) == "auto":
+    if checked("how", how, Literal[STRATEGIES]) == "auto":
         chosen = Choice("before", 0)
         if len(queries) and np.any(eligible):
             seen = None if exclude is None else exclude[:_SOME]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.checks import number, whole_number
+from candgen.checks import Count, CountOrZero, NotNegative, checked
 
 _ITEMS_A_CLUSTER = 500
 _ROOTED = 0.5  # share of the items that lie near the home of their cluster
@@ -57,11 +57,11 @@ def clustered(
     """
     sizes = {"n_items": n_items, "n_queries": n_queries, "dim": dim}
     for name, value in sizes.items():
-        whole_number(name, value, at_least=1)
-    number("spread", spread)
-    number("sigma", sigma)
+        checked(name, value, Count)
+    checked("spread", spread, NotNegative)
+    checked("sigma", sigma, NotNegative)
     rng = np.random.default_rng(seed)
-    n_centres = whole_number("clusters", clusters) or max(10, n_items // _ITEMS_A_CLUSTER)
+    n_centres = checked("clusters", clusters, CountOrZero) or max(10, n_items // _ITEMS_A_CLUSTER)
     centres = rng.standard_normal((n_centres, dim), dtype=np.float32)
 
     def near(n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -186,7 +186,7 @@ class Run:
             suffix = "" if len(judgements) == 1 else f"-{slug(found.generator)}"
             with files.appearing(self.folder / f"candidates{suffix}.parquet") as passing:
                 found.candidates.save(passing, data)
-        if model is not None and hasattr(model, "item_vectors"):
+        if model is not None and model.has_vectors:
             self._write_vectors(model, data)
         rows = [self._row(found, baseline=False) for found in judgements]
         rows += [self._row(found, baseline=True) for found in others]
@@ -236,7 +236,7 @@ class Run:
             "similarity": np.array(model.searched_by),
         }
         _write_arrays(self.folder / "vectors.npz", vectors)
-        if hasattr(model, "portable_queries"):
+        if model.computes_queries:
             _write_arrays(self.folder / QUERY_TOWER, model.portable_queries())
 
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-from candgen.checks import number, one_of
+from candgen.checks import NotNegative, checked
 from candgen.errors import SettingError
 from candgen.training.logits import Logits, counted
 
@@ -102,8 +102,8 @@ def make_loss(
     Raises:
         SettingError: If a setting is out of range, or a loss that compares gets nothing to compare.
     """
-    one_of("loss", name, tuple(LOSSES))
-    weight = number("negative_weight", weight)
+    checked("loss", name, Literal[tuple(LOSSES)])
+    weight = checked("negative_weight", weight, NotNegative)
     if negatives == "none" and name in NEED_NEGATIVES:
         others = ", ".join(sorted(set(LOSSES) - set(NEED_NEGATIVES)))
         raise SettingError(
@@ -114,7 +114,7 @@ def make_loss(
         return _corrected_softmax
     options: dict[str, float] = {}
     if name in ("hinge", "contrastive") and margin is not None:
-        options["margin"] = number("margin", margin)
+        options["margin"] = checked("loss_margin", margin, NotNegative)
     if name in ("logistic", "contrastive"):
         options["weight"] = weight
     return partial(_plain, partial(LOSSES[name], **options))

@@ -1,68 +1,56 @@
-"""The settings that every learned generator shares."""
+"""Settings that every learned generator shares."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import Literal
 
-from candgen.checks import number, one_of, whole_number
+from pydantic import model_validator
+
+from candgen.checks import Count, CountOrZero, NotNegative, Positive, Settings
 from candgen.errors import SettingError
-from candgen.training.tables import OPTIMIZERS
+from candgen.training.tables import Optimizer
 
-SCHEDULES = ("constant", "linear", "cosine")
 _WATCHED = re.compile(r"(recall|ndcg)@([1-9]\d*)")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
-    """How a generator is trained.
+class TrainingSettings(Settings):
+    """How a generator is trained."""
 
-    Raises:
-        SettingError: If a setting is out of range.
-    """
-
-    epochs: int = 20
+    epochs: Count = 20
     """Passes over the training examples, at most."""
-    batch_size: int = 1024
+    batch_size: Count = 1024
     """Examples a step."""
-    learning_rate: float = 0.003
-    """Of the first step after the warm-up."""
-    optimizer: str = "adam"
-    """adam, adagrad or sgd; for embeddings the sparse form, which leaves other rows alone."""
-    schedule: str = "constant"
-    """How the rate goes on: constant, linear (to 0 at the last step) or cosine (likewise)."""
-    warmup_steps: int = 0
+    learning_rate: Positive = 0.003
+    """Learning rate of the first step after the warm-up."""
+    optimizer: Optimizer = "adam"
+    """Optimizer; for embeddings its sparse form, which updates only the rows of the batch."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the rate goes on: constant, or linear or cosine down to 0 at the last step."""
+    warmup_steps: CountOrZero = 0
     """Steps over which the rate rises from 0."""
-    l2: float = 0.0
-    """Penalty on the squared length of the embeddings that a step touches."""
-    patience: int = 0
-    """Looks at validation without a better value before training stops and goes back to the best.
-
-    Above 0, the generator learns from train alone even where it is judged on test; 0 never looks,
+    l2: NotNegative = 0.0
+    """Weight decay: penalty on the squared length of the embeddings that a step updates. A row
+    pays at each step that reads it, so this is not the `regularization` of a whole objective."""
+    patience: CountOrZero = 0
+    """Checks on validation without a better value before training stops and returns to the best.
+    Above 0, the generator learns from train alone even where it is judged on test; 0 never checks
     and learns from all there is."""
     watch: str = "recall@20"
-    """What is looked at: recall or ndcg at a cut-off."""
-    watch_every: int = 1
-    """Epochs between two looks."""
-    seed: int = 0
-    """Root of the start, the order and the negatives."""
+    """What is checked on validation: recall or ndcg at a cut-off."""
+    watch_every: Count = 1
+    """Epochs between two checks on validation."""
+    seed: CountOrZero = 0
+    """Seed of the initial vectors, the order of the examples and the negatives."""
 
-    def __post_init__(self) -> None:
-        whole_number("epochs", self.epochs, at_least=1)
-        whole_number("batch_size", self.batch_size, at_least=1)
-        number("learning_rate", self.learning_rate, above=0)
-        one_of("optimizer", self.optimizer, OPTIMIZERS)
-        one_of("schedule", self.schedule, SCHEDULES)
-        whole_number("warmup_steps", self.warmup_steps)
-        number("l2", self.l2)
-        whole_number("patience", self.patience)
-        whole_number("watch_every", self.watch_every, at_least=1)
-        whole_number("seed", self.seed)
+    @model_validator(mode="after")
+    def _watch_is_known(self) -> TrainingSettings:
         self.watched_metric()
+        return self
 
     def watched_metric(self) -> tuple[str, int]:
         """Return what is watched as its name and its cut-off, such as `("recall", 20)`."""
-        found = _WATCHED.fullmatch(str(self.watch))
+        found = _WATCHED.fullmatch(self.watch)
         if not found:
             raise SettingError(
                 f"watch must be recall or ndcg at a cut-off, such as recall@20; got {self.watch!r}."

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.checks import number, one_of, whole_number
+from candgen.checks import Count, NotNegative, checked
 from candgen.training import table_kernels as kernels
 
-OPTIMIZERS = ("adam", "adagrad", "sgd")
+Optimizer = Literal["adam", "adagrad", "sgd"]
 _WORTH_THREADS = 4_000_000  # numbers read; below, waiting for a thread can cost more than it brings
 _STATES = {"adam": ("moments", "squares"), "adagrad": ("squares",), "sgd": ()}
 
@@ -93,10 +93,10 @@ class EmbeddingTable:
         Raises:
             SettingError: If a setting is out of range.
         """
-        n_rows = whole_number("n_rows", n_rows, at_least=1)
-        dim = whole_number("dim", dim, at_least=1)
-        spread = number("spread", spread)
-        self.optimizer = one_of("optimizer", optimizer, OPTIMIZERS)
+        n_rows = checked("n_rows", n_rows, Count)
+        dim = checked("dim", dim, Count)
+        spread = checked("spread", spread, NotNegative)
+        self.optimizer = checked("optimizer", optimizer, Optimizer)
         self.rows = np.zeros((n_rows, dim), dtype=np.float32)
         if spread:
             drawn = np.random.default_rng(seed).standard_normal(self.rows.shape, np.float32)

@@ -22,19 +22,22 @@ def taste_world(taste_world, tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("described"), tables, {"name": "described"})
 
 
+PURE = {"popularity_weight": 0.0}
+
+
 class TestItemContent(VectorContract):
     def make(self, **settings):
-        return ItemContent(**settings)
+        return ItemContent(**{**PURE, **settings})
 
 
 class TestUserProfile(VectorContract):
     def make(self, **settings):
-        return UserProfile(**settings)
+        return UserProfile(**{**PURE, **settings})
 
 
 class TestUserProfileWithAnswers(VectorContract):
     def make(self, **settings):
-        return UserProfile(**{"answers": "likes", **settings})
+        return UserProfile(**{**PURE, "answers": "likes", **settings})
 
 
 @pytest.fixture
@@ -55,23 +58,23 @@ def four_films(tmp_path):
 
 
 def test_similar_items_share_more_of_their_features(four_films):
-    near, cosine = ItemContent().fit(four_films).similar([1, 0], 2)
+    near, cosine = ItemContent(**PURE).fit(four_films).similar([1, 0], 2)
     assert near[0].tolist()[0] == 2 and near[1].tolist()[0] == 3
     np.testing.assert_allclose(cosine[:, 0], [1 / np.sqrt(2), 1], rtol=1e-6)
 
 
 def test_a_score_is_the_mean_similarity_to_the_history(four_films):
-    scores = ItemContent().fit(four_films).score([1], [1, 3])
+    scores = ItemContent(**PURE).fit(four_films).score([1], [1, 3])
     np.testing.assert_allclose(scores, [[(1 + 1 / np.sqrt(2)) / 2, 0]], atol=1e-6)
 
 
 def test_an_item_nobody_took_is_offered_to_whom_it_resembles(four_films):
-    for model in (ItemContent(), UserProfile()):
+    for model in (ItemContent(**PURE), UserProfile(**PURE)):
         assert recommend(model.fit(four_films), [0], 1).items.tolist() == [[3]]
 
 
 def test_an_item_without_any_feature_is_never_offered(four_films):
-    for model in (ItemContent(), UserProfile()):
+    for model in (ItemContent(**PURE), UserProfile(**PURE)):
         found = recommend(model.fit(four_films), [0, 1], 5).items
         assert 4 not in found
 
@@ -80,7 +83,7 @@ def test_vocabularies_come_from_items_of_training_alone(four_films, tmp_path):
     tables = {name: four_films.table(name).copy() for name in four_films.info["tables"]}
     tables["items"].at[3, "genres"] = ["Opera"]  # nobody has item 3 in training
     data = write_dataset(tmp_path / "opera", tables, {"name": "opera"})
-    model = ItemContent().fit(data)
+    model = ItemContent(**PURE).fit(data)
     assert "genres: Opera" not in model.encoder_.names_
     assert not model.known_items_[3]
 
@@ -88,10 +91,11 @@ def test_vocabularies_come_from_items_of_training_alone(four_films, tmp_path):
 def test_a_heavier_feature_decides_which_items_are_alike(taste_world):
     by_genre, by_year = (
         ItemContent(
+            **PURE,
             features={
                 "genres": {"kind": "multi", "weight": genre},
                 "year": {"kind": "categorical", "weight": 1.0},
-            }
+            },
         )
         .fit(taste_world)
         .similar([0], 5)[0]
@@ -103,26 +107,28 @@ def test_a_heavier_feature_decides_which_items_are_alike(taste_world):
 
 def test_popularity_decides_among_items_that_are_alike(taste_world):
     counts = np.bincount(taste_world.train["item"], minlength=taste_world.n_items)
-    model = ItemContent(features={"genres": "multi"}, popularity=0.01).fit(taste_world)
+    model = ItemContent(features={"genres": "multi"}, popularity_weight=0.01).fit(taste_world)
     offered = recommend(model, [0], 10).items[0]
     assert (offered % 6 == 0).all()
     assert (np.diff(counts[offered]) <= 0).all()
 
 
 def test_a_profile_says_how_many_times_more_often_than_in_all_events(four_films):
-    times = UserProfile(trust=1.0).fit(four_films).profile(0)
+    times = UserProfile(**PURE, trust=1.0).fit(four_films).profile(0)
     # Comedy has 1 of 3 events: (1 + 1 * 1/3) / ((1 + 1) * 1/3) = 2; Drama has 2: (2/3) / (4/3).
     assert times["genres: Comedy"] == pytest.approx(2.0)
     assert times["genres: Drama"] == pytest.approx(0.5)
 
 
 def test_more_trust_keeps_short_histories_near_everybody(four_films):
-    times = [UserProfile(trust=t).fit(four_films).profile(0).iloc[0] for t in (0.5, 5.0, 500.0)]
+    times = [
+        UserProfile(**PURE, trust=t).fit(four_films).profile(0).iloc[0] for t in (0.5, 5.0, 500.0)
+    ]
     assert times[0] > times[1] > times[2] > 1
 
 
 def test_each_star_above_three_doubles_and_below_halves(four_films):
-    model = UserProfile().fit(four_films)
+    model = UserProfile(**PURE).fit(four_films)
     vector = model.from_answers({"Comedy": 5, "Drama": 2})[0]
     names = dict(zip(model.encoder_.names_, np.exp(vector[:-1]), strict=True))
     assert names["genres: Comedy"] == pytest.approx(4)
@@ -131,7 +137,7 @@ def test_each_star_above_three_doubles_and_below_halves(four_films):
 
 
 def test_a_questionnaire_answers_a_user_without_history(four_films):
-    model = UserProfile(answers="likes").fit(four_films)
+    model = UserProfile(**PURE, answers="likes").fit(four_films)
     assert model.known_users_.tolist() == [True, True, True]
     assert recommend(model, [2], 1).items.tolist() == [[2]]
     assert model.profile(2).index[0] == "genres: War"
@@ -139,7 +145,7 @@ def test_a_questionnaire_answers_a_user_without_history(four_films):
 
 def test_a_history_outweighs_what_was_once_claimed(taste_world):
     users = taste_world.users["likes"]
-    model = UserProfile(answers="likes", trust=0.001).fit(taste_world)
+    model = UserProfile(**PURE, answers="likes", trust=0.001).fit(taste_world)
     assert users[0] == ["taste 0"]
     times = model.profile(0)
     assert times["genres: taste 0"] == pytest.approx(6, rel=0.05)  # one of six tastes, nothing else
@@ -150,7 +156,7 @@ def test_a_history_outweighs_what_was_once_claimed(taste_world):
 )
 def test_wrong_answers_are_named(four_films, stars, message):
     with pytest.raises(SettingError, match=message):
-        UserProfile().fit(four_films).from_answers(stars)
+        UserProfile(**PURE).fit(four_films).from_answers(stars)
 
 
 def test_items_without_a_description_are_refused(four_films, tmp_path):
@@ -158,7 +164,7 @@ def test_items_without_a_description_are_refused(four_films, tmp_path):
     tables["items"] = tables["items"][["item", "item_id"]]
     bare = write_dataset(tmp_path / "bare", tables, {"name": "bare"})
     with pytest.raises(SettingError, match="needs a description of the items"):
-        ItemContent().fit(bare)
+        ItemContent(**PURE).fit(bare)
 
 
 @pytest.mark.parametrize("settings", [{"trust": 0}, {"popularity": -1}, {"features": ["genres"]}])

@@ -127,7 +127,7 @@ def test_the_rows_left_over_by_the_batches_are_taught(tables):
 
 
 def test_labels_are_drawn_anew_each_epoch(taste_world):  # noqa: F811
-    model = TwoBranch(targets="labels", negatives=3).fit(taste_world)
+    model = TwoBranch(targets="labels", n_negatives=3).fit(taste_world)
     rng = np.random.default_rng(0)
     draw = model._labels(taste_world)
     first, second = draw(rng), draw(rng)
@@ -144,7 +144,7 @@ def test_ratings_are_predicted_where_they_can_be(taste_world, tmp_path):  # noqa
     names = {name: described.table(name).copy() for name in described.info["tables"]}
     names["train"]["rating"] = 1.0 + 4 * (names["train"]["item"] // 6 % 2)
     data = write_dataset(tmp_path / "rated", names, {"name": "rated"})
-    model = TwoBranch(features={"year": "numeric"}, epochs=15, **SMALL).fit(data)
+    model = TwoBranch(features={"year": "numeric"}, targets="auto", epochs=15, **SMALL).fit(data)
     assert model.learned_from_ == "ratings"
     scores = model.score([0, 1])[:, :-1]
     late = np.arange(scores.shape[1]) // 6 % 2 == 1
@@ -157,7 +157,7 @@ def test_ratings_that_are_not_there_are_refused(taste_world, tmp_path):  # noqa:
     clicks = write_dataset(tmp_path / "clicks", tables, {"name": "clicks"})
     with pytest.raises(SettingError, match=r"targets is 'ratings'.*Set it to 'labels'"):
         TwoBranch(targets="ratings").fit(clicks)
-    assert TwoBranch(epochs=1, **SMALL).fit(clicks).learned_from_ == "labels"
+    assert TwoBranch(targets="auto", epochs=1, **SMALL).fit(clicks).learned_from_ == "labels"
 
 
 def test_settings_are_json_whatever_the_hidden_layers_came_as():

@@ -72,7 +72,7 @@ def test_the_recorded_objective_is_the_one_over_all_pairs(w0):
 def test_it_ends_near_the_minimum_that_another_method_finds(w0):
     matrix = labels()
     model = LogisticFactorization(
-        dim=2, epochs=200, unobserved_weight=w0, regularization=0.02, batch_size=64, negatives=8
+        dim=2, epochs=200, unobserved_weight=w0, regularization=0.02, batch_size=64, n_negatives=8
     )
     model.fit_matrix(matrix)
     reached, found = model.history_[-1].objective, Found(matrix)

@@ -106,7 +106,7 @@ def test_pairs_drawn_pull_as_much_as_all_pairs_do(start):
     weights, values = weighted_pairs()
     lengths = {}
     for unobserved in ("gravity", "sampled"):
-        settings = Descent(1, 1e-6, weights.nnz, "adagrad", unobserved, negatives=200)
+        settings = Descent(1, 1e-6, weights.nnz, "adagrad", unobserved, n_negatives=200)
         squares, _ = first_squares(settings, weights, values, Penalty(0.5, 0.0, 1.0), start)
         lengths[unobserved] = [np.sqrt(side) for side in squares]
     for exact, drawn in zip(lengths["gravity"], lengths["sampled"], strict=True):

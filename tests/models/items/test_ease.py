@@ -12,7 +12,7 @@ from candgen.models.items.ease import sweep
 
 class TestEASE(GeneratorContract):
     def make(self, **settings):
-        return EASE(**{"l2": 100.0, **settings})
+        return EASE(**{"regularization": 100.0, **settings})
 
 
 def test_weights_are_those_of_the_closed_form(taste_world):
@@ -20,13 +20,13 @@ def test_weights_are_those_of_the_closed_form(taste_world):
     inverse = np.linalg.inv(train.T @ train + 7 * np.eye(taste_world.n_items))
     expected = -inverse / np.diag(inverse)
     np.fill_diagonal(expected, 0)
-    weights = EASE(l2=7.0).fit(taste_world).weights_
+    weights = EASE(regularization=7.0).fit(taste_world).weights_
     np.testing.assert_allclose(weights, expected, atol=2e-6)
 
 
 def test_each_column_is_the_ridge_regression_on_all_other_items(taste_world):
     train = taste_world.train_matrix.toarray().astype(np.float64)
-    weights = EASE(l2=5.0).fit(taste_world).weights_
+    weights = EASE(regularization=5.0).fit(taste_world).weights_
     item = 13
     others = np.arange(taste_world.n_items) != item
     x = train[:, others]
@@ -35,11 +35,14 @@ def test_each_column_is_the_ridge_regression_on_all_other_items(taste_world):
 
 
 def test_an_item_never_speaks_for_itself(taste_world):
-    assert np.diag(EASE(l2=1.0).fit(taste_world).weights_).tolist() == [0] * taste_world.n_items
+    weights = EASE(regularization=1.0).fit(taste_world).weights_
+    assert np.diag(weights).tolist() == [0] * taste_world.n_items
 
 
 def test_a_heavier_penalty_shrinks_the_weights(taste_world):
-    light, heavy = (np.abs(EASE(l2=x).fit(taste_world).weights_).sum() for x in (10.0, 100.0))
+    light, heavy = (
+        np.abs(EASE(regularization=x).fit(taste_world).weights_).sum() for x in (10.0, 100.0)
+    )
     assert heavy < light
 
 
@@ -49,10 +52,10 @@ def test_a_catalogue_that_does_not_fit_the_memory_is_refused_at_once(taste_world
         EASE().fit(taste_world)
 
 
-@pytest.mark.parametrize("l2", [0, -1, float("nan"), "100"])
-def test_the_penalty_must_be_a_positive_number(l2):
-    with pytest.raises(SettingError, match="l2"):
-        EASE(l2=l2)
+@pytest.mark.parametrize("regularization", [0, -1, float("nan"), "100"])
+def test_the_penalty_must_be_a_positive_number(regularization):
+    with pytest.raises(SettingError, match="regularization"):
+        EASE(regularization=regularization)
 
 
 @pytest.mark.parametrize("block", [1, 7, 40, 100])

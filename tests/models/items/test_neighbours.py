@@ -6,7 +6,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from candgen.errors import SettingError
 from candgen.models import ItemKNN, UserKNN
-from candgen.models.items.neighbours import AGGREGATES, nearest
+from candgen.models.items.neighbours import nearest
 
 
 class TestItemKNN(GeneratorContract):
@@ -73,7 +73,7 @@ def reference_scores(train, k, aggregate):
     return scores
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATES)
+@pytest.mark.parametrize("aggregate", ["sum", "mean", "centred mean"])
 def test_item_scores_agree_with_the_formula_written_out(taste_world, aggregate, trained_users):
     model = ItemKNN(neighbours=4, aggregate=aggregate).fit(taste_world)
     train = taste_world.train_matrix.toarray()[trained_users]

@@ -15,7 +15,7 @@ from candgen.training.losses import make_loss
 
 SMALL = {
     "dim": 8, "epochs": 12, "batch_size": 128, "learning_rate": 0.02, "schedule": "linear",
-    "l2": 0.003, "seed": 1,
+    "l2": 0.003, "spread": 0.1, "seed": 1,
 }  # fmt: skip
 LAYERS = {**SMALL, "hidden": [16, 8]}
 

@@ -14,7 +14,7 @@ class TestPredictedRating(VectorContract):
     beats_popularity = False  # the ratings of the taste world are noise
 
     def make(self, **settings):
-        return PredictedRating(**{"dim": 4, "sweeps": 3, **settings})
+        return PredictedRating(**{"dim": 4, "epochs": 3, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def two_camps(tmp_path_factory):
 
 
 def test_what_was_held_out_is_predicted_better_than_by_the_mean(two_camps):
-    model = PredictedRating(dim=4, sweeps=10, regularization=0.5).fit(two_camps)
+    model = PredictedRating(dim=4, epochs=10, regularization=0.5).fit(two_camps)
     errors = model.errors(two_camps.held_out)
     assert errors.n == len(two_camps.held_out)
     assert errors.mean > 1.9 and errors.model < 0.6
@@ -44,7 +44,7 @@ def test_what_was_held_out_is_predicted_better_than_by_the_mean(two_camps):
 
 
 def test_films_of_the_own_camp_come_first(two_camps):
-    model = PredictedRating(dim=4, sweeps=10, regularization=0.5).fit(two_camps)
+    model = PredictedRating(dim=4, epochs=10, regularization=0.5).fit(two_camps)
     best = np.argsort(-model.score(np.arange(40)), axis=1)[:, :10]
     assert (best % 2 == np.arange(40)[:, None] % 2).mean() > 0.95
 

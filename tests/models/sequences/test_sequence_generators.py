@@ -14,7 +14,10 @@ from candgen.models.sequences.direct import DirectPath
 from candgen.models.sequences.learner import SequenceLearner
 from candgen.seeds import derive_seed
 
-SMALL = {"dim": 16, "window": 10, "blocks": 1, "batch_size": 8, "learning_rate": 0.02}
+SMALL = {
+    "dim": 16, "window": 10, "blocks": 1, "batch_size": 8, "learning_rate": 0.02,
+    "dropout": 0.2, "schedule": "constant",
+}  # fmt: skip
 N_ITEMS = 24
 
 
@@ -153,14 +156,16 @@ class TestWithADirectPath:
 
     def test_while_training_is_watched_the_path_counts(self, rounds):
         model = reader(SASRec, direct=8)
-        learner = SequenceLearner(model._network(), rounds, model.training)
+        learner = SequenceLearner(model._network(), rounds, model.chosen)
         users, items = np.arange(10), learner.item_vectors()
         assert items.shape == (N_ITEMS, 24)
         expected = learner.states(users, learner.history) @ items.T
         np.testing.assert_allclose(learner.scores(users), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("settings", [{"loss": "sampled", "negatives": 24}, {"loss": "binary"}])
+@pytest.mark.parametrize(
+    "settings", [{"negatives": "uniform", "n_negatives": 24}, {"loss": "logistic"}]
+)
 def test_the_other_losses_find_it_too(rounds, settings):
     model = reader(SASRec, **settings).fit(rounds)
     assert share_found(model, rounds) > 0.8
@@ -170,14 +175,14 @@ def test_sampled_softmax_estimates_the_full_one_whatever_is_drawn(rounds):
     """With logQ the loss at the start is that over the catalogue."""
     full = reader(SASRec, epochs=1, learning_rate=1e-9).fit(rounds).history_[0].loss
     sampled = reader(
-        SASRec, epochs=1, learning_rate=1e-9, loss="sampled", negatives=4000, alpha=1.0
+        SASRec, epochs=1, learning_rate=1e-9, negatives="popularity", n_negatives=4000, alpha=1.0
     )
     assert sampled.fit(rounds).history_[0].loss == pytest.approx(full, rel=0.01)
 
 
 def test_the_one_negative_is_never_an_item_of_the_user(rounds):
-    model = reader(SASRec, loss="binary")
-    learner = SequenceLearner(model._network(), rounds, model.training)
+    model = reader(SASRec, loss="logistic")
+    learner = SequenceLearner(model._network(), rounds, model.chosen)
     batch = learner.windows.batch(np.arange(len(learner.windows)))
     ids, _ = learner._for_binary(batch, np.random.default_rng(0))
     users, negatives = batch.users.ravel(), ids["negatives"].ravel()
@@ -199,7 +204,7 @@ def test_the_last_epoch_of_a_killed_training_leads_to_the_same_result(rounds):
         return learner
 
     def new():
-        return SequenceLearner(model._network(), rounds, model.training)
+        return SequenceLearner(model._network(), rounds, model.chosen)
 
     through = steps(new(), range(4))
     half = steps(new(), range(2))
@@ -213,7 +218,7 @@ def test_the_last_epoch_of_a_killed_training_leads_to_the_same_result(rounds):
 
 def test_repeats_that_fill_up_a_batch_teach_nothing(rounds):
     model = reader(SASRec, dropout=0.0)
-    whole, filled = (SequenceLearner(model._network(), rounds, model.training) for _ in "ab")
+    whole, filled = (SequenceLearner(model._network(), rounds, model.chosen) for _ in "ab")
     rows, rng = np.array([3, 4, 5, 6, 0, 1, 2, 7]), np.random.default_rng(0)
     weights = np.array([1, 1, 1, 1, 0, 0, 0, 0], np.float32)
     losses = [
@@ -234,7 +239,7 @@ def test_stopping_early_goes_back_to_the_best_and_reads_the_whole_history(rounds
 
 
 def test_settings_are_json_and_named_once():
-    model = SASRec(dim=32, heads=2, loss="binary")
+    model = SASRec(dim=32, heads=2, loss="logistic")
     assert models.from_settings("SASRec", json.loads(json.dumps(model.settings))).settings == (
         model.settings
     )
@@ -245,7 +250,7 @@ def test_settings_are_json_and_named_once():
     "wrong",
     [
         {"dropout": 1.0}, {"window": 0}, {"loss": "ful"}, {"windows": "first"}, {"spread": 0},
-        {"alpha": 2.0}, {"dim": 10, "heads": 3}, {"negatives": 0}, {"blocks": 0},
+        {"alpha": 2.0}, {"dim": 10, "heads": 3}, {"n_negatives": 0}, {"blocks": 0},
         {"direct": -1}, {"direct_weight": 0}, {"direct_fading": 1.5},
     ],
 )  # fmt: skip

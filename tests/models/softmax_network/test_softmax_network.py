@@ -368,12 +368,12 @@ def test_the_bias_is_one_more_coordinate(learned, timed):
     [
         ({"similarity": "cosine"}, "set biases to false"),
         ({"positive_from": 3.0}, "no positive_column"),
-        ({"query_inputs": ["id"]}, "query_inputs must be one of history"),
+        ({"query_inputs": ["id"]}, r"query_inputs\[0\] must be one of history"),
         ({"item_inputs": "id"}, "item_inputs must be a list"),
         ({"negatives": "none"}, "negatives must be one of all"),
         ({"age_bins": 1}, "age_bins must be 2 or greater"),
         ({"examples_per_user": -1}, "examples_per_user must be 0"),
-        ({"hidden": [0]}, "hidden must be 1 or greater"),
+        ({"hidden": [0]}, r"hidden\[0\] must be 1 or greater"),
     ],
 )
 def test_settings_out_of_range_are_refused_by_name(wrong, message):

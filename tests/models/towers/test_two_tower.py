@@ -10,7 +10,11 @@ from candgen.errors import ColdStartError, SettingError
 from candgen.models import TwoTower
 from candgen.models.towers.inputs import at_events
 
-SMALL = {"dim": 16, "batch_size": 256, "learning_rate": 0.02, "epochs": 12, "seed": 1}
+SMALL = {
+    "dim": 16, "batch_size": 256, "learning_rate": 0.02, "epochs": 12, "seed": 1,
+    "query_inputs": [], "item_inputs": [], "hidden": [], "negatives": "in-batch",
+    "history_length": 50, "id_at_least": 1,
+}  # fmt: skip
 
 
 class TestTwoTower(VectorContract):
@@ -264,14 +268,14 @@ def test_negatives_that_were_not_there_yet_count_for_nothing(described_world):
         ({"similarity": "angle"}, "similarity must be one of dot, cosine"),
         ({"query_inputs": ["ids"]}, "Did you mean 'id'"),
         ({"query_inputs": "id"}, "query_inputs must be a list"),
-        ({"hidden": [0]}, "hidden must be 1 or greater"),
+        ({"hidden": [0]}, r"hidden\[0\] must be 1 or greater"),
         ({"temperature": 0}, "temperature must be greater than 0"),
         ({"id_dropout": 1.5}, "id_dropout must be at most 1"),
         ({"memory": 0}, "memory must be 1 or greater"),
         ({"exposure_power": -1}, "exposure_power must be 0 or greater"),
         ({"exposure_clip": 0.5}, "exposure_clip must be 1 or greater"),
-        ({"loss": "contrastive", "similarity": "dot"}, "contrastive loss wants cosines"),
-        ({"user_features": ["age"]}, "features must say which column is what"),
+        ({"loss": "contrastive", "similarity": "dot"}, "contrastive loss needs cosines"),
+        ({"user_features": ["age"]}, "user_features must be a mapping"),
     ],
 )
 def test_settings_out_of_range_are_named(settings, message):

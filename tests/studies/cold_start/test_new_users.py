@@ -156,7 +156,7 @@ def test_nobody_finds_more_than_there_is(new, wals, apart):
 
 def test_towers_are_served_first_events_without_learning(new, apart):
     asked = {"query_inputs": ["history"], "item_inputs": ["id"]}
-    small = {"epochs": 1, "dim": 8, "batch_size": 128, "hidden": []}
+    small = {"epochs": 1, "dim": 8, "batch_size": 128, "hidden": [], "id_at_least": 1}
     tower = models.TwoTower(**small, **asked).fit(apart.data)
     before = tower.item_vectors().copy()
     np.testing.assert_array_equal(new.lists(tower, 0).items, new.popular.items)

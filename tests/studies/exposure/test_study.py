@@ -9,7 +9,7 @@ from candgen.studies.exposure import feedback_loop, study
 
 TOWERS = {
     "query_inputs": ["history"], "item_inputs": ["id"], "dim": 8, "epochs": 1, "batch_size": 256,
-    "negatives": "uniform", "n_negatives": 50, "seed": 1,
+    "negatives": "uniform", "n_negatives": 50, "seed": 1, "hidden": [],
 }  # fmt: skip
 SIZES = {"n_users": 80, "n_items": 60, "events_per_user": 10.0, "days": 60}
 TRAININGS = {"clicks alone": {}, "weighed": {"exposure_power": 1.0}}

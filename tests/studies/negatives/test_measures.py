@@ -39,7 +39,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(data):
-    ids = {"query_inputs": ["id"], "item_inputs": ["id"], "id_dropout": 0.0}
+    ids = {"query_inputs": ["id"], "item_inputs": ["id"], "id_dropout": 0.0, "hidden": []}
     return TwoTower(**ids, dim=8, epochs=2, batch_size=64, n_negatives=50, seed=3).fit(data)
 
 

@@ -11,7 +11,7 @@ from candgen.errors import SettingError
 from candgen.models import TwoTower
 from candgen.studies.towers import study as towers
 
-SMALL = {"epochs": 1, "dim": 8, "batch_size": 128, "hidden": [8]}
+SMALL = {"epochs": 1, "dim": 8, "batch_size": 128, "hidden": [8], "id_at_least": 1}
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
-"""Content-based generators: candidates by what items are, not by who took them.
+"""Content-based generators: candidates by the features of items.
 
 `ItemContent` offers items that resemble those in the user's history. `UserProfile` holds what the
 user prefers, value by value, learned from the history or told in a questionnaire, and offers items
 that have it. Both score items that nobody has taken yet, since all they need is a description.
 
-What an item is says nothing of how many people take it, and what people take next depends on that
-above all. So both can add `popularity * log(1 + training users)` to a score; 0 is pure content.
+A description does not tell how popular an item is, and popularity decides most of what users take
+next. So both add `popularity_weight * log(1 + training users)` to a score; 0 is pure content.
 
 P. Lops, M. de Gemmis, G. Semeraro, "Content-based recommender systems: state of the art and
 trends", Recommender Systems Handbook, 2011.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import csr_array
 
-from candgen.checks import number
+from candgen.checks import NotNegative, Positive, Settings, checked
 from candgen.datasets import Dataset
 from candgen.errors import SettingError, did_you_mean
 from candgen.features import Encoder, declared
@@ -31,6 +31,28 @@ from candgen.models.base import VectorGenerator, unit_rows
 
 _BINS = 8  # of a numeric feature that was not told how many
 _MIDDLE = 3.0  # stars that say "as much as anybody"
+
+
+class ContentSettings(Settings):
+    """Settings of ItemContent, shared by UserProfile."""
+
+    features: dict[str, Any] = {}
+    """Column of the items table -> numeric, categorical, multi, text, or a dictionary of options
+    as in `candgen.features.Feature`; empty: by what the columns hold."""
+    popularity_weight: NotNegative = 1.0
+    """Added to a score: so much times log(1 + training users of the item); 0 is pure content."""
+
+
+class ProfileSettings(ContentSettings):
+    """Settings of UserProfile."""
+
+    trust: Positive = 10.0
+    """Events that the questionnaire, or silence, is worth."""
+    answers: str = ""
+    """Column of the users table with a questionnaire's answers, lists of liked values (five stars
+    each); then users without a history are answered, too. Empty: no questionnaire."""
+    about: str = "genres"
+    """Feature of the items that those answers speak of."""
 
 
 class _ByItemFeatures(VectorGenerator):
@@ -50,7 +72,7 @@ class _ByItemFeatures(VectorGenerator):
         """Keep the vectors; popularity is one more number an item, which all users weigh alike."""
         crowd = np.log1p(self.item_counts_) * self.known_items_
         self._items = np.column_stack([items, crowd]).astype(np.float32)
-        self._users = np.column_stack([users, np.full(len(users), self.popularity)])
+        self._users = np.column_stack([users, np.full(len(users), self.popularity_weight)])
         self._users = self._users.astype(np.float32)
 
     def _encode_items(self, dataset: Dataset) -> csr_array:
@@ -97,23 +119,7 @@ class ItemContent(_ByItemFeatures):
     """
 
     name = "ItemContent"
-
-    def __init__(
-        self, *, features: Mapping[str, Any] | None = None, popularity: float = 0.0
-    ) -> None:
-        """Check and keep the settings.
-
-        Args:
-            features: Column of the items table -> numeric, categorical, multi, text, or a
-                dictionary of options as in `candgen.features.Feature`. Empty: by what the columns
-                hold.
-            popularity: Weight of the logarithm of an item's training users; 0 is pure content.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.features = plain(features)
-        self.popularity = number("popularity", popularity)
+    Settings = ContentSettings
 
     def similar(self, items: NDArray[np.integer], k: int) -> tuple[NDArray, NDArray]:
         """Find the items most like each of some items, the item itself left out.
@@ -156,37 +162,11 @@ class UserProfile(_ByItemFeatures):
     """
 
     name = "UserProfile"
+    Settings = ProfileSettings
 
-    def __init__(
-        self,
-        *,
-        features: Mapping[str, Any] | None = None,
-        popularity: float = 0.0,
-        trust: float = 10.0,
-        answers: str = "",
-        about: str = "genres",
-    ) -> None:
-        """Check and keep the settings.
-
-        Args:
-            features: Column of the items table -> kind or options, as for `ItemContent`.
-            popularity: Weight of the logarithm of an item's training users; 0 is pure content.
-            trust: Events that the questionnaire, or silence, is worth.
-            answers: Column of the users table that holds a questionnaire's answers, as lists of
-                liked values (five stars each); then users without a history are answered, too.
-            about: The items' feature that those answers speak of.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.features = plain(features)
-        self.popularity = number("popularity", popularity)
-        self.trust = number("trust", trust, above=0)
-        for name, value in (("answers", answers), ("about", about)):
-            if not isinstance(value, str):
-                raise SettingError(f"{name} must be a column's name, got {value!r}.")
-        self.answers, self.about = answers, about
-        self.answers_cold_users = bool(answers)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.answers_cold_users = bool(self.answers)
 
     def from_answers(self, stars: Mapping[str, float]) -> NDArray[np.float32]:
         """Turn a questionnaire into a profile, shape `(1, dim)`, to search with.
@@ -198,7 +178,7 @@ class UserProfile(_ByItemFeatures):
             SettingError: If a value is unknown or its stars are not between 1 and 5.
         """
         self._known("known_items_")
-        wanted = np.append(np.log(self._stated(stars)), self.popularity)
+        wanted = np.append(np.log(self._stated(stars)), self.popularity_weight)
         return wanted.astype(np.float32)[None]
 
     def profile(self, user: int) -> pd.Series:
@@ -243,7 +223,7 @@ class UserProfile(_ByItemFeatures):
             if value not in known:
                 hint = did_you_mean(str(value), known)
                 raise SettingError(f"{self.about} has no value {value!r} in training.{hint}")
-            if not 1 <= number(f"stars of {value!r}", given) <= 5:
+            if not 1 <= checked(f"stars of {value!r}", given, float) <= 5:
                 raise SettingError(f"stars of {value!r} must be 1 to 5, got {given!r}.")
             times[known[value]] = 2.0 ** (given - _MIDDLE)
         return times
@@ -260,13 +240,3 @@ class UserProfile(_ByItemFeatures):
         block = self.encoder_.blocks_[self.about]
         names = self.encoder_.names_[block]
         return {n.removeprefix(f"{self.about}: "): block.start + i for i, n in enumerate(names)}
-
-
-def plain(features: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a declaration of features as JSON types."""
-    if features is not None and not isinstance(features, Mapping):
-        raise SettingError(
-            f'features must say which column is what, such as {{"genres": "multi"}}; '
-            f"got {features!r}."
-        )
-    return {c: dict(o) if isinstance(o, Mapping) else o for c, o in (features or {}).items()}

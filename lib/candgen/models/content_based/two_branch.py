@@ -12,7 +12,7 @@ at random), it predicts what is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -20,18 +20,43 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.checks import number, one_of, whole_number
+from candgen.checks import Count, CountOrZero, Positive, Settings
 from candgen.columns import ITEM, RATING, USER
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.features import Encoder, declared
 from candgen.models.base import VectorGenerator
-from candgen.models.content_based.content import plain
 from candgen.models.content_based.two_branch_network import Pairs, train_network
 from candgen.seeds import derive_seed
 
-TARGETS = ("auto", "ratings", "labels")
 _FURTHEST = 5.0  # standard deviations; inputs of cold items and users stay in what was trained
+
+
+class TwoBranchSettings(Settings):
+    """Settings of TwoBranch."""
+
+    features: dict[str, Any] = {}
+    """Column of the items table -> kind or options, as in `candgen.features`; empty: by what the
+    columns hold."""
+    user_features: dict[str, Any] = {}
+    """Column of the users table -> kind or options; empty: by what the columns hold."""
+    targets: Literal["auto", "ratings", "labels"] = "labels"
+    """What is learned: "ratings", "labels" (an event, against items drawn at random), or "auto":
+    ratings if there are any."""
+    n_negatives: Count = 2
+    """With labels: items drawn at random for each event, learned as labels of 0."""
+    hidden: list[Count] = [64]
+    """Sizes of the ReLU layers of each branch."""
+    dim: Count = 32
+    """Length of the vectors of users and items."""
+    epochs: Count = 6
+    """Passes over the training rows."""
+    batch_size: Count = 512
+    """Rows a step."""
+    learning_rate: Positive = 0.003
+    """Learning rate of Adam."""
+    seed: CountOrZero = 0
+    """Seed of the initial weights, the order of the rows and the negatives."""
 
 
 class TwoBranch(VectorGenerator):
@@ -50,48 +75,7 @@ class TwoBranch(VectorGenerator):
     name = "TwoBranch"
     answers_cold_users = True
     answers_cold_items = True
-
-    def __init__(
-        self,
-        *,
-        features: Mapping[str, Any] | None = None,
-        user_features: Mapping[str, Any] | None = None,
-        targets: Literal["auto", "ratings", "labels"] = "auto",
-        negatives: int = 2,
-        hidden: list[int] | tuple[int, ...] = (64,),
-        dim: int = 32,
-        epochs: int = 6,
-        batch_size: int = 512,
-        learning_rate: float = 0.003,
-        seed: int = 0,
-    ) -> None:
-        """Check and keep the settings.
-
-        Args:
-            features: Column of the items table -> kind or options, as in `candgen.features`.
-                Empty: by what the columns hold.
-            user_features: The same of the users table.
-            targets: What is taught: "ratings", "labels", or "auto" for ratings if there are any.
-            negatives: With labels, items drawn at random for each event, taught as not taken.
-            hidden: Sizes of the ReLU layers of each branch.
-            dim: Length of the vectors.
-            epochs: Passes over the training rows.
-            batch_size: Rows a step.
-            learning_rate: Of Adam.
-            seed: Of the start, the order and the negatives.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.features, self.user_features = plain(features), plain(user_features)
-        self.targets = one_of("targets", targets, TARGETS)
-        self.negatives = whole_number("negatives", negatives, at_least=1)
-        self.hidden = [whole_number("hidden", size, at_least=1) for size in hidden]
-        self.dim = whole_number("dim", dim, at_least=1)
-        self.epochs = whole_number("epochs", epochs, at_least=1)
-        self.batch_size = whole_number("batch_size", batch_size, at_least=1)
-        self.learning_rate = number("learning_rate", learning_rate, above=0)
-        self.seed = whole_number("seed", seed)
+    Settings = TwoBranchSettings
 
     def item_vectors(self) -> NDArray[np.float32]:
         """Return one vector of length 1 an item, shape `(n_items, dim)`."""
@@ -175,11 +159,11 @@ class TwoBranch(VectorGenerator):
         matrix = dataset.train_matrix
         users = np.repeat(np.arange(dataset.n_users), np.diff(matrix.indptr))
         reachable = np.flatnonzero(self.item_counts_)
-        n, times = len(users), 1 + self.negatives
-        targets = np.repeat(np.array([1.0, -1.0], np.float32), [n, n * self.negatives])
+        n, times = len(users), 1 + self.n_negatives
+        targets = np.repeat(np.array([1.0, -1.0], np.float32), [n, n * self.n_negatives])
 
         def draw(rng: np.random.Generator) -> Pairs:
-            drawn = rng.choice(reachable, n * self.negatives)
+            drawn = rng.choice(reachable, n * self.n_negatives)
             return Pairs(np.tile(users, times), np.concatenate([matrix.indices, drawn]), targets)
 
         return draw

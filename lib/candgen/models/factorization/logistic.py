@@ -25,22 +25,15 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
-from candgen.checks import number, one_of, whole_number
 from candgen.columns import ENGAGED, TIMESTAMP
 from candgen.datasets import Dataset
 from candgen.errors import DataError
 from candgen.models.base import VectorGenerator
-from candgen.models.factorization.sgd_solver import (
-    OPTIMIZERS,
-    Descent,
-    Side,
-    descend,
-    initial_vectors,
-)
+from candgen.models.factorization.settings import LogisticSettings
+from candgen.models.factorization.sgd_solver import Descent, Side, descend, initial_vectors
 from candgen.models.factorization.wals_solver import Observed, Penalty
 from candgen.seeds import derive_seed
 
-LABELS = ("events", "impressions")
 _EXTRA = 3  # columns after the vector: users (1, b_u, level), items (b_i, 1, 1)
 _MOST_PAIRS = 2_000_000  # pairs up to which the second sum is exact; above, over every n-th user
 _NEWTON_STEPS = 12
@@ -54,52 +47,10 @@ class LogisticFactorization(VectorGenerator):
     """
 
     name = "MF-logistic"
-
-    def __init__(
-        self,
-        *,
-        dim: int = 32,
-        epochs: int = 40,
-        unobserved_weight: float = 0.1,
-        regularization: float = 0.003,
-        frequency_power: float = 1.0,
-        labels: Literal["events", "impressions"] = "events",
-        negatives: int = 4,
-        optimizer: Literal["adam", "adagrad"] = "adam",
-        learning_rate: float = 0.05,
-        batch_size: int = 1024,
-        seed: int = 0,
-    ) -> None:
-        """Check and keep the settings.
-
-        Args:
-            dim: Length of the vectors; biases come on top.
-            epochs: Passes over the labelled pairs.
-            unobserved_weight: w0, the weight of every pair's pull towards 0.
-            regularization: Penalty on the length of vectors and on biases.
-            frequency_power: Multiplies the penalty of a row by (labelled pairs + w0 * all
-                pairs) to this power. 0 treats all rows alike.
-            labels: "events" are ones; "impressions" adds a 0 for what was shown in vain.
-            negatives: Pairs drawn for each labelled one, for the pull of all pairs.
-            optimizer: "adam" or "adagrad".
-            learning_rate: At the first batch; it falls to 0 in a straight line.
-            batch_size: Labelled pairs a batch.
-            seed: Of the random start, the order of pairs and the pairs drawn.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.dim = whole_number("dim", dim, at_least=1)
-        self.epochs = whole_number("epochs", epochs, at_least=1)
-        self.unobserved_weight = number("unobserved_weight", unobserved_weight)
-        self.regularization = number("regularization", regularization)
-        self.frequency_power = number("frequency_power", frequency_power)
-        self.labels = one_of("labels", labels, LABELS)
-        self.negatives = whole_number("negatives", negatives, at_least=1)
-        self.optimizer = one_of("optimizer", optimizer, OPTIMIZERS)
-        self.learning_rate = number("learning_rate", learning_rate, above=0)
-        self.batch_size = whole_number("batch_size", batch_size, at_least=1)
-        self.seed = whole_number("seed", seed)
+    Settings = LogisticSettings
+    chosen: LogisticSettings
+    folds_in = True
+    gives_probabilities = True
 
     def probability(
         self, users: NDArray[np.integer], items: NDArray[np.integer]
@@ -165,7 +116,7 @@ class LogisticFactorization(VectorGenerator):
                 self.batch_size,
                 self.optimizer,
                 "sampled",
-                self.negatives,
+                self.n_negatives,
                 logistic=True,
             ),
             lambda: logistic_objective(by_user, users, items, self.unobserved_weight),

@@ -1,4 +1,4 @@
-"""What a factorization says about pairs it was trained on, and about pairs it was not.
+"""Predictions of a factorization for pairs it was trained on, and for others.
 
 A good objective keeps the two apart. One that sums over observed pairs alone has no reason to.
 """
@@ -32,7 +32,7 @@ def reconstruct(
     """Predict at most `n` observed pairs and about as many others, drawn uniformly.
 
     Args:
-        model: Fitted. Its products are the values; where it has a `probability`, that is.
+        model: Fitted. Its products are the values, or its probabilities where it has some.
         dataset: The dataset it was fitted to.
         n: Pairs to draw of each kind.
         rng: For the draws.
@@ -51,7 +51,7 @@ def reconstruct(
 def _predicted(
     model: VectorGenerator, users: NDArray[np.int64], items: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    if hasattr(model, "probability"):
+    if model.gives_probabilities:
         return model.probability(users, items).astype(np.float64)
     distinct, places = np.unique(users, return_inverse=True)
     vectors = model.user_vectors(distinct)[places], model.item_vectors()[items]

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from scipy.sparse import csr_array
 
-from candgen.checks import number, one_of, whole_number
-from candgen.models.factorization.sgd_solver import (
-    OPTIMIZERS,
-    UNOBSERVED,
-    Descent,
-    Side,
-    descend,
-    initial_vectors,
-)
+from candgen.models.factorization.settings import SGDSettings
+from candgen.models.factorization.sgd_solver import Descent, Side, descend, initial_vectors
 from candgen.models.factorization.wals_solver import Observed, objective
 from candgen.models.factorization.weighted_factorization import WeightedFactorization
 from candgen.seeds import derive_seed
@@ -33,54 +24,8 @@ class SGDFactorization(WeightedFactorization):
     """
 
     name = "MF-SGD"
-
-    def __init__(
-        self,
-        *,
-        dim: int = 32,
-        epochs: int = 40,
-        unobserved_weight: float = 0.1,
-        regularization: float = 0.003,
-        frequency_power: float = 1.0,
-        weight_by: str = "",
-        weight_power: float = 0.0,
-        unobserved: Literal["gravity", "sampled"] = "gravity",
-        negatives: int = 4,
-        optimizer: Literal["adam", "adagrad"] = "adam",
-        learning_rate: float = 0.05,
-        batch_size: int = 1024,
-        seed: int = 0,
-    ) -> None:
-        """Check and keep the settings.
-
-        Args:
-            dim: Length of the vectors.
-            epochs: Passes over the observed pairs.
-            unobserved_weight: w0, the weight of every pair's pull towards 0.
-            regularization: Penalty on the length of vectors.
-            frequency_power: Multiplies the penalty of a row by (observed pairs + w0 * all
-                pairs) to this power. 0 treats all rows alike.
-            weight_by: Column of the events that weights observed pairs, summed over repeats.
-            weight_power: Observed pairs weigh (n_u n_i)^-weight_power; 0: all alike.
-            unobserved: "gravity" counts the pull of all pairs exactly; "sampled" draws pairs.
-            negatives: Pairs drawn for each observed one, where they are sampled.
-            optimizer: "adam" or "adagrad".
-            learning_rate: At the first batch; it falls to 0 in a straight line.
-            batch_size: Observed pairs a batch.
-            seed: Of the random start, the order of pairs and the pairs drawn.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self._keep_objective(
-            dim, epochs, unobserved_weight, regularization, frequency_power,
-            weight_by, weight_power, seed,
-        )  # fmt: skip
-        self.unobserved = one_of("unobserved", unobserved, UNOBSERVED)
-        self.negatives = whole_number("negatives", negatives, at_least=1)
-        self.optimizer = one_of("optimizer", optimizer, OPTIMIZERS)
-        self.learning_rate = number("learning_rate", learning_rate, above=0)
-        self.batch_size = whole_number("batch_size", batch_size, at_least=1)
+    Settings = SGDSettings
+    chosen: SGDSettings
 
     def fit_matrix(self, weights: csr_array, values: csr_array | None = None) -> None:
         n_users, n_items = weights.shape
@@ -112,5 +57,5 @@ class SGDFactorization(WeightedFactorization):
             self.batch_size,
             self.optimizer,
             self.unobserved,
-            self.negatives,
+            self.n_negatives,
         )

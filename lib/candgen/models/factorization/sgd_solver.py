@@ -29,9 +29,6 @@ from candgen.errors import DataError
 from candgen.models.factorization.wals_solver import Observed, Penalty
 from candgen.models.threads import one_blas_thread
 
-OPTIMIZERS = ("adam", "adagrad")
-UNOBSERVED = ("gravity", "sampled")
-
 
 class Epoch(NamedTuple):
     """One pass over the observed pairs."""
@@ -49,7 +46,7 @@ class Descent(NamedTuple):
     batch_size: int  # observed pairs
     optimizer: Literal["adam", "adagrad"] = "adam"
     unobserved: Literal["gravity", "sampled"] = "gravity"
-    negatives: int = 4  # pairs drawn for each observed one, where they are sampled
+    n_negatives: int = 4  # pairs drawn for each observed one, where they are sampled
     logistic: bool = False
 
 
@@ -116,7 +113,7 @@ def descend(
         np.flatnonzero(side.counts).astype(np.int32) for side in (users, items)
     )
     if w0 > 0 and n_pairs and (settings.logistic or settings.unobserved == "sampled"):
-        draws = settings.negatives
+        draws = settings.n_negatives
         drawn_weight = w0 * len(known_users) * len(known_items) / (n_pairs * draws)
     batches = -(-n_pairs // settings.batch_size)
     fall = settings.learning_rate / max(1, batches * settings.epochs)

@@ -11,11 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
 
-from candgen.checks import whole_number
+from candgen.checks import Count, CountOrZero, Settings
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.base import VectorGenerator
 from candgen.seeds import derive_seed
+
+
+class SVDSettings(Settings):
+    """Settings of TruncatedSVD."""
+
+    dim: Count = 64
+    """Singular vectors kept, fewer than there are users and items."""
+    seed: CountOrZero = 0
+    """Seed of the start of the iteration; it changes the last digits."""
 
 
 class TruncatedSVD(VectorGenerator):
@@ -26,19 +35,7 @@ class TruncatedSVD(VectorGenerator):
     """
 
     name = "TruncatedSVD"
-
-    def __init__(self, *, dim: int = 64, seed: int = 0) -> None:
-        """Check and keep the settings.
-
-        Args:
-            dim: Singular vectors kept, below the number of users and of items.
-            seed: Of the start of the iteration; it changes the last digits.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.dim = whole_number("dim", dim, at_least=1)
-        self.seed = whole_number("seed", seed)
+    Settings = SVDSettings
 
     def item_vectors(self) -> NDArray[np.float32]:
         """Return one vector an item, shape `(n_items, dim)`, orthonormal by column."""

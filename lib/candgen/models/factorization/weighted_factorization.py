@@ -1,4 +1,4 @@
-"""What every solver of the weighted squared objective shares, whatever way it takes down.
+"""Base class of the solvers of the weighted squared objective.
 
 See `candgen.models.factorization.wals_solver` for the objective. A solver adds `fit_matrix`.
 """
@@ -6,24 +6,29 @@ See `candgen.models.factorization.wals_solver` for the objective. A solver adds 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.checks import number, whole_number
 from candgen.datasets import Dataset
-from candgen.errors import SettingError
 from candgen.models.base import VectorGenerator
 from candgen.models.factorization.pair_weights import pair_weights
+from candgen.models.factorization.settings import WeightedSettings
 from candgen.models.factorization.wals_solver import Observed, Penalty, solve_rows
+
+_FOLDING = ("unobserved_weight", "regularization", "frequency_power")
 
 
 class WeightedFactorization(VectorGenerator):
     """User and item vectors whose products are near 1 where a pair was observed, else near 0."""
 
+    Settings = WeightedSettings
+    folds_in = True
+    folds_in_items = True
     _users: NDArray[np.float32]  # (n_users, dim)
     _items: NDArray[np.float32]  # (n_items, dim)
 
@@ -47,6 +52,16 @@ class WeightedFactorization(VectorGenerator):
             Vectors, shape `(n, dim)`; zeros for a user without events.
         """
         return self._solved(weights, values, "items")
+
+    @classmethod
+    def portable_fold_in(cls, settings: Mapping[str, Any]) -> dict[str, float] | None:
+        """Return the weights of the objective; None where events were weighted.
+
+        A list of items does not tell the weights of events.
+        """
+        if settings.get("weight_by") or settings.get("weight_power"):
+            return None
+        return {name: float(settings[name]) for name in _FOLDING}
 
     def fold_in_items(
         self, weights: csr_array, values: csr_array | None = None
@@ -78,30 +93,6 @@ class WeightedFactorization(VectorGenerator):
         self._known("known_items_")
         return self._items
 
-    def _keep_objective(
-        self,
-        dim: int,
-        epochs: int,
-        unobserved_weight: float,
-        regularization: float,
-        frequency_power: float,
-        weight_by: str,
-        weight_power: float,
-        seed: int,
-    ) -> None:
-        """Check and keep the settings that say what is minimized, how far and from where."""
-        self.dim = whole_number("dim", dim, at_least=1)
-        self.epochs = whole_number("epochs", epochs, at_least=1)
-        self.unobserved_weight = number("unobserved_weight", unobserved_weight)
-        self.regularization = number("regularization", regularization)
-        self.frequency_power = number("frequency_power", frequency_power)
-        if not isinstance(weight_by, str):
-            raise SettingError(f"weight_by must be a column's name or empty, got {weight_by!r}.")
-        self.weight_by = weight_by
-        self.weight_power = number("weight_power", weight_power)
-        self.seed = whole_number("seed", seed)
-        self._grams: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
-
     def _make_ready(self) -> None:
         """Do now what the first user would wait for: the items' products and the compiled code."""
         self.fold_in(csr_array((1, len(self._items)), dtype=np.float32))
@@ -124,9 +115,10 @@ class WeightedFactorization(VectorGenerator):
     def _gram(self, side: Literal["users", "items"]) -> NDArray[np.float32]:
         """Return `fixed.T @ fixed` of a side, kept until other vectors are learned."""
         fixed = self._items if side == "items" else self._users
-        if self._grams.get(side, (None,))[0] is not fixed:
-            self._grams[side] = fixed, fixed.T @ fixed
-        return self._grams[side][1]
+        grams = self.__dict__.setdefault("_grams", {})
+        if grams.get(side, (None,))[0] is not fixed:
+            grams[side] = fixed, fixed.T @ fixed
+        return grams[side][1]
 
     @property
     def _penalty(self) -> Penalty:

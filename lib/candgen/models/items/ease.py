@@ -1,7 +1,8 @@
 """EASE: one linear regression an item on all other items, in closed form.
 
-H. Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019. With G = X'X + l2 I and
-P its inverse, B_ij = -P_ij / P_jj off the diagonal and 0 on it; a history x scores x B.
+H. Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019. With G = X'X + r I, where
+r is the regularization, and P its inverse, B_ij = -P_ij / P_jj off the diagonal and 0 on it; a
+history x scores x B.
 
 Everything happens in place in one float32 matrix of n_items * n_items: G is counted into it, a
 sweep over blocks of pivots (J. Goodnight, "A tutorial on the sweep operator", 1979) turns it into
@@ -15,10 +16,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.checks import number
+from candgen.checks import Positive, Settings
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.base import Generator
+
+
+class EASESettings(Settings):
+    """Settings of EASE."""
+
+    regularization: Positive = 100.0
+    """Penalty on the squared weights: about the number of users that two items must share before
+    their weight is believed."""
 
 
 class EASE(Generator):
@@ -29,18 +38,7 @@ class EASE(Generator):
     """
 
     name = "EASE"
-
-    def __init__(self, *, l2: float = 100.0) -> None:
-        """Check and keep the settings.
-
-        Args:
-            l2: Penalty on the weights, above 0; about the number of users a pair of items must
-                share before it is believed.
-
-        Raises:
-            SettingError: If the penalty is out of range.
-        """
-        self.l2 = number("l2", l2, above=0)
+    Settings = EASESettings
 
     def _fit(self, dataset: Dataset) -> None:
         from candgen.models.items.ease_kernels import count_together, mirror_lower
@@ -50,13 +48,14 @@ class EASE(Generator):
         weights = np.zeros((n_items, n_items), dtype=np.float32)
         by_item = train.T.tocsr()
         count_together(by_item.indptr, by_item.indices, train.indptr, train.indices, weights)
-        weights[np.diag_indices(n_items)] += np.float32(self.l2)
+        weights[np.diag_indices(n_items)] += np.float32(self.regularization)
         try:
             sweep(weights)
         except np.linalg.LinAlgError:
             raise SettingError(
-                f"EASE could not invert the item matrix with l2={self.l2:g}: it is too small for "
-                "single precision. Try ten times as much."
+                "EASE could not invert the item matrix with "
+                f"regularization={self.regularization:g}: it is too small for single precision. "
+                "Try ten times as much."
             ) from None
         mirror_lower(weights)
         weights /= -np.diag(weights).copy()

@@ -12,19 +12,33 @@ Counts are sparse and the pull is one number a user, so 20 million events fit in
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.sparse import csr_array, diags_array
 
-from candgen.checks import number, whole_number
+from candgen.checks import Count, NotNegative, Settings
 from candgen.columns import ITEM
 from candgen.datasets import Dataset
-from candgen.errors import SettingError
 from candgen.features import EventLog
 from candgen.models.base import Generator
 from candgen.models.items.neighbours import product
+
+
+class MarkovSettings(Settings):
+    """Settings of MarkovChain."""
+
+    last: Count = 5
+    """Newest items of a history that count; 1 is a chain of first order."""
+    fading: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Weight factor per later item: the item one place further back weighs so much less; 1: all
+    alike."""
+    reach: Count = 3
+    """Events up to this many places later count as having followed, as 1 / places."""
+    smoothing: NotNegative = 10.0
+    """Imagined events that pull each item's transitions towards popularity."""
 
 
 class MarkovChain(Generator):
@@ -36,32 +50,7 @@ class MarkovChain(Generator):
     """
 
     name = "MarkovChain"
-
-    def __init__(
-        self,
-        *,
-        last: int = 1,
-        fading: float = 0.5,
-        reach: int = 1,
-        smoothing: float = 10.0,
-    ) -> None:
-        """Check and keep the settings.
-
-        Args:
-            last: Newest items of a history that have a say; 1 is a chain of first order.
-            fading: The item one place further back has this share of the say; 1: all alike.
-            reach: Events up to this many places later count as having followed, as 1 / places.
-            smoothing: Imagined events that pull each item's transitions towards popularity.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.last = whole_number("last", last, at_least=1)
-        self.fading = number("fading", fading, above=0)
-        self.reach = whole_number("reach", reach, at_least=1)
-        self.smoothing = number("smoothing", smoothing)
-        if fading > 1:
-            raise SettingError(f"fading must be above 0 and at most 1, got {fading!r}.")
+    Settings = MarkovSettings
 
     def _fit(self, dataset: Dataset) -> None:
         log = EventLog.of_training(dataset)

@@ -1,4 +1,4 @@
-"""Neighbours: items that the same users took, and users who took the same items.
+"""Neighbours: items with the same users, and users with the same items.
 
 Similarity is the cosine between sets, optionally shrunk. Item neighbours follow B. Sarwar,
 G. Karypis, J. Konstan, J. Riedl, "Item-based collaborative filtering recommendation algorithms",
@@ -14,11 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
-from candgen.checks import number, one_of, whole_number
+from candgen.checks import Count, NotNegative, Settings
 from candgen.datasets import Dataset
 from candgen.models.base import Generator
 
-AGGREGATES = ("sum", "mean", "centred mean")
+
+class NeighbourSettings(Settings):
+    """Settings of UserKNN, shared by ItemKNN."""
+
+    neighbours: Count = 100
+    """Nearest neighbours that count, of each item or each user."""
+    shrinkage: NotNegative = 0.0
+    """Added to the denominator of the cosine; it trusts rare items and short histories less."""
+
+
+class ItemKNNSettings(NeighbourSettings):
+    """Settings of ItemKNN."""
+
+    aggregate: Literal["sum", "mean", "centred mean"] = "centred mean"
+    """"sum" adds the cosines of the neighbours in the history; "mean" divides by the cosines of
+    all neighbours; "centred mean" first subtracts from each item its share of users, and adds it
+    back at the end."""
 
 
 class ItemKNN(Generator):
@@ -29,29 +45,7 @@ class ItemKNN(Generator):
     """
 
     name = "ItemKNN"
-
-    def __init__(
-        self,
-        *,
-        neighbours: int = 100,
-        shrinkage: float = 0.0,
-        aggregate: Literal["sum", "mean", "centred mean"] = "centred mean",
-    ) -> None:
-        """Check and keep the settings.
-
-        Args:
-            neighbours: Nearest items that an item listens to.
-            shrinkage: Added below the fraction of the cosine; trusts rare items less.
-            aggregate: "sum" adds the cosines of the neighbours in the history; "mean" divides
-                by the cosines of all its neighbours; "centred mean" first subtracts from each
-                item its share of users, and adds it back at the end.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.neighbours = whole_number("neighbours", neighbours, at_least=1)
-        self.shrinkage = number("shrinkage", shrinkage)
-        self.aggregate = one_of("aggregate", aggregate, AGGREGATES)
+    Settings = ItemKNNSettings
 
     def _fit(self, dataset: Dataset) -> None:
         by_item = dataset.train_matrix.T.tocsr()
@@ -83,19 +77,7 @@ class UserKNN(Generator):
     """
 
     name = "UserKNN"
-
-    def __init__(self, *, neighbours: int = 100, shrinkage: float = 0.0) -> None:
-        """Check and keep the settings.
-
-        Args:
-            neighbours: Nearest users that a user listens to.
-            shrinkage: Added below the fraction of the cosine; trusts short histories less.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.neighbours = whole_number("neighbours", neighbours, at_least=1)
-        self.shrinkage = number("shrinkage", shrinkage)
+    Settings = NeighbourSettings
 
     def _fit(self, dataset: Dataset) -> None:
         self._train = dataset.train_matrix

@@ -3,100 +3,83 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
-from candgen.checks import number, one_of, whole_number
+from candgen.checks import Count, NotNegative, Positive, Share
 from candgen.datasets import Dataset
-from candgen.errors import SettingError
 from candgen.models.base import VectorGenerator
 from candgen.models.learned import LearnedGenerator
 from candgen.models.pairs.learning import PairLearner
-from candgen.models.pairs.network import LAYERS_OVER, PairNetwork, Parts
+from candgen.models.pairs.network import PairNetwork, Parts
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
 from candgen.training import Learner, TrainingSettings
 from candgen.training.losses import make_loss
 
-NEGATIVES = ("uniform", "popularity")
-LOSSES = ("logistic", "bpr", "softmax")
 
-
-@dataclass(frozen=True, kw_only=True)
 class PairSettings(TrainingSettings):
-    """How pairs are taught, whatever their score is made of."""
+    """Settings of all scores of pairs."""
 
-    dim: int = 32
-    """Length of the vectors of users and items, of each part of its own."""
+    epochs: Count = 8
+    l2: NotNegative = 0.0001
+    dim: Count = 32
+    """Length of the vectors of users and items, of each part of the score."""
     biases: bool = True
-    """Whether each user and item has a number of its own; the published GMF, MLP and NeuMF lack
-    it, the factorization they are compared with has it."""
-    loss: str = "logistic"
-    """logistic, bpr or softmax, of the positive among its negatives."""
-    n_negatives: int = 4
-    """Items drawn for each positive, anew in every epoch."""
-    negative_weight: float = 4.0
-    """Of logistic: what the negatives of a positive weigh together, against its 1."""
-    negatives: str = "uniform"
-    """uniform, or popularity: as likely as (events) ** alpha."""
-    alpha: float = 0.75
-    """Of popularity."""
+    """Whether each user and item has a bias; the published GMF, MLP and NeuMF have none, the
+    factorization they are compared with has."""
+    loss: Literal["logistic", "bpr", "softmax"] = "logistic"
+    """Loss of the positive item against its negatives."""
+    n_negatives: Count = 4
+    """Negatives drawn for each positive, anew in every epoch."""
+    negative_weight: NotNegative = 4.0
+    """Of the logistic loss: weight of all negatives of a positive together, against its 1."""
+    negatives: Literal["uniform", "popularity"] = "uniform"
+    """Kind of negatives: uniform, or popularity, as likely as (events) ** alpha."""
+    alpha: Share = 0.75
+    """Of negatives by popularity: power of an item's events, 0 to 1; 0 is uniform."""
     skip_known: bool = True
-    """Whether a negative that its user has in training does not count."""
-    spread: float = 0.1
-    """Standard deviation of the start of the vectors."""
-    fold_in_steps: int = 200
+    """Whether negatives from the user's training events do not count."""
+    spread: Positive = 0.01
+    """Standard deviation of the initial vectors."""
+    fold_in_steps: Count = 200
     """Steps of descent for the vector of a user who was not trained on."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("dim", "n_negatives", "fold_in_steps"):
-            whole_number(name, getattr(self, name), at_least=1)
-        one_of("loss", self.loss, LOSSES)
-        one_of("negatives", self.negatives, NEGATIVES)
-        number("negative_weight", self.negative_weight)
-        number("alpha", self.alpha)
-        number("spread", self.spread, above=0)
 
-
-@dataclass(frozen=True, kw_only=True)
 class GMFSettings(PairSettings):
-    """GMF has no layers."""
+    """Settings of GMF, which has no layers."""
 
+    epochs: Count = 18
     weighted: bool = True
     """Whether the dimensions have weights; without, this is the plain dot product."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class LayeredSettings(PairSettings):
-    """What layers need besides."""
+    """Settings of NeuMF, shared by all scores with layers."""
 
-    hidden: list[int] = field(default_factory=lambda: [64, 32, 16])
-    """Sizes of the ReLU layers, the first one nearest to the vectors."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if isinstance(self.hidden, str) or not len(self.hidden):
-            raise SettingError(
-                f"hidden must be a list of at least one size, such as [64, 32]; got "
-                f"{self.hidden!r}. Without layers, use GMF."
-            )
-        sizes = [whole_number("hidden", size, at_least=1) for size in self.hidden]
-        object.__setattr__(self, "hidden", sizes)
+    hidden: Annotated[list[Count], Field(min_length=1)] = [64, 32, 16]
+    """Sizes of the ReLU layers, the first one nearest to the vectors; without layers, use GMF."""
 
 
-@dataclass(frozen=True, kw_only=True)
+class MLPSettings(LayeredSettings):
+    """Settings of MLP."""
+
+    epochs: Count = 12
+    learning_rate: Positive = 0.01
+    spread: Positive = 0.1
+
+
 class DeepSettings(LayeredSettings):
-    """What layers over shared vectors need besides."""
+    """Settings of DeepFactorization."""
 
-    layers_over: str = "both"
-    """concatenation (as DeepFM), product (as neural factorization machines) or both."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of("layers_over", self.layers_over, LAYERS_OVER)
+    l2: NotNegative = 0.0003
+    spread: Positive = 0.1
+    layers_over: Literal["concatenation", "product", "both"] = "both"
+    """What the layers read: concatenation (as DeepFM), product (as neural factorization machines)
+    or both."""
 
 
 class PairFactorization(LearnedGenerator):
@@ -108,7 +91,7 @@ class PairFactorization(LearnedGenerator):
     """
 
     Settings = PairSettings
-    training: PairSettings
+    chosen: PairSettings
 
     @abstractmethod
     def _parts(self) -> Parts:
@@ -128,7 +111,7 @@ class PairFactorization(LearnedGenerator):
         return self._scorer.multiplications
 
     def _learner(self, dataset: Dataset) -> Learner:
-        chosen = self.training
+        chosen = self.chosen
         seed = derive_seed(chosen.seed, "network")
         self._network = PairNetwork(self._parts(), chosen.dim, seed=seed)
         tables = self._network.tables(
@@ -158,16 +141,16 @@ class PairFactorization(LearnedGenerator):
         )
 
     def _finish(self, learner: Learner, dataset: Dataset) -> None:
-        pairs = (dataset.for_validation() if self.training.patience else dataset).train_matrix
+        pairs = (dataset.for_validation() if self.chosen.patience else dataset).train_matrix
         trained = np.diff(pairs.indptr) > 0
         self.known_items_ &= np.bincount(pairs.indices, minlength=dataset.n_items) > 0
         history = np.diff(self.history_matrix_.indptr) > 0
         learner.fold_in(
             np.flatnonzero(history & ~trained),
             self.history_matrix_,
-            steps=self.training.fold_in_steps,
-            l2=self.training.l2,
-            seed=derive_seed(self.training.seed, "fold in"),
+            steps=self.chosen.fold_in_steps,
+            l2=self.chosen.l2,
+            seed=derive_seed(self.chosen.seed, "fold in"),
         )
         self._learned, self._scorer = learner, learner.scorer()
 
@@ -185,7 +168,7 @@ class GMF(PairFactorization, VectorGenerator):
 
     name = "GMF"
     Settings = GMFSettings
-    training: GMFSettings
+    chosen: GMFSettings
 
     def item_vectors(self) -> NDArray[np.float32]:
         """Return one vector an item, shape `(n_items, dim + 2)`: vector, bias, 1.
@@ -209,7 +192,7 @@ class GMF(PairFactorization, VectorGenerator):
         return VectorGenerator._score(self, users, items)
 
     def _parts(self) -> Parts:
-        chosen = self.training
+        chosen = self.chosen
         return Parts(product=True, weighted=chosen.weighted, biases=chosen.biases)
 
 
@@ -217,11 +200,11 @@ class MLP(PairFactorization):
     """Layers over the concatenation of a user's and an item's vector."""
 
     name = "MLP"
-    Settings = LayeredSettings
-    training: LayeredSettings
+    Settings = MLPSettings
+    chosen: MLPSettings
 
     def _parts(self) -> Parts:
-        chosen = self.training
+        chosen = self.chosen
         return Parts(layers_over="concatenation", hidden=chosen.hidden, biases=chosen.biases)
 
 
@@ -230,10 +213,10 @@ class NeuMF(PairFactorization):
 
     name = "NeuMF"
     Settings = LayeredSettings
-    training: LayeredSettings
+    chosen: LayeredSettings
 
     def _parts(self) -> Parts:
-        chosen = self.training
+        chosen = self.chosen
         return Parts(
             product=True, layers_over="concatenation", hidden=chosen.hidden, biases=chosen.biases
         )
@@ -244,10 +227,10 @@ class DeepFactorization(PairFactorization):
 
     name = "DeepFactorization"
     Settings = DeepSettings
-    training: DeepSettings
+    chosen: DeepSettings
 
     def _parts(self) -> Parts:
-        chosen = self.training
+        chosen = self.chosen
         return Parts(
             product=True,
             weighted=False,

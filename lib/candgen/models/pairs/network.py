@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from candgen.seeds import derive_seed
 from candgen.training import EmbeddingTable, quiet
 
-LAYERS_OVER = ("concatenation", "product", "both")
-
 
 class Parts(NamedTuple):
     """What a pair's log-odds are made of, besides biases."""

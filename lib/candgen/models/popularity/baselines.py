@@ -1,14 +1,21 @@
-"""The two rivals that stand beside every model: chance, and what everybody takes."""
+"""Baselines beside every model: random items, and popular items."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.checks import whole_number
+from candgen.checks import CountOrZero, Settings
 from candgen.datasets import Dataset
 from candgen.models.base import Generator
 from candgen.seeds import derive_seed
+
+
+class RandomSettings(Settings):
+    """Settings of random."""
+
+    seed: CountOrZero = 0
+    """Seed of each user's own draw."""
 
 
 class Random(Generator):
@@ -17,14 +24,7 @@ class Random(Generator):
     name = "random"
     answers_cold_users = True
     answers_cold_items = True
-
-    def __init__(self, *, seed: int = 0) -> None:
-        """Keep the settings.
-
-        Args:
-            seed: Root of each user's own draw.
-        """
-        self.seed = whole_number("seed", seed)
+    Settings = RandomSettings
 
     def _fit(self, dataset: Dataset) -> None:
         self._root = derive_seed(self.seed, "random scores")
@@ -44,9 +44,6 @@ class Popularity(Generator):
 
     name = "popularity"
     answers_cold_users = True
-
-    def __init__(self) -> None:
-        """Take no settings."""
 
     def _fit(self, dataset: Dataset) -> None:
         self._counts = self.item_counts_.astype(np.float32)

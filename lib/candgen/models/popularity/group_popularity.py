@@ -1,4 +1,4 @@
-"""What people like a new user take: popularity within groups of users.
+"""Popularity within groups of users, such as users of one place.
 
 Of users who share a value of a column (the same place, about the same age), some take an item more
 often than everybody does. With n_g users of group g, of whom c_gi took item i, and p_i the share of
@@ -14,11 +14,14 @@ group.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
-from candgen.checks import number, whole_number
+from candgen.checks import NotNegative, Settings
 from candgen.columns import USER, USER_ID
 from candgen.datasets import Dataset
 from candgen.errors import SettingError, did_you_mean
@@ -26,6 +29,17 @@ from candgen.features import suggested
 from candgen.models.base import Generator
 
 _TELLING = ("numeric", "categorical")
+
+
+class GroupSettings(Settings):
+    """Settings of GroupPopularity."""
+
+    columns: list[str] = []
+    """Columns of the users table that make groups; empty: all with numbers or one word a user."""
+    trust: NotNegative = 20.0
+    """Users like everybody that each group is given besides its own."""
+    bins: Annotated[int, Field(ge=2)] = 4
+    """Groups that a column of numbers is cut into, of about as many users each."""
 
 
 class GroupPopularity(Generator):
@@ -37,23 +51,7 @@ class GroupPopularity(Generator):
 
     name = "GroupPopularity"
     answers_cold_users = True
-
-    def __init__(
-        self, *, columns: list[str] | None = None, trust: float = 20.0, bins: int = 4
-    ) -> None:
-        """Check and keep the settings.
-
-        Args:
-            columns: Of the users table; empty: all with numbers or one word a user.
-            trust: Users like everybody that each group is given besides its own.
-            bins: Groups that a column of numbers is cut into, of about as many users each.
-
-        Raises:
-            SettingError: If a setting is out of range.
-        """
-        self.columns = list(columns or [])
-        self.trust = number("trust", trust)
-        self.bins = whole_number("bins", bins, at_least=2)
+    Settings = GroupSettings
 
     def _fit(self, dataset: Dataset) -> None:
         self.columns_ = self._chosen(dataset)

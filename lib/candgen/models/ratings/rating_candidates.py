@@ -7,13 +7,13 @@ predictor of ratings is from a good generator of candidates.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from candgen.checks import number, whole_number
+from candgen.checks import Count, CountOrZero, Positive, Settings
 from candgen.columns import ITEM, RATING, USER
 from candgen.datasets import Dataset, rated_films
 from candgen.models.base import VectorGenerator
@@ -29,31 +29,30 @@ class Errors(NamedTuple):
     """Of the item's mean rating, as a prediction for everybody."""
 
 
+class RatingSettings(Settings):
+    """Settings of PredictedRating."""
+
+    dim: Count = 20
+    """Length of the vectors of users and items."""
+    epochs: Count = 5
+    """Alternating sweeps over users and items."""
+    regularization: Positive = 5.0
+    """Penalty on the squared length of the vectors."""
+    seed: CountOrZero = 0
+    """Seed of the initial vectors."""
+
+
 class PredictedRating(VectorGenerator):
-    """Ranks items by the rating predicted, learned by alternating least squares.
+    """Ranks items by the rating predicted, learned by alternating least squares."""
 
-    Args:
-        dim: Length of user and item vectors.
-        sweeps: How often users and items are solved.
-        regularization: Lambda.
-        seed: Of the start.
-    """
-
-    name: ClassVar[str] = "PredictedRating"
-
-    def __init__(
-        self, *, dim: int = 20, sweeps: int = 5, regularization: float = 1.0, seed: int = 0
-    ) -> None:
-        self.dim = whole_number("dim", dim, at_least=1)
-        self.sweeps = whole_number("sweeps", sweeps, at_least=1)
-        self.regularization = number("regularization", regularization, above=0)
-        self.seed = whole_number("seed", seed)
+    name = "PredictedRating"
+    Settings = RatingSettings
 
     def _fit(self, dataset: Dataset) -> None:
         rated = rated_films.of_dataset(dataset)
         centred, self.means_ = ratings.normalized(rated)
         start = ratings.random_start(rated, self.dim, rng=np.random.default_rng(self.seed))
-        options = {"sweeps": self.sweeps, "regularization": self.regularization}
+        options = {"sweeps": self.epochs, "regularization": self.regularization}
         self.fitted_ = ratings.fit_als(centred, start, **options)
         if dataset.has("fold_in"):
             known = dataset.table("fold_in")

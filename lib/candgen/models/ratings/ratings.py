@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.checks import number, whole_number
+from candgen.checks import Count, NotNegative, Positive, checked
 from candgen.datasets.rated_films import RatedFilms
 from candgen.training import quiet
 
@@ -77,7 +77,7 @@ def cost(rated: RatedFilms, vectors: Vectors, regularization: float) -> float:
 
 def random_start(rated: RatedFilms, dim: int, *, rng: np.random.Generator) -> Vectors:
     """Draw standard normal vectors and biases: users, then films, then biases."""
-    dim = whole_number("dim", dim, at_least=1)
+    dim = checked("dim", dim, Count)
     w = rng.standard_normal((rated.n_users, dim))
     x = rng.standard_normal((rated.n_films, dim))
     return Vectors(x, w, rng.standard_normal(rated.n_users))
@@ -86,7 +86,7 @@ def random_start(rated: RatedFilms, dim: int, *, rng: np.random.Generator) -> Ve
 def tensorflow_start(rated: RatedFilms, dim: int, *, seed: int = 1234) -> Vectors:
     """Draw the start as TensorFlow does after `tf.random.set_seed(seed)`, in the same order."""
     tf = quiet.tensorflow()
-    dim = whole_number("dim", dim, at_least=1)
+    dim = checked("dim", dim, Count)
     tf.random.set_seed(seed)
     shapes = ((rated.n_users, dim), (rated.n_films, dim), (1, rated.n_users))
     w, x, b = (tf.random.normal(shape, dtype=tf.float64).numpy() for shape in shapes)
@@ -191,8 +191,8 @@ def fit_als(
     Raises:
         SettingError: If a setting is out of range.
     """
-    whole_number("sweeps", sweeps, at_least=1)
-    number("regularization", regularization, above=0)
+    checked("sweeps", sweeps, Count)
+    checked("regularization", regularization, Positive)
     import numba
 
     from candgen.models.ratings.ratings_kernels import ridge_rows
@@ -238,6 +238,6 @@ def _starts(rows: NDArray[np.int32], n_rows: int) -> NDArray[np.int64]:
 
 
 def _check(steps: int, regularization: float, learning_rate: float) -> None:
-    whole_number("steps", steps, at_least=1)
-    number("regularization", regularization)
-    number("learning_rate", learning_rate, above=0)
+    checked("steps", steps, Count)
+    checked("regularization", regularization, NotNegative)
+    checked("learning_rate", learning_rate, Positive)

@@ -8,114 +8,95 @@ users: whoever has a history is answered, trained on or not.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, model_validator
 
-from candgen.checks import number, one_of, whole_number
+from candgen.checks import Count, CountOrZero, Positive, Share
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.features import EventLog
 from candgen.models.base import VectorGenerator
 from candgen.models.learned import LearnedGenerator
-from candgen.models.sequences.learner import LOSSES, STARTS, SequenceLearner
+from candgen.models.sequences.learner import SequenceLearner
 from candgen.models.sequences.networks import AttentionNetwork, Network, RecurrentNetwork
-from candgen.models.sequences.windows import CUTS, last_events
+from candgen.models.sequences.windows import last_events
 from candgen.seeds import derive_seed
 from candgen.training import TrainingSettings
 
 
-@dataclass(frozen=True, kw_only=True)
 class SequenceSettings(TrainingSettings):
-    """Settings of both sequence generators.
+    """Settings of GRU4Rec, shared by SASRec."""
 
-    Raises:
-        SettingError: If a setting is out of range.
-    """
-
-    dim: int = 64
+    dim: Count = 64
     """Length of the vectors, and width of the network."""
-    window: int = 200
-    """Events that are read at most, and places in a row of a batch."""
-    windows: str = "all"
-    """all cuts whole histories into windows; last learns from each user's newest window."""
-    ahead: int = 1
-    """What is guessed is drawn among so many events that follow, j places later as 1 / j; 1 is the
-    next one always. More helps where events come in bunches whose order means little."""
-    blocks: int = 2
+    window: Count = 50
+    """Events that are read at most, and places in a row of a batch; 200 for long histories."""
+    windows: Literal["all", "last"] = "all"
+    """"all" cuts whole histories into windows; "last" learns from each user's newest window."""
+    ahead: Count = 1
+    """The target is drawn among so many following events, the one j places later as 1 / j; 1 is
+    always the next one. More helps where events come in bunches whose order means little."""
+    blocks: Count = 2
     """Layers of attention or of recurrence."""
-    dropout: float = 0.2
-    """Share of what is dropped at each place where something is, while training."""
-    start: str = "random"
-    """Where item vectors begin: random, or neighbours, a factorization of who occurs beside whom,
-    which is most of the way where events are few."""
-    spread: float = 0.02
-    """Standard deviation of item vectors at the start."""
-    direct: int = 0
-    """Length of the vectors of a direct path from the newest items to the score, counted from what
-    followed what and added to the trained network's score (`direct`); 0: no such path. It helps
-    where events are few, and where the next one hangs on the last ones more than on taste."""
-    direct_weight: float = 4.0
-    """direct: how much it counts. Above 1, since it is a mean over the newest items, of which most
-    say nothing of the one that comes, and one or two say much."""
-    direct_fading: float = 0.8
-    """direct: the item one place further back has this share of the say; 1: all alike."""
-    loss: str = "full"
-    """full softmax, sampled softmax, or binary: cross-entropy with one negative."""
-    negatives: int = 1000
-    """sampled: items drawn for a batch, shared by its places."""
-    alpha: float = 0.0
-    """sampled: items are drawn by popularity to this power; 0 is uniform."""
-    epochs: int = 30
-    batch_size: int = 32
+    dropout: Annotated[float, Field(ge=0, le=0.99)] = 0.3
+    """Share that is dropped in training at each place with dropout."""
+    initial_vectors: Literal["random", "neighbours"] = "random"
+    """Item vectors at the start: random, or neighbours, a factorization of which items occur beside
+    each other, which is most of the way where events are few."""
+    spread: Positive = 0.02
+    """Standard deviation of the initial vectors."""
+    direct: CountOrZero = 0
+    """Length of the vectors of a direct path from the newest items to the score, counted from which
+    items followed which and added to the trained network's score (`direct`); 0: no such path. It
+    helps where events are few, and where the next one depends on the last ones more than on
+    taste."""
+    direct_weight: Positive = 4.0
+    """With direct: weight of its score. Above 1, since it is a mean over the newest items, of which
+    most say nothing of the next one, and one or two say much."""
+    direct_fading: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """With direct: weight factor per later item, as `fading` elsewhere; 1: all alike."""
+    loss: Literal["softmax", "logistic"] = "softmax"
+    """softmax of the target among its `negatives`; or logistic, binary cross-entropy against one
+    uniform negative that the user does not have, whatever `negatives` says."""
+    negatives: Literal["all", "uniform", "popularity"] = "all"
+    """Of softmax, kind of negatives: all items, or a sample, shared by the places of a batch."""
+    n_negatives: Count = 1000
+    """Negatives drawn for a batch, with uniform and popularity."""
+    alpha: Share = 0.75
+    """Of negatives by popularity: power of an item's events, 0 to 1; 0 is uniform."""
+    epochs: Count = 4
+    batch_size: Count = 16
     """Rows a step, each of `window` events."""
-    learning_rate: float = 0.001
+    learning_rate: Positive = 0.003
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
     watch: str = "ndcg@10"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_number("dim", self.dim, at_least=1)
-        whole_number("window", self.window, at_least=1)
-        one_of("windows", self.windows, CUTS)
-        whole_number("ahead", self.ahead, at_least=1)
-        whole_number("blocks", self.blocks, at_least=1)
-        one_of("start", self.start, STARTS)
-        number("spread", self.spread, above=0)
-        whole_number("direct", self.direct)
-        number("direct_weight", self.direct_weight, above=0)
-        number("direct_fading", self.direct_fading, above=0)
-        one_of("loss", self.loss, LOSSES)
-        whole_number("negatives", self.negatives, at_least=1)
-        for name, most in (("dropout", 0.99), ("alpha", 1.0), ("direct_fading", 1.0)):
-            if number(name, getattr(self, name)) > most:
-                raise SettingError(f"{name} must be at most {most:g}, got {getattr(self, name)!r}.")
 
-
-@dataclass(frozen=True, kw_only=True)
 class AttentionSettings(SequenceSettings):
     """Settings of SASRec."""
 
-    heads: int = 1
-    """Ways to look at once; they share `dim` among them."""
-    inner: int = 1
-    """Width of the dense layer inside a block, in multiples of `dim`."""
+    heads: Count = 1
+    """Attention heads; they share `dim` among them."""
+    inner: Count = 1
+    """Width of the dense layer in a block, in multiples of `dim`."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_number("heads", self.heads, at_least=1)
-        whole_number("inner", self.inner, at_least=1)
+    @model_validator(mode="after")
+    def _heads_share_dim(self) -> AttentionSettings:
         if self.dim % self.heads:
             raise SettingError(
                 f"dim must be a multiple of heads, got dim={self.dim} and heads={self.heads}."
             )
+        return self
 
 
 class SequenceGenerator(LearnedGenerator, VectorGenerator):
-    """What both generators share."""
+    """Base class of both generators."""
 
-    Settings: ClassVar[type[TrainingSettings]] = SequenceSettings
+    Settings = SequenceSettings
+    chosen: SequenceSettings
 
     def item_vectors(self) -> NDArray[np.float32]:
         """Return one vector an item, `dim` long and `direct` longer; zeros for unknown items."""
@@ -126,7 +107,7 @@ class SequenceGenerator(LearnedGenerator, VectorGenerator):
         raise NotImplementedError
 
     def _learner(self, dataset: Dataset) -> SequenceLearner:
-        return SequenceLearner(self._network(), dataset, self.training)
+        return SequenceLearner(self._network(), dataset, self.chosen)
 
     def _finish(self, learner: SequenceLearner, dataset: Dataset) -> None:
         self.known_items_ = self.known_items_ & learner.known_items  # with patience, fewer

@@ -1,8 +1,8 @@
-"""How a batch of windows is learned: which vectors are gathered, and which loss they meet."""
+"""Learner of batches of windows: gathers their vectors and applies the loss."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,6 @@ from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
 from candgen.training import CompiledStep, EmbeddingTable, Learner, quiet
 
-LOSSES = ("full", "sampled", "binary")
-STARTS = ("random", "neighbours")
 _USERS_AT_ONCE = 128
 _NEVER = 1e30  # subtracted from the score of an item that nobody has in training
 _DRAWS = 10  # of a negative that the user must not have
@@ -51,7 +49,7 @@ class SequenceLearner(Learner):
             optimizer=settings.optimizer,
             seed=derive_seed(settings.seed, "items"),
         )
-        if settings.start == "neighbours":
+        if settings.initial_vectors == "neighbours":
             self.table.rows[:] = vectors_of_neighbours(
                 log,
                 dataset.n_items,
@@ -69,22 +67,21 @@ class SequenceLearner(Learner):
         nearer = 1 / np.arange(1, settings.ahead + 1)
         self._nearer = np.cumsum(nearer) / nearer.sum()
         self.known_items = np.bincount(dataset.train[ITEM], minlength=dataset.n_items) > 0
-        self._taken = _Taken(dataset.train_matrix) if settings.loss == "binary" else None
+        self._taken = _Taken(dataset.train_matrix) if settings.loss == "logistic" else None
         self._sampler = None
-        if settings.loss == "sampled":
+        loss = _loss_of(settings)
+        if loss == "sampled":
             self._sampler = make_sampler(
-                "popularity" if settings.alpha else "uniform",
+                settings.negatives,
                 dataset,
-                n=settings.negatives,
+                n=settings.n_negatives,
                 batch_size=settings.batch_size * settings.window,
                 alpha=settings.alpha,
                 correction=True,
             )
-        self._gather = getattr(self, f"_for_{settings.loss}")
+        self._gather = getattr(self, f"_for_{loss}")
         losses = {"full": self._full, "sampled": self._sampled, "binary": self._binary}
-        self.step = CompiledStep(
-            losses[settings.loss], layers=network.layers, optimizer=settings.optimizer
-        )
+        self.step = CompiledStep(losses[loss], layers=network.layers, optimizer=settings.optimizer)
         self._answer = _answering(network, settings.window)
 
     def learn(
@@ -226,6 +223,13 @@ class _Taken:
                 break
             drawn[again] = known[rng.integers(len(known), size=int(again.sum()))]
         return np.where(users >= 0, drawn, -1).astype(np.int32)
+
+
+def _loss_of(settings: Any) -> Literal["full", "sampled", "binary"]:
+    """Return which of the learner's losses the settings `loss` and `negatives` ask for."""
+    if settings.loss == "logistic":
+        return "binary"
+    return "full" if settings.negatives == "all" else "sampled"
 
 
 def _answering(network: Network, length: int) -> Any:

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from candgen.features import EventLog
 
-CUTS = ("all", "last")
-
 
 class Batch(NamedTuple):
     """Rows of places; each array has the shape `(n, length)` and is int32."""

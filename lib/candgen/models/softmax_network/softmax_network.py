@@ -74,6 +74,8 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
 
     name = "SoftmaxNetwork"
     Settings = SoftmaxNetworkSettings
+    chosen: SoftmaxNetworkSettings
+    computes_queries = True
 
     def fit(self, dataset: Dataset) -> SoftmaxNetwork:
         """Learn from the training part of a dataset.
@@ -81,7 +83,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         Raises:
             SettingError: If the dataset lacks what an input or `positive_column` reads.
         """
-        self.query_inputs_, self.item_inputs_ = self._chosen(dataset)
+        self.query_inputs_, self.item_inputs_ = self._inputs_of(dataset)
         self.answers_cold_users = "features" in self.query_inputs_
         self.answers_cold_items = "features" in self.item_inputs_
         return super().fit(dataset)
@@ -137,7 +139,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._learned.query_vectors(self._learned.now(self._log, users))
 
-    def _chosen(self, dataset: Dataset) -> tuple[list[str], list[str]]:
+    def _inputs_of(self, dataset: Dataset) -> tuple[list[str], list[str]]:
         """Return the inputs: those asked for, or all that the dataset has."""
         asked = [name for name in self.query_inputs if name != "example_age"]
         queries, items = chosen_inputs(dataset, asked, self.item_inputs)
@@ -194,7 +196,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         self, dataset: Dataset, log: EventLog, places: NDArray[np.int64]
     ) -> NDArray[np.float32] | None:
         """Weigh the events of the log that are examples; others have no use for a weight."""
-        found = self.training.example_weights(dataset, log.items[places])
+        found = self.chosen.example_weights(dataset, log.items[places])
         if found is None:
             return None
         weights = np.ones(len(log), np.float32)
@@ -226,7 +228,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
     def _rows(self, dataset: Dataset, log: EventLog, places: NDArray[np.int64]) -> list[Input]:
         """Make the inputs of the last layer's rows; ids have a row if they are ever an example."""
         taken = log if self.shared_item_table or len(places) == len(log) else log.part(places)
-        shape = replace(self.training.shape(), hidden=())  # a row is a sum, whatever the network is
+        shape = replace(self.chosen.shape(), hidden=())  # a row is a sum, whatever the network is
         made = item_inputs(
             dataset,
             self.item_inputs_,
@@ -244,7 +246,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         self, dataset: Dataset, log: EventLog, places: NDArray[np.int64], rows: list[Input]
     ) -> list[Input]:
         """Make the inputs of the network."""
-        shape, own = self.training.shape(), _ids_of(rows) if self.shared_item_table else None
+        shape, own = self.chosen.shape(), _ids_of(rows) if self.shared_item_table else None
         made = query_inputs(
             dataset,
             [name for name in self.query_inputs_ if name != "example_age"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from candgen.checks import one_of
 from candgen.columns import USER
 from candgen.datasets import Dataset
 from candgen.errors import DataError, SettingError
@@ -77,15 +76,24 @@ class Shape:
 
 
 def chosen_inputs(
-    dataset: Dataset, query_inputs: Sequence[str], item_inputs: Sequence[str]
+    dataset: Dataset,
+    query_inputs: Sequence[str],
+    item_inputs: Sequence[str],
+    optional: Collection[str] = (),
 ) -> tuple[list[str], list[str]]:
     """Return the inputs of both towers: those asked for, or else all that the dataset has.
 
     Unless it is asked for, the user's id is not among them: the history says the same, can be said
     of anybody at any moment, and cannot be learned by heart.
 
+    Args:
+        dataset: To be read.
+        query_inputs: Names of inputs; empty: all that the dataset has.
+        item_inputs: Likewise.
+        optional: Which of the two, by name, leaves out what the dataset lacks.
+
     Raises:
-        SettingError: If an input does not exist, or the dataset lacks what it reads.
+        SettingError: If the dataset lacks what an input reads.
     """
     lacking = _lacking(dataset)
     made = []
@@ -94,8 +102,9 @@ def chosen_inputs(
         ("item_inputs", item_inputs, ITEM_INPUTS),
     ):
         side = setting.split("_")[0]
+        if setting in optional:
+            asked = [name for name in asked if (side, name) not in lacking]
         for name in asked:
-            one_of(setting, name, known)
             if (side, name) in lacking:
                 raise SettingError(f"{setting} has {name!r}, but {lacking[side, name]}")
         there = [n for n in known if (side, n) not in lacking and (side, n) != ("query", "id")]

@@ -48,7 +48,6 @@ from scipy.sparse import csr_array
 from candgen.features import EventLog
 from candgen.training import Bags, EmbeddingTable
 
-POOLINGS = ("mean", "fading", "attention")
 _FEW = 5  # a history that is cut in training is shorter
 
 

@@ -15,8 +15,6 @@ from typing import Any
 from candgen.models.towers.inputs import Input
 from candgen.training import quiet
 
-NORMALIZATIONS = ("none", "layer")
-
 
 class Tower:
     """Maps looked-up inputs to vectors; a TensorFlow function that XLA can compile.

@@ -15,12 +15,14 @@ new training, and users and items that were never seen are served from their fea
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import model_validator
 
-from candgen.checks import number, one_of
+from candgen.checks import Count, CountOrZero, NotNegative, Positive, Share
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.features import EventLog
@@ -28,8 +30,6 @@ from candgen.models.base import VectorGenerator, unit_rows
 from candgen.models.learned import LearnedGenerator
 from candgen.models.towers import portable
 from candgen.models.towers.building import (
-    ITEM_INPUTS,
-    QUERY_INPUTS,
     Shape,
     chosen_inputs,
     item_inputs,
@@ -38,57 +38,61 @@ from candgen.models.towers.building import (
 from candgen.models.towers.inputs import Ids, after
 from candgen.models.towers.learning import TowerLearner
 from candgen.models.towers.network import Tower
-from candgen.models.towers.settings import SIMILARITIES, TowerSettings
-from candgen.negatives import KINDS, make_sampler
+from candgen.models.towers.settings import TowerSettings
+from candgen.negatives import Kind, make_sampler
 from candgen.seeds import derive_seed
-from candgen.training.losses import LOSSES
 
 
-@dataclass(frozen=True, kw_only=True)
 class TwoTowerSettings(TowerSettings):
-    """What the towers read, how they are built, and what they are taught."""
+    """Settings of TwoTower: what the towers read, how they are built, and what they learn."""
 
-    QUERY_INPUTS = QUERY_INPUTS
-    ITEM_INPUTS = ITEM_INPUTS
-
-    query_inputs: list[str] = field(default_factory=list)
-    """Out of id, history, features, searches, time; empty: all the dataset has, but no id."""
-    item_inputs: list[str] = field(default_factory=list)
-    """Out of id, features, age; empty: all that the dataset has."""
-    similarity: str = "cosine"
-    """dot or cosine."""
-    temperature: float = 0.1
-    """Products are divided by it before the loss, but for contrastive."""
-    loss: str = "softmax"
-    """softmax, logistic, bpr, hinge or contrastive."""
-    margin: float = 0.9
-    """Of hinge and contrastive."""
-    negative_weight: float = 1.0
-    """Of logistic and contrastive: what all negatives weigh against the positive."""
-    negatives: str = "in-batch"
-    """none, all, uniform, popularity, in-batch, cross-batch, mixed, hard or impressions."""
+    query_inputs: list[Literal["id", "history", "features", "searches", "time"]] = [
+        "id", "history", "features"
+    ]  # fmt: skip
+    """Inputs of the query tower: id, history, features, searches, time. Empty: all that the dataset
+    has, but no id. The default leaves out what the dataset lacks."""
+    item_inputs: list[Literal["id", "features", "age"]] = ["id", "features"]
+    """Inputs of the item tower: id, features, age. Empty: all that the dataset has. The default
+    leaves out what the dataset lacks."""
+    hidden: list[Count] = [64]
+    similarity: Literal["dot", "cosine"] = "cosine"
+    """How the vectors are compared."""
+    temperature: Positive = 0.1
+    """Products are divided by it before the loss, except for contrastive."""
+    loss: Literal["softmax", "logistic", "bpr", "hinge", "contrastive"] = "softmax"
+    """Loss of the positive item against its negatives."""
+    loss_margin: NotNegative = 0.9
+    """Of the losses hinge and contrastive: margin between the positive and the negatives."""
+    negative_weight: NotNegative = 1.0
+    """Of the losses logistic and contrastive: weight of all negatives together, against 1."""
+    negatives: Kind = "mixed"
+    """Kind of negatives, as described in `candgen.negatives`."""
+    n_negatives: Count = 200
+    history_length: CountOrZero = 0
+    id_at_least: Count = 5
+    epochs: Count = 4
+    batch_size: Count = 512
+    learning_rate: Positive = 0.005
     shared_item_table: bool = True
     """Whether history and item ids read one table."""
-    id_share: float = 0.0
+    id_share: Share = 0.0
     """Without hidden layers: share of id against history in the sum; 0 adds them as they are."""
     uploaded: str = "upload_time"
     """Column of the items table that says when an item appeared, if there is one."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of("similarity", self.similarity, SIMILARITIES)
-        one_of("loss", self.loss, tuple(LOSSES))
-        one_of("negatives", self.negatives, KINDS)
-        number("temperature", self.temperature, above=0)
-        for name in ("margin", "negative_weight"):
-            number(name, getattr(self, name))
-        number("id_share", self.id_share, at_most=1)
+    @model_validator(mode="after")
+    def _contrastive_needs_cosines(self) -> TwoTowerSettings:
         if self.loss == "contrastive" and self.similarity != "cosine":
-            raise SettingError("The contrastive loss wants cosines: set similarity to cosine.")
+            raise SettingError("The contrastive loss needs cosines: set similarity to cosine.")
+        return self
 
     def shape(self) -> Shape:
         """Return how inputs are made."""
         return replace(super().shape(), uploaded=self.uploaded)
+
+
+def _default(setting: str) -> list[str]:
+    return TwoTowerSettings.model_fields[setting].default
 
 
 class TwoTower(LearnedGenerator, VectorGenerator):
@@ -107,6 +111,9 @@ class TwoTower(LearnedGenerator, VectorGenerator):
 
     name = "TwoTower"
     Settings = TwoTowerSettings
+    chosen: TwoTowerSettings
+    reads_histories = True
+    computes_queries = True
 
     def fit(self, dataset: Dataset) -> TwoTower:
         """Learn from the training part of a dataset.
@@ -114,7 +121,9 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         Raises:
             SettingError: If the dataset lacks what an input reads.
         """
-        chosen = chosen_inputs(dataset, self.query_inputs, self.item_inputs)
+        own = {"query_inputs": self.query_inputs, "item_inputs": self.item_inputs}
+        optional = [name for name, asked in own.items() if asked == _default(name)]
+        chosen = chosen_inputs(dataset, **own, optional=optional)
         self.query_inputs_, self.item_inputs_ = chosen
         self.answers_cold_users = bool({"features", "time"} & set(self.query_inputs_))
         self.answers_cold_items = "features" in self.item_inputs_
@@ -178,7 +187,7 @@ class TwoTower(LearnedGenerator, VectorGenerator):
 
     def _learner(self, dataset: Dataset) -> TowerLearner:
         log = EventLog.of(dataset.train, dataset.n_users)
-        shape = self.training.shape()
+        shape = self.chosen.shape()
         items = item_inputs(dataset, self.item_inputs_, shape, log=log, features=self.item_features)
         shared = next((i for i in items if isinstance(i, Ids)), None)
         if not self.shared_item_table or shared is None:
@@ -213,11 +222,11 @@ class TwoTower(LearnedGenerator, VectorGenerator):
             n_items=dataset.n_items,
             moment=after(log),
             loss=self.loss,
-            margin=self.margin,
+            margin=self.loss_margin,
             negative_weight=self.negative_weight,
             temperature=self.temperature,
             history_length=self.history_length,
-            example_weights=self.training.example_weights(dataset, log.items),
+            example_weights=self.chosen.example_weights(dataset, log.items),
             optimizer=self.optimizer,
             popularity_weight=self.popularity_weight,
         )

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from candgen.checks import one_of, whole_number
+from candgen.checks import CountOrZero, checked
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.retrieval.indexes import folders, sidecar
 from candgen.retrieval.indexes.base import SIMILARITIES, Index, searched
@@ -41,7 +41,7 @@ def kind_of(kind: str) -> type[Index]:
     Raises:
         SettingError: If there is no such kind.
     """
-    one_of("kind", kind, KINDS)
+    checked("kind", kind, Literal[KINDS])
     module, name = _HOMES[kind]
     return getattr(import_module(f"candgen.retrieval.indexes.{module}"), name)
 
@@ -70,8 +70,8 @@ def build(
         DataError: If a vector is not finite, or there is not one id an item.
     """
     found = kind_of(kind)
-    one_of("similarity", similarity, SIMILARITIES)
-    known = list(found.Settings.__dataclass_fields__)
+    checked("similarity", similarity, Literal[SIMILARITIES])
+    known = list(found.Settings.model_fields)
     for name in settings:
         if name not in known:
             hint = did_you_mean(name, known) or " It has none."
@@ -80,7 +80,7 @@ def build(
     vectors = searched(item_vectors, similarity)
     made = found(
         vectors, similarity, ids=_checked_ids(ids, len(vectors)),
-        seed=whole_number("seed", seed), settings=chosen,
+        seed=checked("seed", seed, CountOrZero), settings=chosen,
     )  # fmt: skip
     made._build()
     return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen import files
+from candgen import checks, files
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.models.base import unit_rows
 from candgen.retrieval.indexes import folders
@@ -23,11 +22,6 @@ from candgen.retrieval.topk import Ranking, TopK, top_k
 SIMILARITIES = ("dot", "cosine")
 
 
-@dataclasses.dataclass(frozen=True)
-class NoSettings:
-    """Of an index that has nothing to choose."""
-
-
 class Index(ABC):
     """Item vectors, made ready to be searched. Make one with `build`, get one back with `load`.
 
@@ -35,7 +29,7 @@ class Index(ABC):
         vectors: What is searched, shape `(n_items, dim)`: of length 1 where cosines are compared.
         ids: One raw id an item, shape `(n_items,)`.
         similarity: dot or cosine.
-        settings: The settings of this kind of index, a frozen dataclass.
+        settings: The settings of this kind of index, an instance of `Settings`.
         seed: Of what is random in the building.
     """
 
@@ -44,7 +38,7 @@ class Index(ABC):
     """Distribution that writes the index file; empty where there is none."""
     file: ClassVar[str] = ""
     """Name of the index file; empty where there is none."""
-    Settings: ClassVar[type] = NoSettings
+    Settings: ClassVar[type[checks.Settings]] = checks.Settings
     at_query: ClassVar[tuple[str, ...]] = ()
     """Settings that can be changed without building again."""
 
@@ -75,7 +69,7 @@ class Index(ABC):
         return self.vectors.shape[1]
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{n}={v!r}" for n, v in dataclasses.asdict(self.settings).items())
+        settings = ", ".join(f"{n}={v!r}" for n, v in self.settings)
         return f"<{self.kind} index of {self.n_items:,} x {self.dim}; {settings or 'no settings'}>"
 
     def query(
@@ -137,7 +131,7 @@ class Index(ABC):
                     "Others need build(...)."
                 )
         made = copy.copy(self)
-        made.settings = dataclasses.replace(self.settings, **settings)
+        made.settings = self.Settings(**self.settings.model_dump() | settings)
         return made
 
     def save(self, folder: Path | str) -> Sidecar:
@@ -158,7 +152,7 @@ class Index(ABC):
             written[name] = folders.content_of(folders.file_bytes(folder / name))
         sidecar = Sidecar(
             FORMAT, self.kind, self.similarity, self.dim, self.n_items,
-            dataclasses.asdict(self.settings), self.seed, self.package,
+            self.settings.model_dump(), self.seed, self.package,
             folders.package_version(self.package), vectors, ids, written,
         )  # fmt: skip
         sidecar.write(folder)
@@ -171,7 +165,7 @@ class Index(ABC):
         """Open an index whose sidecar and arrays are checked already."""
         try:
             settings = cls.Settings(**sidecar.settings)
-        except (TypeError, SettingError) as error:
+        except SettingError as error:
             raise DataError(
                 f"{folder / SIDECAR}: settings of a {cls.kind} index expected, got "
                 f"{sidecar.settings} ({error}). Build the index again."

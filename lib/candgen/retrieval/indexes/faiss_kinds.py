@@ -12,10 +12,11 @@ from nowhere, and the fewer links there are, the more: no effort of searching fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from candgen.checks import whole_number
+from pydantic import Field
+
+from candgen.checks import Count, Settings
 from candgen.retrieval.indexes.faiss_base import FaissIndex
 
 
@@ -30,21 +31,15 @@ class FlatIndex(FaissIndex):
         return faiss.IndexFlatIP(width)
 
 
-@dataclass(frozen=True)
-class GraphSettings:
+class GraphSettings(Settings):
     """How densely items are linked, and how widely the graph is searched."""
 
-    links: int = 64
+    links: Annotated[int, Field(ge=2)] = 64
     """Neighbours an item keeps, twice as many on the ground floor."""
-    ef_build: int = 100
+    ef_build: Count = 100
     """Items looked at to find them."""
-    ef: int = 100
+    ef: Count = 100
     """Items kept while k are searched for, k at least."""
-
-    def __post_init__(self) -> None:
-        whole_number("links", self.links, at_least=2)
-        whole_number("ef_build", self.ef_build, at_least=1)
-        whole_number("ef", self.ef, at_least=1)
 
 
 class GraphIndex(FaissIndex):

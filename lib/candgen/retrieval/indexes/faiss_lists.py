@@ -12,13 +12,12 @@ query, the bands of long items are searched first, and those of short ones seldo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.checks import whole_number
+from candgen.checks import Count, CountOrZero, Settings
 from candgen.models.base import unit_rows
 from candgen.retrieval.indexes.approximate import Near
 from candgen.retrieval.indexes.faiss_base import FaissIndex, as_many_threads, widened
@@ -29,22 +28,16 @@ _CODES_TAUGHT_BY = 65_536  # items that compression is learned from, about
 _ROUNDS = 10  # of k-means
 
 
-@dataclass(frozen=True)
-class ListSettings:
+class ListSettings(Settings):
     """Into how many lists items are sorted, and how many of them are searched."""
 
-    lists: int = 0
+    lists: CountOrZero = 0
     """Directions and bands together, about; 0: four times the square root of the number of items,
     eight items a list at least."""
-    bands: int = 3
+    bands: Count = 3
     """Lists that the items of one direction are cut into by length, for inner products."""
-    probes: int = 16
+    probes: Count = 16
     """Lists searched for k items."""
-
-    def __post_init__(self) -> None:
-        whole_number("lists", self.lists)
-        whole_number("bands", self.bands, at_least=1)
-        whole_number("probes", self.probes, at_least=1)
 
 
 class ListsIndex(FaissIndex):
@@ -122,19 +115,13 @@ def band_of(
     return place * bands // counts[groups]
 
 
-@dataclass(frozen=True)
 class CompressedSettings(ListSettings):
     """As of lists, and how vectors are compressed and made up for."""
 
-    numbers_a_byte: int = 4
+    numbers_a_byte: Count = 4
     """Numbers of a vector that one byte stands for."""
-    rerank: int = 4
+    rerank: Count = 4
     """Times k items are found by compressed vectors and scored again by the stored ones."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_number("numbers_a_byte", self.numbers_a_byte, at_least=1)
-        whole_number("rerank", self.rerank, at_least=1)
 
 
 class CompressedIndex(ListsIndex):

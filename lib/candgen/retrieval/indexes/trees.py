@@ -16,14 +16,14 @@ import functools
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from candgen.checks import number, whole_number
+from candgen.checks import Count, CountOrZero, Settings
 from candgen.errors import DataError
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 from candgen.retrieval.indexes.augmenting import augmented_items
@@ -32,33 +32,23 @@ from candgen.seeds import derive_seed
 _ORDER = "order.npy"
 
 
-@dataclass(frozen=True)
-class TreeSettings:
+class TreeSettings(Settings):
     """How many trees, and how much of them is searched."""
 
-    trees: int = 30
+    trees: Count = 30
     """More find more and take more room."""
-    bands: int = 1
+    bands: Count = 1
     """Bands that the items are cut into by length, for inner products."""
-    parts: int = 1
+    parts: Count = 1
     """Parts that a band's items are dealt out in; each has so many trees."""
-    search_k: int = 0
+    search_k: CountOrZero = 0
     """Nodes looked at for k items, in each band searched; 0: trees times what is fetched."""
-    rerank: int = 1
+    rerank: Count = 1
     """Items fetched for each one wanted, all of them scored exactly."""
-    length_quantile: float = 1.0
+    length_quantile: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Of a band's lengths; longer items count as so long in the trees (see `augmenting`)."""
-    jobs: int = 1
+    jobs: Count = 1
     """Threads that build; the same number gives the same trees."""
-
-    def __post_init__(self) -> None:
-        whole_number("trees", self.trees, at_least=1)
-        whole_number("bands", self.bands, at_least=1)
-        whole_number("parts", self.parts, at_least=1)
-        whole_number("search_k", self.search_k)
-        whole_number("rerank", self.rerank, at_least=1)
-        number("length_quantile", self.length_quantile, above=0, at_most=1)
-        whole_number("jobs", self.jobs, at_least=1)
 
 
 class AnnoyIndex(ApproximateIndex):

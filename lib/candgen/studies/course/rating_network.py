@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from candgen.checks import number, whole_number
+from candgen.checks import Count, CountOrZero, Positive, checked
 from candgen.columns import GENRES, RATING, TITLE, USER, YEAR
 from candgen.errors import DataError
 from candgen.models.base import unit_rows
@@ -55,11 +55,11 @@ class RatingNetwork:
         Raises:
             SettingError: If a setting is out of range.
         """
-        self.epochs = whole_number("epochs", epochs, at_least=1)
-        self.batch_size = whole_number("batch_size", batch_size, at_least=1)
-        self.learning_rate = number("learning_rate", learning_rate, above=0)
-        self.train_share = number("train_share", train_share, above=0)
-        self.seed = whole_number("seed", seed)
+        self.epochs = checked("epochs", epochs, Count)
+        self.batch_size = checked("batch_size", batch_size, Count)
+        self.learning_rate = checked("learning_rate", learning_rate, Positive)
+        self.train_share = checked("train_share", train_share, Positive)
+        self.seed = checked("seed", seed, CountOrZero)
 
     def fit(self, data: FilmRows) -> RatingNetwork:
         """Split, scale and learn; returns itself."""

@@ -28,7 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candgen import evaluation, retrieval
-from candgen.checks import whole_number
+from candgen.checks import Count, CountOrZero, checked
 from candgen.columns import ENGAGED, ITEM, POSITION, TIMESTAMP, USER
 from candgen.datasets import Dataset
 from candgen.datasets.dataset import content_digest
@@ -114,8 +114,8 @@ def feedback_rounds(
     Raises:
         SettingError: If `shown` exceeds `k`, or a number is out of range.
     """
-    rounds = whole_number("rounds", rounds)
-    k, shown = whole_number("k", k, at_least=1), whole_number("shown", shown, at_least=1)
+    rounds = checked("rounds", rounds, CountOrZero)
+    k, shown = checked("k", k, Count), checked("shown", shown, Count)
     if shown > k:
         raise SettingError(f"shown is {shown}, but there are only k = {k} candidates. Raise k.")
     groups = dict(groups or {})

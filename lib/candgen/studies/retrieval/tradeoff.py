@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -276,7 +275,7 @@ class _Made(NamedTuple):
     def row(self, index: indexes.Index) -> dict[str, Any]:
         name = SEARCHING.get(index.kind)
         setting = f"{name} {getattr(index.settings, name):,}" if name else ""
-        settings = dataclasses.asdict(index.settings)
+        settings = index.settings.model_dump()
         return {"kind": index.kind, "built": self.built, "setting": setting, "settings": settings}
 
 

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, softmax
 
-from candgen.checks import number, one_of, whole_number
+from candgen.checks import CountOrZero, NotNegative, Positive, checked
 from candgen.errors import SettingError
 
 POSTS = (0.0, 1.0, 2.0)
@@ -132,7 +132,7 @@ def closeness_slope(
     Raises:
         SettingError: If the negatives outweigh what was engaged with: the user would run away.
     """
-    number("weight", weight)
+    checked("weight", weight, NotNegative)
     steepness = 2 * (len(engaged) - weight * len(negatives))
     return _descending(steepness, 2 * (sum(engaged) - weight * sum(negatives)))
 
@@ -163,8 +163,8 @@ def logistic_slope(
         weight: Of a negative.
         penalty: Times u^2, added to the loss.
     """
-    one_of("score", score, SCORES)
-    number("weight", weight), number("penalty", penalty)
+    checked("score", score, Literal[SCORES])
+    checked("weight", weight, NotNegative), checked("penalty", penalty, NotNegative)
     posts = np.array([*engaged, *negatives])
     signs = np.array([-1.0] * len(engaged) + [1.0] * len(negatives))
     weights = np.where(signs < 0, 1.0, weight)
@@ -195,8 +195,8 @@ def softmax_slope(
         score: One of `SCORES`.
         penalty: Times u^2, added to the loss.
     """
-    one_of("score", score, SCORES)
-    number("penalty", penalty)
+    checked("score", score, Literal[SCORES])
+    checked("penalty", penalty, NotNegative)
     rivals = [np.array([post, *negatives]) for post in engaged]
 
     def derivative(u: float) -> float:
@@ -228,8 +228,8 @@ def _descend(
     rate: float,
     steps: int,
 ) -> NDArray[np.float64]:
-    number("rate", rate, above=0.0)
-    whole_number("steps", steps)
+    checked("rate", rate, Positive)
+    checked("steps", steps, CountOrZero)
     if rate * steepness >= 2:
         raise SettingError(
             f"rate must be below {2 / steepness:g} here, or steps may overshoot by more and more; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen import evaluation, models, retrieval
-from candgen.checks import one_of
+from candgen.checks import checked
 from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
 from candgen.datasets.cold_users import fold_in_cold_users
@@ -61,7 +61,7 @@ def changed_inputs(model: TwoTower, names: Sequence[str]) -> dict[str, TwoTower]
     """
     made = {}
     for name in names:
-        setting, word = INPUTS[one_of("change_inputs", name, tuple(INPUTS))]
+        setting, word = INPUTS[checked("change_inputs", name, Literal[tuple(INPUTS)])]
         held = list(getattr(model, f"{setting}_"))
         there = word in held
         changed = [n for n in held if n != word] if there else [*held, word]

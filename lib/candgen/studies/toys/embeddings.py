@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from candgen.checks import number, whole_number
+from candgen.checks import Count, CountOrZero, NotNegative, Positive, checked
 from candgen.errors import SettingError
 
 
@@ -99,8 +99,8 @@ def solve_users(
     Raises:
         SettingError: If a setting is out of range, or the shapes disagree.
     """
-    number("penalty", penalty, above=0.0)
-    number("unknown_weight", unknown_weight)
+    checked("penalty", penalty, Positive)
+    checked("unknown_weight", unknown_weight, NotNegative)
     if labels.shape[1] != len(films):
         raise SettingError(
             f"labels must have one column a fixed vector, got shape {labels.shape} "
@@ -158,8 +158,8 @@ def learn(
     Returns:
         The start and every sweep, `sweeps + 1` steps; the objective never rises.
     """
-    whole_number("dim", dim, at_least=1)
-    whole_number("sweeps", sweeps)
+    checked("dim", dim, Count)
+    checked("sweeps", sweeps, CountOrZero)
     users, films = (rng.normal(scale=0.3, size=(n, dim)) for n in labels.shape)
     steps = [Step(0, users, films, objective(users, films, labels, **settings))]
     for sweep in range(1, sweeps + 1):
