@@ -1,6 +1,5 @@
 import re
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +9,7 @@ from candgen.datasets import Source, open_dataset, preparation
 from candgen.datasets.cells import date_to_seconds
 from candgen.datasets.preparation import check_settings, prepare, source_settings
 from candgen.errors import DataError, SettingError
+from candgen.sweeps.notebook_parameters import read_notebook
 
 SPLITS = [
     "timeline",
@@ -374,13 +374,14 @@ def test_a_small_world_is_prepared_with_its_oracle(tmp_path):
     assert data.info["parameters"]["events_per_user"] == 15.0
 
 
-def test_the_page_states_the_same_defaults_as_the_library(root):
-    page = nbformat.read(root / "notebooks" / "10_prepare_data.ipynb", as_version=4)
-    (cell,) = [c for c in page.cells if "parameters" in c.metadata.get("tags", [])]
-    stated = {}
-    exec(cell.source, stated)  # literals only
-    stated = {name: stated[name] for name in stated["__annotations__"]}
-    expected = preparation.PreparationSettings().model_dump()
-    for source in preparation.SOURCES:
-        expected |= source_settings(source)().model_dump()
-    assert stated == expected | {"name": "world", "run_folder": ""}
+def test_the_notebook_states_the_defaults_and_meanings_of_the_settings_classes(root):
+    stated = read_notebook(root / "notebooks" / "10_prepare_data.ipynb").parameters
+    classes = [preparation.PreparationSettings, *map(source_settings, preparation.SOURCES)]
+    defaults = {name: value for made in classes for name, value in made().model_dump().items()}
+    assert {name: p.default for name, p in stated.items()} == (
+        defaults | {"name": "world", "run_folder": ""}
+    )
+    for name, parameter in stated.items():
+        fields = [made.model_fields[name] for made in classes if name in made.model_fields]
+        meanings = [field.description.rstrip(".") for field in fields]
+        assert name == "run_folder" or parameter.help.lower() in map(str.lower, meanings)

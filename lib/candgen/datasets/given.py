@@ -45,14 +45,15 @@ class GivenSettings(FileSettings):
     validation_path: str = ""
     """Events to tune settings on; empty: a share of train."""
     candidates_path: str = ""
-    """Items that may be ranked for each user, in the same layout; empty: all items."""
+    """Items that may be ranked for each user; empty: all items."""
     layout: Literal[*LAYOUTS] = "adjacency"
-    """Form of a line: adjacency (user item item ...), pairs, or triples with a rating. Blank
-    lines are skipped, and there is no header."""
+    """Adjacency (user item item ...), pairs, or triples with a rating."""
 
 
 def read(**settings: Any) -> Source:
     """Read train and test files as they are, with optional validation and candidate lists.
+
+    The files have no header; blank lines are skipped.
 
     Args:
         **settings: Fields of `GivenSettings`; `train_path` and `test_path` are required.

@@ -111,7 +111,7 @@ class MovieLensSettings(Settings):
     path: str = ""
     """Folder or zip of MovieLens; empty: `variant` is downloaded."""
     variant: Literal["", *DIGESTS] = ""
-    """Variant to download; with a path it may stay empty, since the files tell which it is."""
+    """Variant to download, such as latest-small or 32m; empty with a path."""
 
 
 def read(**settings: Any) -> Source:

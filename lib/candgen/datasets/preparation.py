@@ -66,7 +66,7 @@ class PreparationSettings(SplitShares):
     """
 
     source: Literal[*SOURCES] = "world"
-    """Kind of source: world (invented), movielens, table (your file) or given (a fixed split)."""
+    """World (invented), movielens, table (your file) or given (a fixed split)."""
     name: str = ""
     """Name of the dataset; empty: the folder's name."""
     min_rating: float = 0.0
@@ -76,9 +76,9 @@ class PreparationSettings(SplitShares):
     min_item_events: Count = 1
     """Fewest events of an item."""
     duplicates: Literal[*DUPLICATES] = "refuse"
-    """Treatment of repeated pairs of user and item: refuse, or keep the first, the last or all."""
+    """Repeated pairs of user and item: refuse, first, last or keep."""
     split: Literal["", Policy] = ""
-    """Policy of the split; empty: timeline, or given for source given."""
+    """Policy by which events are held out; empty: timeline, or as given."""
     test_from: str = ""
     """Split timeline: first day of test, as an ISO date, instead of a share."""
     validation_from: str = ""

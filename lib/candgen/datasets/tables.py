@@ -32,14 +32,13 @@ class FileSettings(Settings):
     id_type: Literal[*ID_TYPES] = "auto"
     """Type of the ids; auto: integer if the first row holds integers, else text."""
     delimiter: str = ""
-    """Separator of cells in text files; empty: a comma in tables, white space in given files."""
+    """Separator of cells; empty: comma in tables, white space in given files."""
     encoding: str = "utf-8"
     """Encoding of text files."""
     users_path: str = ""
-    """Optional CSV or Parquet file with one row a user; further columns are features."""
+    """Optional table with one row a user; further columns are features."""
     items_path: str = ""
-    """Optional CSV or Parquet file with one row an item; title and genres (separated by |) are
-    known by name, further columns are features."""
+    """Optional table with one row an item: title, genres (a|b), features."""
 
     @field_validator("delimiter")
     @classmethod

@@ -25,15 +25,15 @@ class SplitShares(Settings):
     """Shares of a split, the same for a prepared dataset and for the split itself."""
 
     test_fraction: float = Field(0.1, gt=0, lt=1)
-    """Share held out for test: of events (timeline, random), of users or of items."""
+    """Share held out for test: of events, users or items."""
     validation_fraction: float = Field(0.1, ge=0, lt=1)
-    """Share held out for validation, of the same whole; split given: of train. 0: none."""
+    """Share held out for validation; split given: of train; 0: none."""
     validation_clustering: NotNegative = 0.0
-    """Split given: preference for validation events similar to each other; 0: none."""
+    """Split given: likeness of a user's validation events; 0: random."""
     validation_popularity: float = 0.0
-    """Split given: power of an item's count in the odds of its validation events; 0: none."""
+    """Split given: bias of validation to popular items; 0: random."""
     fold_in_fraction: float = Field(0.8, gt=0, lt=1)
-    """Split held_out_users: share of their events known when candidates are asked for."""
+    """Split held_out_users: share of their events that is known."""
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> Self:

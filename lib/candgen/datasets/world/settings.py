@@ -27,15 +27,15 @@ class WorldSettings(Settings):
     n_items: int = Field(2000, ge=10, le=5_000_000)
     """Number of films in the catalogue."""
     events_per_user: float = Field(60.0, ge=1)
-    """Films that the average user watches to the end, at most 0.4 of the catalogue."""
+    """Films that the average user watches, at most 0.4 of them all."""
     tastes: int = Field(8, ge=1, le=64)
     """Hidden dimensions of taste beside the genres."""
     exposure_bias: Share = 0.6
-    """Influence of popularity and the old recommender on what is shown; 0: none, 1: strong."""
+    """Influence of popularity on what is shown; 0: none, 1: strong."""
     position_bias: float = Field(0.5, ge=0, le=2)
-    """Decline of attention down the page: position p is noticed with p ** -position_bias."""
+    """Power b of attention down a page: position p has p ** -b."""
     freshness: float = Field(1.0, ge=0, le=5)
-    """Interest (in logits) that a film loses with age, half of it in its first weeks."""
+    """Interest that a film loses with age, in logits."""
     drift: Share = 0.3
     """Change of tastes from the first day to the last; 0: none, 1: replaced."""
     start: str = "2024-01-01"
