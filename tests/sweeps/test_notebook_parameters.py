@@ -20,6 +20,7 @@ weights: dict[str, float] = {"click": 1.0}
 quick: bool = False
 plain = 3
 either: str | float = 1.0
+sizes: list[int] | None = None
 path: str = ""
 """
 
@@ -80,6 +81,9 @@ def test_a_misspelt_name_gets_a_suggestion(page):
         ("rates", [0.1, "x"], r"rates\[1\] must be a finite number, got 'x'"),
         ("rate", float("nan"), "rate must be a finite number, got nan"),
         ("quick", 1, "quick must be true or false, got 1"),
+        ("weights", {"click": "much"}, r"weights\['click'\] must be a finite number, got 'much'"),
+        ("sizes", [1, "x"], r"^sizes\[1\] must be a whole number, got 'x'"),
+        ("cutoffs", [float("inf")], "cutoffs must be a value that JSON can hold"),
     ],
 )
 def test_a_wrong_type_is_named_with_what_arrived(page, name, value, message):

@@ -94,7 +94,8 @@ def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
     Args:
         file: The YAML. The sweep is called after it.
         overrides: `key=value` texts: a key of `settings`, else a parameter of the runs' notebooks
-            (it replaces the default), else a dotted key such as `datasets.films.path`.
+            or a setting of their generators (it replaces the default), else a dotted key such as
+            `datasets.films.path`.
 
     Raises:
         SettingError: If anything in it is misspelt, of the wrong type or contradictory.
@@ -158,7 +159,7 @@ class _Reader:
             known = {*settings, *takers, *_TOP}
             raise SettingError(
                 f"--set {key}: neither a setting of {source.path.name}, nor a parameter of its "
-                f"notebooks, nor a dotted key.{did_you_mean(key, known)}"
+                f"notebooks or generators, nor a dotted key.{did_you_mean(key, known)}"
             )
 
     # --- notebooks and parameters
