@@ -185,7 +185,7 @@ def test_a_run_that_fails_says_why_and_prints_no_folder(candgen, project, execut
     [
         (["run", "15_pag"], "Did you mean '15_page.ipynb'"),
         (["run", "15_page", "-p", "dims=3"], "Did you mean 'dim'"),
-        (["run", "15_page", "-p", "dim=x"], "expected int, got 'x'"),
+        (["run", "15_page", "-p", "dim=x"], "dim must be a whole number, got 'x'"),
         (["run", "15_page", "-p", "run_folder=x"], "leave it out"),
         (["prepare", "--path", "nowhere.zip"], "no file or folder 'nowhere.zip'"),
         (["prepare", "--name", "../x"], "becomes a folder"),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -26,15 +27,16 @@ from pydantic.fields import FieldInfo
 from candgen.errors import SettingError, did_you_mean
 
 _LIMITS = {
-    "ge": "{:g} or greater",
-    "gt": "greater than {:g}",
-    "le": "at most {:g}",
-    "lt": "less than {:g}",
+    "ge": "{:,.10g} or greater",
+    "gt": "greater than {:,.10g}",
+    "le": "at most {:,.10g}",
+    "lt": "less than {:,.10g}",
 }
 _KINDS = {
     "int": "a whole number", "float": "a finite number", "finite": "a finite number",
     "bool": "true or false", "string": "text", "list": "a list", "dict": "a mapping",
 }  # fmt: skip
+_BRANCHES = {"int", "float", "str", "bool", "none", "list", "dict"}
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -52,8 +54,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Settings(BaseModel):
     """Base class of all settings: frozen, strict about types, closed to unknown names.
 
-    NumPy scalars count as numbers and tuples as lists; an int is accepted for a float. Nothing else
-    is converted.
+    NumPy scalars count as numbers, tuples as lists and paths as text; an int is accepted for a
+    float. Nothing else is converted.
 
     Raises:
         SettingError: If a name is unknown, or a value has the wrong type or is out of range.
@@ -167,9 +169,8 @@ def sentence(error: ValidationError, known: Iterable[str], name: str = "") -> st
     if len(place) > 1:
         name += "".join(f"[{part!r}]" for part in place[1:] if not _is_branch(part))
     if kind == "literal_error":
-        words = [
-            word.strip("'") for word in fault["ctx"]["expected"].replace(" or ", ", ").split(", ")
-        ]
+        words = fault["ctx"]["expected"].replace(" or ", ", ").split(", ")
+        words = [word.strip("'") or "''" for word in words]
         hint = did_you_mean(arrived, words) if isinstance(arrived, str) else ""
         hint = hint if hint.startswith(" Did") else ""  # the names are listed already
         return f"{name} must be one of {', '.join(words)}; got {arrived!r}.{hint}"
@@ -189,13 +190,15 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
 
 def _is_branch(part: Any) -> bool:
     """Whether a part of a fault's place names a member of a union, not a place in the value."""
-    return isinstance(part, str) and part.split("[")[0] in {"int", "float", "str", "bool", "none"}
+    return isinstance(part, str) and part.split("[")[0] in _BRANCHES
 
 
 def _plain(value: Any) -> Any:
     """Turn NumPy scalars and arrays into Python's types, tuples into lists, all the way down."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, PurePath):
+        return str(value)
     if isinstance(value, dict):
         return {key: _plain(held) for key, held in value.items()}
     if isinstance(value, list | tuple):

@@ -1,74 +1,55 @@
-"""One at a time: a lock on a file, which the operating system drops when its owner dies."""
+"""Locks on files, released by the operating system when their process dies.
+
+The package `filelock` does the locking; this module adds the process that holds the lock to the
+file, and a `BusyError` that names it.
+"""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from candgen.errors import BusyError
+
+_AT = 1  # the process stands behind byte 0, which Windows keeps from readers while it is locked
 
 
 @contextmanager
 def locked(path: Path | str, *, wait: bool = False) -> Iterator[None]:
-    """Hold the lock on `path` during the block; the file itself stays behind, empty of meaning.
+    """Hold the lock on `path` during the block. The file stays behind.
 
     Args:
         path: The lock file, made if it is missing.
-        wait: Wait for whoever holds it instead of giving up.
+        wait: Wait until the lock is free instead of giving up.
 
     Raises:
-        BusyError: If somebody else holds it and `wait` is False.
+        BusyError: If another process holds the lock and `wait` is False.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+") as file:
-        while not _acquired(file):
-            if not wait:
-                file.seek(0)
-                owner = file.read().strip() or "unknown"
-                raise BusyError(
-                    f"{path.parent} is in use by process {owner}. Wait for it to end, or stop it."
-                )
-            time.sleep(0.2)
-        try:
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
-        finally:
-            _release(file)
+    lock = FileLock(path, timeout=-1 if wait else 0, on_acquired=_sign)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"{path.parent} is in use by process {_owner(path)}. Wait for it to end, or stop it."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-if os.name == "nt":
-    import msvcrt
+def _sign(descriptor: int) -> None:
+    os.lseek(descriptor, _AT, os.SEEK_SET)
+    os.write(descriptor, f"{os.getpid():<20}".encode())
 
-    # Far behind the text, so that others may still read who holds it.
-    _FAR = 1 << 20
 
-    def _acquired(file) -> bool:
-        file.seek(_FAR)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _release(file) -> None:
-        file.seek(_FAR)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _acquired(file) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
-
-    def _release(file) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+def _owner(path: Path) -> str:
+    with open(path, "rb", buffering=0) as file:
+        file.seek(_AT)
+        return file.read().decode().strip() or "unknown"

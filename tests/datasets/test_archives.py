@@ -39,7 +39,7 @@ def test_a_symbolic_link_is_refused(tmp_path):
 def test_a_truncated_zip_says_that_the_download_was_cut_short(tmp_path, share):
     path = packed(tmp_path / "ml.zip", {"ratings.csv": "1,2\n" * 1000, "movies.csv": "x" * 500})
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    with pytest.raises(DataError, match=r"ml\.zip is not a whole zip .*fetch it again"):
+    with pytest.raises(DataError, match=r"ml\.zip is not a complete zip .*download it again"):
         open_bundle(path)
 
 
@@ -56,7 +56,7 @@ def test_damage_inside_a_member_is_found_while_reading(tmp_path):
     middle = len(content) // 3
     content[middle : middle + 200] = bytes(200)
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"ml\.zip is not a whole zip \(ml/ratings\.csv"):
+    with pytest.raises(DataError, match=r"ml\.zip is not a complete zip \(ml/ratings\.csv"):
         movielens.read(path=str(path))
 
 

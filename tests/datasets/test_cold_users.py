@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen.datasets.cold_users import as_strangers, newcomers, set_apart
+from candgen.datasets.cold_users import fold_in_cold_users, make_cold, make_users_cold
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import DataError, SettingError
 
@@ -31,64 +31,64 @@ def pairs(frame):
     return frame[["user", "item"]].to_numpy().tolist()
 
 
-def test_newcomers_are_judged_by_what_follows_their_first_events(data):
-    found = newcomers(data, 1)
+def test_cold_users_are_judged_on_the_events_after_their_first_ones(data):
+    found = fold_in_cold_users(data, 1)
     assert pairs(found.table("fold_in")) == [[2, 0]]
     assert pairs(found.held_out) == [[2, 1], [2, 3]]
     assert found.history_matrix[[2]].indices.tolist() == [0]
     assert pairs(found.train) == pairs(data.train)
 
 
-def test_of_newcomers_nothing_may_be_known(data):
-    found = newcomers(data, 0)
+def test_cold_users_may_have_no_known_event(data):
+    found = fold_in_cold_users(data, 0)
     assert pairs(found.held_out) == [[2, 0], [2, 1], [2, 3], [3, 3]]
     assert not found.has("fold_in") and found.history_matrix[[2, 3]].nnz == 0
 
 
-def test_having_no_newcomers_is_named(data):
+def test_a_dataset_without_cold_users_is_refused_by_name(data):
     with pytest.raises(DataError, match="without training events and has more than 3"):
-        newcomers(data, 3)
+        fold_in_cold_users(data, 3)
 
 
-def test_strangers_lose_everything_that_tells_of_them(data):
-    found = as_strangers(data, 0.5, seed=1)
-    strangers = np.unique(found.held_out["user"])
-    assert len(strangers) == 2
+def test_users_made_cold_lose_all_known_events(data):
+    found = make_users_cold(data, 0.5, seed=1)
+    cold = np.unique(found.held_out["user"])
+    assert len(cold) == 2
     for frame in (found.train, found.table("searches")):
-        assert not frame["user"].isin(strangers).any()
-    untouched = data.train[~data.train["user"].isin(strangers)]
+        assert not frame["user"].isin(cold).any()
+    untouched = data.train[~data.train["user"].isin(cold)]
     assert pairs(found.train) == pairs(untouched)
-    of_them = data.held_out[data.held_out["user"].isin(strangers)]
+    of_them = data.held_out[data.held_out["user"].isin(cold)]
     assert pairs(found.held_out) == pairs(of_them)
 
 
 def test_the_prepared_dataset_stays_as_it_was(data):
     before = {name: data.table(name).copy() for name in data.info["tables"]}
-    as_strangers(data, 0.5), newcomers(data, 1)
+    make_users_cold(data, 0.5), fold_in_cold_users(data, 1)
     for name, frame in before.items():
         pd.testing.assert_frame_equal(data.table(name), frame)
 
 
-def test_a_share_of_everybody_is_refused(data):
+def test_a_share_of_all_users_is_refused(data):
     with pytest.raises(SettingError, match="share must lie between 0 and 1"):
-        as_strangers(data, 1.0)
+        make_users_cold(data, 1.0)
 
 
-def test_one_question_can_be_asked_of_the_same_users_whatever_is_known(data):
+def test_held_out_events_can_stay_the_same_for_any_number_of_known_events(data):
     for n in (0, 1, 2):
-        found = newcomers(data, n, found_after=2)
+        found = fold_in_cold_users(data, n, found_after=2)
         assert pairs(found.held_out) == [[2, 3]]
         assert (found.history_matrix[[2]].nnz, found.history_matrix[[3]].nnz) == (n, 0)
 
 
-def test_what_is_known_is_never_to_be_found(data):
+def test_fold_in_events_are_never_held_out(data):
     with pytest.raises(SettingError, match="found_after must be n_known = 2 or more"):
-        newcomers(data, 2, found_after=1)
+        fold_in_cold_users(data, 2, found_after=1)
 
 
 @pytest.fixture
 def busy(tmp_path):
-    """Forty users who each took eight of thirty items, and a trace of it in every table."""
+    """Forty users with eight of thirty items each, and their events in every table."""
     rng = np.random.default_rng(0)
     rows = [(u, i, 100 * u + t) for u in range(40) for t, i in enumerate(rng.permutation(30)[:8])]
     whole = events(rows)
@@ -108,8 +108,8 @@ def busy(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["test", "validation"])
-def test_no_table_tells_of_users_and_items_that_were_set_apart(busy, part):
-    found = set_apart(busy.for_test() if part == "test" else busy.for_validation(), 0.25, 0.2)
+def test_no_table_keeps_an_event_of_cold_users_or_items(busy, part):
+    found = make_cold(busy.for_test() if part == "test" else busy.for_validation(), 0.25, 0.2)
     assert len(found.users) and len(found.items)
     for name in ("train", "interactions", "impressions", "searches"):
         frame = found.data.table(name)
@@ -119,8 +119,8 @@ def test_no_table_tells_of_users_and_items_that_were_set_apart(busy, part):
     assert not found.data.history_matrix[found.users].nnz
 
 
-def test_of_everything_that_happened_each_event_is_in_one_place(busy):
-    found = set_apart(busy, 0.25, 0.2, seed=3)
+def test_each_event_is_in_exactly_one_table(busy):
+    found = make_cold(busy, 0.25, 0.2, seed=3)
     whole = busy.table("interactions")
     both = whole["user"].isin(found.users) & whole["item"].isin(found.items)
     parts = [found.data.train, found.data.held_out, found.of_items, whole[both]]
@@ -131,9 +131,9 @@ def test_of_everything_that_happened_each_event_is_in_one_place(busy):
     assert (np.diff(found.of_items["timestamp"]) >= 0).all()
 
 
-def test_settings_are_never_chosen_on_those_who_are_new_for_test(busy):
-    chosen = set_apart(busy.for_validation(), 0.25, 0.2, seed=1)
-    judged = set_apart(busy.for_test(), 0.25, 0.2, seed=1)
+def test_validation_never_uses_the_cold_users_of_test(busy):
+    chosen = make_cold(busy.for_validation(), 0.25, 0.2, seed=1)
+    judged = make_cold(busy.for_test(), 0.25, 0.2, seed=1)
     assert not set(chosen.users) & set(judged.users)
     assert not set(chosen.items) & set(judged.items)
     for frame in (chosen.data.train, chosen.data.held_out, chosen.of_items):
@@ -142,24 +142,24 @@ def test_settings_are_never_chosen_on_those_who_are_new_for_test(busy):
     assert not chosen.data.table("impressions")["user"].isin(judged.users).any()
 
 
-def test_only_users_and_items_with_enough_events_are_set_apart(busy):
-    found = set_apart(busy, 0.5, 0.5, more_than=3)
+def test_only_users_and_items_with_enough_events_become_cold(busy):
+    found = make_cold(busy, 0.5, 0.5, more_than=3)
     assert found.data.held_out["user"].value_counts().min() > 3
     assert (busy.table("interactions")["item"].value_counts()[found.items] > 3).all()
     with pytest.raises(DataError, match="more than 8 events"):
-        set_apart(busy, 0.5, more_than=8)
+        make_cold(busy, 0.5, more_than=8)
 
 
 def test_shares_out_of_range_are_named(busy):
-    with pytest.raises(SettingError, match="share of new users"):
-        set_apart(busy, 0.0)
-    with pytest.raises(SettingError, match="share of new items"):
-        set_apart(busy, 0.1, 1.0)
+    with pytest.raises(SettingError, match="share of cold users"):
+        make_cold(busy, 0.0)
+    with pytest.raises(SettingError, match="share of cold items"):
+        make_cold(busy, 0.1, 1.0)
 
 
-def test_setting_apart_needs_times(busy):
+def test_making_users_cold_needs_timestamps(busy):
     tables = {n: busy.table(n).drop(columns="timestamp") for n in ("train", "test", "interactions")}
     tables |= {name: busy.table(name) for name in ("users", "items")}
     without = write_dataset(busy.folder / "bare", tables, {"name": "bare"})
-    with pytest.raises(DataError, match="need times"):
-        set_apart(without, 0.2)
+    with pytest.raises(DataError, match="has no timestamps"):
+        make_cold(without, 0.2)

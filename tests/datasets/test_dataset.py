@@ -1,3 +1,6 @@
+import re
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -190,3 +193,43 @@ def test_the_digest_does_not_depend_on_how_pandas_keeps_text():
     as_objects = FRAME.astype({"title": object})
     as_categories = FRAME.astype({"title": "category"})
     assert content_digest(as_objects) == content_digest(FRAME) == content_digest(as_categories)
+
+
+def timed(*times):
+    return events(*[(0, 0), (0, 1), (1, 2), (1, 0)][: len(times)]).assign(timestamp=times)
+
+
+def test_a_dataset_is_described_in_one_short_line(tmp_path):
+    tables = small(interactions=timed(86_399, 86_400, 172_800, 0))
+    data = write_dataset(tmp_path, tables, INFO | {"split": {"policy": "timeline"}})
+    assert repr(data) == (
+        "<Dataset 'small': users 2; items 3; events 4; train events 2; "
+        "validation events 1; test events 1; period 1970-01-01 to 1970-01-03; split timeline; "
+        f"judged on test; digest {data.digest[:12]}>"
+    )
+    assert "judged on validation" in repr(data.for_validation())
+
+
+def test_a_notebook_shows_a_dataset_as_a_small_table(dataset):
+    shown = dataset._repr_html_()
+    assert len(shown) < 1500
+    cells = dict(re.findall(r"<tr><th[^>]*>(.*?)</th><td[^>]*>(.*?)</td></tr>", shown))
+    assert cells == {
+        "users": "2", "items": "3", "events": "4", "train events": "2",
+        "validation events": "1", "test events": "1", "period": "no timestamps",
+        "split": "unknown", "judged on": "test", "digest": dataset.digest[:12],
+    }  # fmt: skip
+
+
+def test_names_from_data_are_escaped_in_the_table(tmp_path):
+    evil = "<script>alert('x')</script>"
+    info = INFO | {"name": evil, "split": {"policy": evil}}
+    shown = write_dataset(tmp_path, small(), info)._repr_html_()
+    assert "<script" not in shown and shown.count("&lt;script&gt;") == 2
+
+
+def test_the_description_counts_the_tables_of_a_dataset_made_in_memory(dataset):
+    dataset.table("train")
+    made = replace(dataset, _tables={"train": events((0, 0)), "interactions": timed(5, 7)})
+    assert "train events 1;" in repr(made) and "; events 2;" in repr(made)
+    assert made.period == ("1970-01-01", "1970-01-01")

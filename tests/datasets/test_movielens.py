@@ -58,7 +58,7 @@ def test_a_folder_of_csv_files_is_read(films):
 
 
 def test_a_zip_reads_like_its_folder(films, tmp_path):
-    packed = movielens.read(path=str(zipped(films, tmp_path / "ml-tiny.zip")))
+    packed = movielens.read(path=zipped(films, tmp_path / "ml-tiny.zip"))
     plain = movielens.read(path=str(films))
     assert packed.interactions.equals(plain.interactions)
     assert packed.items.equals(plain.items)
@@ -271,7 +271,7 @@ def test_no_network_says_what_to_do(monkeypatch, tmp_path):
 
 def test_a_variant_without_a_pinned_digest_is_never_downloaded():
     with pytest.raises(
-        DataError, match=r"no digest can be pinned.* Fetch .*ml-latest.zip yourself"
+        DataError, match=r"no digest can be pinned.* Download .*ml-latest.zip yourself"
     ):
         movielens.read(variant="latest")
 

@@ -1,7 +1,5 @@
 """The invented world: what is in it, and that each habit has the effect it claims."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +11,10 @@ from candgen.datasets.world.people import make_people
 from candgen.errors import SettingError
 
 SMALL = WorldSettings(n_users=300, n_items=400, events_per_user=25)
+
+
+def changed(settings, **values):
+    return WorldSettings(**settings.model_dump() | values)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +177,7 @@ def personal_agreement(settings, users, rows) -> float:
 
 
 def test_without_exposure_bias_films_are_shown_alike():
-    settings = replace(SMALL, exposure_bias=0.0, n_users=600)
+    settings = changed(SMALL, exposure_bias=0.0, n_users=600)
     catalogue = make_catalogue(settings, 0)
     users, rows = shown_at_first(settings)
     always = (catalogue.upload_time < settings.start_time) & (catalogue.places == 31)
@@ -190,7 +192,7 @@ def test_exposure_bias_concentrates_what_is_shown_on_the_popular_and_the_believe
     popular = np.argsort(-make_catalogue(SMALL, 0).fame)[:40]
     shares, agreements = [], []
     for bias in (0.0, 0.5, 1.0):
-        settings = replace(SMALL, exposure_bias=bias)
+        settings = changed(SMALL, exposure_bias=bias)
         users, rows = shown_at_first(settings)
         shares.append(np.isin(rows, popular).mean())
         agreements.append(personal_agreement(settings, users, rows))
@@ -207,12 +209,12 @@ def test_a_biased_service_puts_its_favourites_first(world):
 
 
 def test_attention_falls_down_the_page_as_the_position_bias_says():
-    unbiased = replace(SMALL, n_users=1000, exposure_bias=0.0)
-    shown = make_world(replace(unbiased, position_bias=1.0), 0).extras["impressions"]
+    unbiased = changed(SMALL, n_users=1000, exposure_bias=0.0)
+    shown = make_world(changed(unbiased, position_bias=1.0), 0).extras["impressions"]
     rate = shown.groupby("position")["engaged"].mean()
     assert rate[2] / rate[1] == pytest.approx(1 / 2, abs=0.06)
     assert rate[10] / rate[1] == pytest.approx(1 / 10, abs=0.03)
-    flat = make_world(replace(unbiased, position_bias=0.0), 0).extras["impressions"]
+    flat = make_world(changed(unbiased, position_bias=0.0), 0).extras["impressions"]
     rate = flat.groupby("position")["engaged"].mean()
     assert rate[10] / rate[1] == pytest.approx(1, abs=0.12)
 
@@ -220,7 +222,7 @@ def test_attention_falls_down_the_page_as_the_position_bias_says():
 def test_freshness_makes_new_films_win_and_its_absence_does_not():
     advantages = []
     for freshness in (0.0, 3.0):
-        settings = replace(SMALL, n_users=600, freshness=freshness, exposure_bias=0.0)
+        settings = changed(SMALL, n_users=600, freshness=freshness, exposure_bias=0.0)
         source = make_world(settings, 0)
         shown = source.extras["impressions"].merge(source.items, left_on="item", right_on="item_id")
         days = (shown["timestamp"] - shown["upload_time"]) / 86_400
@@ -234,7 +236,7 @@ def test_freshness_makes_new_films_win_and_its_absence_does_not():
 def test_drift_turns_tastes_away_from_where_they_began():
     kept = []
     for drift in (0.0, 0.5, 1.0):
-        oracle = make_world(replace(SMALL, drift=drift, freshness=0.0), 0).oracle
+        oracle = make_world(changed(SMALL, drift=drift, freshness=0.0), 0).oracle
         settled = np.flatnonzero(oracle.upload_time < oracle.start)
         first = oracle.relevance(np.arange(200), settled, at=oracle.start)
         last = oracle.relevance(np.arange(200), settled, at=oracle.end)

@@ -1,7 +1,5 @@
 """The oracle: it knows what the world was made of, and nothing that learns can reach it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +11,10 @@ from candgen.datasets.world.catalogue import FIRST_ITEM_ID
 from candgen.errors import DataError
 
 SETTINGS = WorldSettings(n_users=500, n_items=400, events_per_user=25)
+
+
+def changed(settings, **values):
+    return WorldSettings(**settings.model_dump() | values)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_what_is_not_uploaded_or_not_available_there_has_no_relevance(world):
 
 
 def test_a_film_loses_half_of_its_interest_in_six_weeks():
-    oracle = make_world(replace(SETTINGS, n_users=20, drift=0.0, freshness=2.0), 0).oracle
+    oracle = make_world(changed(SETTINGS, n_users=20, drift=0.0, freshness=2.0), 0).oracle
     item = int(np.argmax(oracle.upload_time))
     born = int(oracle.upload_time[item])
     user = int(np.flatnonzero(oracle.user_places & oracle.item_places[item])[0])

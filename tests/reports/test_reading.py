@@ -74,6 +74,14 @@ def test_a_setting_that_a_run_s_generator_does_not_take_is_not_its_parameter(
     assert sweep.differing_parameters() == ["dim"]
 
 
+def test_further_settings_of_a_generator_stand_beside_the_other_parameters(small_sweep):
+    written = json.loads((small_sweep / "params.json").read_text())
+    nested = {**written, "settings": {"cg_steps": 5, "solver": "cg"}}
+    (small_sweep / "params.json").write_text(json.dumps(nested))
+    (run,) = read_sweep(small_sweep.parent).runs
+    assert run.parameters == {**written, "cg_steps": 5, "solver": "cg"}
+
+
 def test_a_missing_sweep_is_named_with_what_to_try(tmp_path):
     with pytest.raises(DataError, match=r"No sweep at .*nowhere.*candgen runs"):
         read_sweep(tmp_path / "nowhere")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from candgen import files, locks
-from candgen.errors import BusyError, DataError
+from candgen import files
+from candgen.errors import DataError
 from candgen.session import paths
 
 
@@ -64,16 +64,3 @@ def test_one_name_for_different_datasets_is_refused_with_the_list(project):
 def test_a_missing_dataset_is_named_with_the_nearest_one(project):
     _dataset(project / "outputs" / "datasets" / "films")
     assert "Did you mean 'films'?" in str(paths.no_such_dataset("flims"))
-
-
-def test_a_lock_is_held_by_one_at_a_time_and_says_by_whom(tmp_path):
-    import os
-
-    with (
-        locks.locked(tmp_path / ".lock"),
-        pytest.raises(BusyError, match=f"in use by process {os.getpid()}"),
-        locks.locked(tmp_path / ".lock"),
-    ):
-        pass
-    with locks.locked(tmp_path / ".lock"):
-        pass

@@ -20,6 +20,7 @@ weights: dict[str, float] = {"click": 1.0}
 quick: bool = False
 plain = 3
 either: str | float = 1.0
+sizes: list[int] | None = None
 path: str = ""
 """
 
@@ -70,16 +71,19 @@ def test_a_misspelt_name_gets_a_suggestion(page):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("dim", 2.5, r"'dim': expected int, got 2.5 \(float\)"),
-        ("dim", True, r"expected int, got True \(bool\)"),
-        ("dim", "64", r"got '64' \(str\). Write 64 without quotes"),
+        ("dim", 2.5, r"^dim must be a whole number, got 2\.5\.$"),
+        ("dim", True, "dim must be a whole number, got True"),
+        ("dim", "64", "must be a whole number, got '64'. Write 64 without quotes"),
         ("dim", "1e3", r"Write 1000: in YAML, 1e3 is text"),
         ("dataset", 100, r"Put quotes around it: '100'"),
         ("dataset", False, r"YAML reads yes, no, on and off"),
-        ("rate", "fast", r"expected float, got 'fast'"),
-        ("rates", [0.1, "x"], r"expected list\[float\]"),
-        ("rate", float("nan"), r"JSON"),
-        ("quick", 1, r"expected bool"),
+        ("rate", "fast", "rate must be a finite number, got 'fast'"),
+        ("rates", [0.1, "x"], r"rates\[1\] must be a finite number, got 'x'"),
+        ("rate", float("nan"), "rate must be a finite number, got nan"),
+        ("quick", 1, "quick must be true or false, got 1"),
+        ("weights", {"click": "much"}, r"weights\['click'\] must be a finite number, got 'much'"),
+        ("sizes", [1, "x"], r"^sizes\[1\] must be a whole number, got 'x'"),
+        ("cutoffs", [float("inf")], "cutoffs must be a value that JSON can hold"),
     ],
 )
 def test_a_wrong_type_is_named_with_what_arrived(page, name, value, message):

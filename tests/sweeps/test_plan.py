@@ -137,7 +137,7 @@ def test_a_dataset_prepared_earlier_is_found_by_name(project, plan):
         ("runs: {}\n", r"line 5, runs: a sweep needs at least one run"),
         ("runs:\n  a: {dims: 3}\n", r"line 6, runs.a.dims: neither a parameter.*mean 'dim'"),
         ("runs:\n  a: {girds: {dim: [1]}}\n", r"line 6, runs.a.girds: .*Did you mean 'grid'"),
-        ("runs:\n  a: {dim: 2.5}\n", r"line 6, runs.a.dim: .*expected int, got 2.5"),
+        ("runs:\n  a: {dim: 2.5}\n", r"line 6, runs.a.dim: dim must be a whole number, got 2.5"),
         ("runs:\n  a:\n    grid: {dim: [2, x]}\n", r"line 7, runs.a.grid.dim: .*got 'x'"),
         ("runs:\n  a: {grid: {dim: 3}}\n", r"expected a list of values, got 3"),
         ("runs:\n  a: {dim: 2, grid: {dim: [3]}}\n", r"'dim' is also given beside the grid"),

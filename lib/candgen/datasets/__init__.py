@@ -1,4 +1,4 @@
-"""Prepared datasets and the sources they are made from."""
+"""Prepared datasets, and readers of the raw data they are made from."""
 
 from candgen.datasets.dataset import Dataset, open_dataset
 from candgen.datasets.source import Source

@@ -1,8 +1,8 @@
-"""Folders and zip archives, read alike and never unpacked.
+"""Folders and zip archives, read through one interface without unpacking.
 
-A bundle is a folder or a zip. Its files are opened as streams, so no member of an archive can
-land outside a folder. Archives are checked before anything is read: names that escape, encrypted
-members, and sizes that only a trap would have.
+A bundle is a folder or a zip. Its files are opened as streams, so no member of an archive can be
+written outside a folder. Archives are checked before anything is read, for names that lead outside
+the folder, encrypted members, and sizes typical of zip bombs.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ MIN_SUSPECT = 64 * 2**20
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file to read, in a folder or inside a zip."""
+    """File to read, in a folder or inside a zip."""
 
     path: Path
-    """The file itself, or the zip that holds it."""
+    """Path of the file, or of the zip that holds it."""
     member: str | None = None
-    """The name inside the zip."""
+    """Name inside the zip; None outside zips."""
 
     @property
     def label(self) -> str:
-        """How messages call it."""
+        """Name of the file in messages."""
         return f"{self.path}/{self.member}" if self.member else str(self.path)
 
     @property
@@ -44,7 +44,7 @@ class InputFile:
 
     @property
     def size(self) -> int:
-        """Bytes, unpacked."""
+        """Size in bytes, unpacked."""
         if self.member is None:
             return self.path.stat().st_size
         with zipfile.ZipFile(self.path) as archive:
@@ -54,7 +54,7 @@ class InputFile:
         """Open for reading bytes.
 
         Raises:
-            DataError: While reading, if the archive turns out to be damaged.
+            DataError: While reading, if the archive is damaged.
         """
         if self.member is None:
             return open(self.path, "rb")
@@ -62,7 +62,7 @@ class InputFile:
 
 
 class _MemberStream(io.RawIOBase):
-    """A member of a zip; damage is reported as a DataError that names the archive."""
+    """Stream of a zip member that reports damage as a DataError naming the archive."""
 
     def __init__(self, file: InputFile) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class _MemberStream(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A folder or a zip with the files of one dataset, perhaps one folder deeper."""
+    """Folder or zip with the files of one dataset, which may lie one folder deeper."""
 
     path: Path
     members: tuple[str, ...] | None
@@ -111,7 +111,7 @@ class Bundle:
         """Return the file of that name.
 
         Raises:
-            DataError: If it is not there; the message lists what is.
+            DataError: If there is no such file; the message lists the files there are.
         """
         found = self.find(name)
         if found is None:
@@ -126,7 +126,7 @@ class Bundle:
 
 
 def open_bundle(path: Path | str) -> Bundle:
-    """Look into a folder or a zip without unpacking it.
+    """Open a folder or a zip without unpacking it.
 
     Raises:
         DataError: If there is nothing at `path`, or it is neither folder nor zip, or the zip is
@@ -163,8 +163,8 @@ def describe(inputs: Iterable[InputFile]) -> list[dict[str, Any]]:
 
 def _damaged(path: Path, detail: str) -> DataError:
     return DataError(
-        f"{path} is not a whole zip ({detail}). The download was probably cut short: "
-        "fetch it again."
+        f"{path} is not a complete zip ({detail}). The download was probably interrupted: "
+        "download it again."
     )
 
 
@@ -174,7 +174,7 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
     is_link = (info.external_attr >> 16) & 0o170000 == 0o120000
     if name.startswith("/") or ".." in parts or ":" in (parts or ("",))[0] or is_link:
         raise DataError(
-            f"{path} holds {info.filename!r}, which leads outside its folder. Nothing was read; "
+            f"{path} holds {info.filename!r}, which leads outside its folder. Nothing was read: "
             "do not trust this archive."
         )
     if info.flag_bits & 0x1:

@@ -1,4 +1,4 @@
-"""What a cell may hold, and the words for a cell that holds something else."""
+"""Rules for the cells of a column, and messages for cells that break them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MISSING = ("", "NaN", "nan", "NULL", "null", "NA", "N/A")
 TIME_UNITS = ("s", "ms", "us", "ns", "iso")
 LARGEST = 2**63 - 1
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-LATEST = 32_503_680_000  # the year 3000; whatever is later was written in another unit
+LATEST = 32_503_680_000  # the year 3000; later times were written in another unit
 _UNIT_NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """What one column is called in the file, what we call it, and what it may hold."""
+    """Name of a column in the file and in our tables, and the values it accepts."""
 
     there: str
     """Name in the file's header."""
@@ -38,7 +38,7 @@ class Column:
         return self.kind in ("id", "integer id", "text id")
 
     def complaint(self, text: str) -> str | None:
-        """Say what is wrong with a cell as it is written, or None."""
+        """Return a description of the fault in a cell, or None if it has none."""
         if self.kind == "text":
             return None
         if text.strip() in (("",) if self.kind == "text id" else MISSING):
@@ -75,19 +75,19 @@ class Column:
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How a text file separates its cells."""
+    """Format of a text file: delimiter, header, encoding and quotes."""
 
     delimiter: str = ","
-    """One or two characters; the two-character `::` is read as colons around empty cells."""
+    """Delimiter of one or two characters; `::` is read as colons around empty cells."""
     header: tuple[str, ...] | None = None
-    """The columns' names when the file itself has no header."""
+    """Names of the columns if the file has no header."""
     encoding: str = "utf-8"
     quotes: bool = True
     """Whether cells may be wrapped in double quotes."""
 
 
 def integer(text: str) -> int | None:
-    """Return the whole number that a cell holds, or None."""
+    """Return the whole number in a cell, or None if it holds something else."""
     if not re.fullmatch(r"\s*-?[0-9]+\s*", text):
         return None
     value = int(text)
@@ -95,7 +95,7 @@ def integer(text: str) -> int | None:
 
 
 def id_kind(kind: Kind, first: str) -> Kind:
-    """Decide an "id" by the first cell of its column: all are integers if that one is."""
+    """Return the kind of an "id" column from its first cell: integer ids or text ids."""
     if kind != "id":
         return kind
     return "text id" if integer(first) is None else "integer id"

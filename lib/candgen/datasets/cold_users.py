@@ -1,7 +1,7 @@
-"""Datasets as they would be if some users were new, made of a prepared one in memory.
+"""Datasets with cold users and cold items, made in memory from a prepared dataset.
 
-Nothing is written; the tables that a generator may read are the ones of the prepared dataset, less
-what it could not know.
+A cold user or item has no training event. All functions return a new `Dataset` whose tables lack
+the events of the users and items made cold; nothing is written to disk.
 """
 
 from __future__ import annotations
@@ -18,49 +18,53 @@ from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError, SettingError
 from candgen.seeds import derive_seed
 
-_EVENTS = ("impressions", "searches")  # further tables that tell of users
+_EVENTS = ("impressions", "searches")  # further tables with events of users
+_NO_TIMES = (
+    "Dataset {!r} has no timestamps, and the order of a cold user's events needs them. Name the "
+    "column of timestamps when you prepare it."
+)
 
 
-class SetApart(NamedTuple):
-    """A dataset that knows nothing of some users and items, and what happened with them."""
+class ColdSplit(NamedTuple):
+    """A dataset without training events of some users and items, and those events."""
 
     data: Dataset
-    """Training has neither; what new users did with known items is held out."""
+    """The dataset; events of cold users with warm items are held out."""
     users: NDArray[np.int64]
-    """The new users, dense ids in rising order."""
+    """The cold users, dense ids in ascending order."""
     items: NDArray[np.int64]
-    """The new items, likewise."""
+    """The cold items, dense ids in ascending order."""
     of_items: pd.DataFrame
-    """What known users did with new items, in order of time."""
+    """Events of warm users with cold items, in order of time."""
 
 
-def set_apart(
+def make_cold(
     dataset: Dataset, users: float, items: float = 0.0, *, more_than: int = 0, seed: int = 0
-) -> SetApart:
-    """Take a random share of users and of items out of training, with everything they ever did.
+) -> ColdSplit:
+    """Remove all events of a random share of users and of items from training.
 
-    All events count, whatever part of the split they lie in. Where `dataset` is judged on
-    validation, other users and items are new than for test, and those of test are left out
-    altogether: settings chosen on the one have not met the other. What new users did with new
-    items is left out, too.
+    The events of all parts of the split count. If `dataset` is judged on validation, the cold
+    users and items differ from those of test, and those of test are removed from the dataset:
+    settings tuned on validation have not seen the users and items of test. Events of cold users
+    with cold items are dropped.
 
     Args:
-        dataset: With times.
+        dataset: Needs timestamps.
         users: Share of the users with more than `more_than` events, above 0 and below 1.
         items: Share of the items with more than `more_than` events, 0 or more and below 1.
-        more_than: Events that a new user or item has at least one more of.
-        seed: Of both choices.
+        more_than: Number of events that every cold user and item exceeds.
+        seed: Seed of the choice of users and of items.
 
     Raises:
         SettingError: If a share is out of range.
-        DataError: If events have no times, or nobody has so many.
+        DataError: If events have no timestamps, or no user has enough events.
     """
     for name, share in (("users", users), ("items", items)):
         if not (0 < share < 1 or (share == 0 and name == "items")):
-            raise SettingError(f"The share of new {name} must lie between 0 and 1, got {share!r}.")
+            raise SettingError(f"The share of cold {name} must lie between 0 and 1, got {share!r}.")
     events = dataset.table("interactions")
     if TIMESTAMP not in events:
-        raise DataError(f"Newcomers need times; the events of {dataset.name!r} have none.")
+        raise DataError(_NO_TIMES.format(dataset.name))
     events = events.sort_values(TIMESTAMP, kind="stable").drop_duplicates([USER, ITEM])
     left_out = np.zeros(0, np.int64), np.zeros(0, np.int64)  # users, items
     parts = ("test", "validation") if dataset.evaluate_on == "validation" else ("test",)
@@ -73,8 +77,8 @@ def set_apart(
         left_out = new_users, new_items
     if not len(new_users):
         raise DataError(
-            f"Nobody in {dataset.name!r} has more than {more_than} events that could be held out. "
-            "Ask for fewer known events."
+            f"No user of {dataset.name!r} has more than {more_than} events that could be held out. "
+            "Lower the number of known events."
         )
     train = _neither(events, new_users, new_items)
     held_out = _only(of_known, new_users)
@@ -84,16 +88,18 @@ def set_apart(
             tables[name] = _neither(dataset.table(name), *forgotten)
     of_items = events[events[ITEM].isin(new_items) & ~events[USER].isin(new_users)]
     made = _derived(dataset, tables)
-    return SetApart(made, new_users, new_items, of_items.reset_index(drop=True))
+    return ColdSplit(made, new_users, new_items, of_items.reset_index(drop=True))
 
 
-def as_strangers(dataset: Dataset, share: float, *, seed: int = 0) -> Dataset:
-    """Forget all events of a random share of the users; what is held out of them is to be found.
+def make_users_cold(dataset: Dataset, share: float, *, seed: int = 0) -> Dataset:
+    """Remove all known events of a random share of the users with held-out events.
+
+    Only their held-out events remain to be predicted; other users are not judged.
 
     Args:
-        dataset: Read as `evaluate_on` says.
-        share: Of the users with something held out, above 0 and below 1.
-        seed: Of the choice.
+        dataset: Judged on the part that its `evaluate_on` names.
+        share: Share of the users with held-out events, above 0 and below 1.
+        seed: Seed of the choice of users.
 
     Raises:
         SettingError: If the share is out of range.
@@ -110,35 +116,39 @@ def as_strangers(dataset: Dataset, share: float, *, seed: int = 0) -> Dataset:
     return _derived(dataset, tables)
 
 
-def newcomers(dataset: Dataset, n_known: int, *, found_after: int | None = None) -> Dataset:
-    """Judge users without a training event, once the first few of what is held out are known.
+def fold_in_cold_users(
+    dataset: Dataset, n_known: int, *, found_after: int | None = None
+) -> Dataset:
+    """Use the first held-out events of cold users as fold-in and hold out the later ones.
 
-    Their first `n_known` held-out events become fold-in, the later ones are to be found. Training
-    stays as it is, so a generator that was fitted to `dataset` need not learn anything.
+    Only users without a training event are judged. Training stays unchanged, so a generator that
+    was fitted to `dataset` can be judged without fitting again.
 
     Args:
-        dataset: With times, such as one split by date.
-        n_known: Events known of a newcomer, 0 or more.
-        found_after: Only events after this many are to be found, `n_known` or more. One number
-            for several `n_known` asks the same question of the same users each time.
+        dataset: Needs timestamps, as after a split by date.
+        n_known: Number of events of each cold user that become fold-in, 0 or more.
+        found_after: Number of first events that are never held out, at least `n_known`. The
+            same number for several `n_known` gives the same held-out events each time.
 
     Raises:
-        DataError: If events have no times, or nobody is new and has more events than that.
+        SettingError: If `found_after` is less than `n_known`.
+        DataError: If events have no timestamps, or no cold user has enough events.
     """
     found_after = n_known if found_after is None else found_after
     if found_after < n_known:
         raise SettingError(f"found_after must be n_known = {n_known} or more, got {found_after}.")
     held_out = dataset.held_out
     if TIMESTAMP not in held_out:
-        raise DataError(f"Newcomers need times; the events of {dataset.name!r} have none.")
+        raise DataError(_NO_TIMES.format(dataset.name))
     trained = np.bincount(dataset.train[USER], minlength=dataset.n_users) > 0
     events = held_out[~trained[held_out[USER]]].sort_values([USER, TIMESTAMP], kind="stable")
     place = events.groupby(USER).cumcount().to_numpy()
     more = events.groupby(USER)[USER].transform("size").to_numpy() > found_after
     if not more.any():
         raise DataError(
-            f"Nobody in {dataset.name!r} is without training events and has more than "
-            f"{found_after} in {dataset.evaluate_on!r}."
+            f"No user of {dataset.name!r} is without training events and has more than "
+            f"{found_after} events in {dataset.evaluate_on!r}. Lower the number of known events, "
+            "or prepare the dataset with a split by date."
         )
     tables = {"train": dataset.train, "held_out": events[more & (place >= found_after)]}
     if n_known:
@@ -147,7 +157,7 @@ def newcomers(dataset: Dataset, n_known: int, *, found_after: int | None = None)
 
 
 def _derived(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Dataset:
-    """Return a dataset of the same users and items, whose split is in the tables given."""
+    """Return a dataset with the same users and items, split as the given tables say."""
     held = {name: frame.reset_index(drop=True) for name, frame in tables.items()}
     held["test"] = held.pop("held_out")
     gone = {"validation", "fold_in"} - set(held)

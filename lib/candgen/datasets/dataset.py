@@ -1,6 +1,6 @@
-"""A prepared dataset: a folder of Parquet files and one `dataset.json`.
+"""Prepared datasets: folders of Parquet files with one `dataset.json`.
 
-`dataset.json` is written last, so a folder that was interrupted is never mistaken for a dataset.
+`dataset.json` is written last, so an interrupted preparation never looks like a dataset.
 It records the digest of the content (independent of how Parquet stores it) and the SHA-256 of
 every file, which `open_dataset` checks.
 """
@@ -8,6 +8,7 @@ every file, which `open_dataset` checks.
 from __future__ import annotations
 
 import hashlib
+import html
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from candgen.errors import DataError, did_you_mean
 
 FORMAT = 1
 DESCRIPTION = "dataset.json"
+PARTS = ("train", "validation", "test", "fold_in")
 
 _EVENT_TYPES = {USER: "int32", ITEM: "int32", RATING: "float32", TIMESTAMP: "int64"}
 _REQUIRED = {
@@ -41,14 +43,15 @@ _REQUIRED = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """Interactions split into parts, with the tables that describe users and items.
+    """Interactions split into parts, with tables that describe users and items.
 
-    A generator learns from `train` and is judged on `held_out`. Which parts these are follows
-    from `evaluate_on`: for "validation" they are the parts of those names; for "test" the
-    generator learns from train and validation together and is judged on the test part.
+    A generator learns from `train` and is judged on `held_out`. With `evaluate_on="validation"`
+    these are the parts train and validation; with "test" the generator learns from train and
+    validation together and is judged on the part test.
 
-    Where whole users are held out, `fold_in` is what is known of them when candidates are asked
-    for. For "test", the users of validation have become ordinary training users, fold-in and all.
+    Where whole users are held out, the table `fold_in` holds their events that are known when
+    candidates are asked for. With "test", the users of validation are training users, and their
+    fold-in events belong to `train`.
     """
 
     folder: Path
@@ -64,36 +67,82 @@ class Dataset:
         """Return the same dataset, learned from train and validation, judged on `test`."""
         return replace(self, evaluate_on="test")
 
-    # --- what it is
+    # --- description
+
+    def __repr__(self) -> str:
+        facts = "; ".join(f"{name} {value}" for name, value in self._facts().items())
+        return f"<Dataset {self.name!r}: {facts}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+            f"<td style='text-align:right'>{html.escape(value)}</td></tr>"
+            for name, value in self._facts().items()
+        )
+        return f"<table><caption>{html.escape(self.name)}</caption>{rows}</table>"
+
+    def _facts(self) -> dict[str, str]:
+        """Return sizes, period, split and digest as short texts."""
+        facts = {"users": f"{self.n_users:,}", "items": f"{self.n_items:,}"}
+        facts["events"] = f"{self._rows('interactions'):,}"
+        for part in filter(self.has, PARTS):
+            facts[f"{part.replace('_', '-')} events"] = f"{self._rows(part):,}"
+        facts["period"] = " to ".join(self.period) if self.period else "no timestamps"
+        facts["split"] = str(self.info.get("split", {}).get("policy", "unknown"))
+        return facts | {"judged on": self.evaluate_on, "digest": self.digest[:12]}
+
+    def _rows(self, table: str) -> int:
+        if table in self._tables:
+            return len(self._tables[table])
+        return self.info["tables"][table]["rows"]
+
+    @cached_property
+    def period(self) -> tuple[str, str] | None:
+        """First and last day of the interactions, as YYYY-MM-DD (UTC); None without timestamps."""
+        if "interactions" in self._tables:
+            times = self._tables["interactions"].get(TIMESTAMP)
+        else:
+            file = pq.ParquetFile(self.folder / "interactions.parquet")
+            timed = TIMESTAMP in file.schema_arrow.names
+            times = file.read([TIMESTAMP])[TIMESTAMP].to_pandas() if timed else None
+        if times is None or not len(times):
+            return None
+        first, last = pd.to_datetime([times.min(), times.max()], unit="s").strftime("%Y-%m-%d")
+        return first, last
 
     @property
     def name(self) -> str:
+        """Name of the dataset."""
         return self.info["name"]
 
     @property
     def digest(self) -> str:
+        """SHA-256 of the content of all tables, in hexadecimal."""
         return self.info["digest"]
 
     @property
     def n_users(self) -> int:
+        """Number of users."""
         return self.info["counts"]["users"]
 
     @property
     def n_items(self) -> int:
+        """Number of items."""
         return self.info["counts"]["items"]
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences that every report about this dataset must carry."""
+        """Sentences that every report about this dataset shows."""
         return self.info.get("warnings", [])
 
     # --- tables
 
     def has(self, table: str) -> bool:
+        """Tell whether the dataset has a table of that name."""
         return table in self.info["tables"]
 
     def table(self, name: str) -> pd.DataFrame:
-        """Read one table; it is kept, so treat it as read-only.
+        """Read one table, which is kept in memory: treat it as read-only.
 
         Raises:
             DataError: If the dataset has no such table.
@@ -119,7 +168,7 @@ class Dataset:
 
     @property
     def train(self) -> pd.DataFrame:
-        """The events to learn from."""
+        """Events to learn from."""
         if self.evaluate_on == "validation" or not self.has("validation"):
             return self.table("train")
         if "train+validation" not in self._tables:
@@ -132,7 +181,7 @@ class Dataset:
 
     @property
     def held_out(self) -> pd.DataFrame:
-        """The events to predict."""
+        """Events to predict."""
         return self.table(self.evaluate_on)
 
     @cached_property
@@ -153,7 +202,7 @@ class Dataset:
 
     @cached_property
     def history_matrix(self) -> csr_array:
-        """What is known of each user when candidates are asked for: training plus fold-in."""
+        """Ones where a training or fold-in event exists, shape `(n_users, n_items)`, float32."""
         if not self.has("fold_in"):
             return self.train_matrix
         parts = [self.train[[USER, ITEM]], self.table("fold_in")[[USER, ITEM]]]
@@ -180,9 +229,9 @@ def write_dataset(
     """Write a prepared dataset; `dataset.json` appears last.
 
     Args:
-        folder: Where it goes. An earlier dataset there is replaced.
+        folder: Folder of the dataset. An earlier dataset there is replaced.
         tables: At least interactions, train, test, users and items, with dense ids.
-        info: The description: `name`, `source`, `licence`, `citation`, `parameters`,
+        info: Description of the dataset: `name`, `source`, `licence`, `citation`, `parameters`,
             `split`, `warnings`. Counts, digests and the format are added here.
 
     Raises:
@@ -247,7 +296,7 @@ def open_dataset(folder: Path | str) -> Dataset:
 
 
 def content_digest(frame: pd.DataFrame) -> str:
-    """Digest names, types and values of a frame, whatever file or memory layout holds it."""
+    """Digest names, types and values of a frame, independent of its file and memory layout."""
     digest = hashlib.sha256()
     for column in frame.columns:
         values = pa.Array.from_pandas(frame[column])
@@ -259,7 +308,7 @@ def content_digest(frame: pd.DataFrame) -> str:
 
 
 def _digest_array(digest: Any, values: pa.Array) -> None:
-    """Digest a column as its type, which values are missing, and their bytes without the gaps."""
+    """Digest a column: its type, the positions of missing values, and the bytes of the others."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         return _digest_array(digest, values.dictionary_decode())
@@ -283,7 +332,7 @@ def _digest_array(digest: Any, values: pa.Array) -> None:
 
 
 def _forget(folder: Path) -> None:
-    """Remove an earlier dataset in the folder, its description first, and nothing else."""
+    """Remove an earlier dataset from the folder, its description first, and no other file."""
     description = folder / DESCRIPTION
     if not description.is_file():
         return

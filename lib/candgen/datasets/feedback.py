@@ -1,7 +1,7 @@
-"""What a binary label means: engaged after shown, not engaged after shown, not yet shown.
+"""Binary labels from impressions: 1 is shown and engaged, 0 is shown and not engaged.
 
-The third is no label at all. A table of impressions holds the first two; a pair of user and item
-that it lacks is unknown, and to call it 0 is a decision, not a fact.
+Pairs of user and item without an impression have no label. A model that counts them as 0 makes an
+assumption that the data does not contain.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_CELLS = 100_000_000
 
 
 def labels(impressions: pd.DataFrame) -> pd.DataFrame:
-    """Give each pair that was shown its label: 1 if the user ever engaged, else 0.
+    """Return the label of each shown pair: 1 if the user ever engaged, else 0.
 
     Args:
         impressions: Columns `user`, `item` and `engaged`; a pair may be shown many times.
@@ -52,7 +52,7 @@ def labels(impressions: pd.DataFrame) -> pd.DataFrame:
 
 
 def label_matrix(impressions: pd.DataFrame, *, n_users: int, n_items: int) -> NDArray[np.float64]:
-    """Set out the three meanings as a table: 1, 0, and NaN for what was not yet shown.
+    """Return all labels as a table: 1, 0, and NaN for pairs that were not shown.
 
     Returns:
         Shape `(n_users, n_items)`.
@@ -63,7 +63,7 @@ def label_matrix(impressions: pd.DataFrame, *, n_users: int, n_items: int) -> ND
     if n_users * n_items > _MOST_CELLS:
         raise DataError(
             f"A table of {n_users:,} users by {n_items:,} items is too large to write out "
-            f"(more than {_MOST_CELLS:,} cells). Use `labels`, which keeps what was shown."
+            f"(more than {_MOST_CELLS:,} cells). Use `labels`, which keeps shown pairs only."
         )
     known = labels(impressions)
     _check_ids(known, n_users, n_items)
@@ -99,10 +99,10 @@ def sample_meanings(
 
     Args:
         impressions: As in `labels`.
-        n_pairs: How many of each meaning; none where no pair has that meaning.
-        n_users: Users there are.
-        n_items: Items there are.
-        rng: Where the draws come from.
+        n_pairs: Pairs to draw of each meaning; none are drawn if no pair has it.
+        n_users: Number of users.
+        n_items: Number of items.
+        rng: Random generator.
 
     Returns:
         Columns `user` and `item`, by meaning.
@@ -120,10 +120,10 @@ def sample_meanings(
 
 
 def impressions_of(data: Dataset) -> pd.DataFrame:
-    """What a dataset knows to have been shown, up to the end of train.
+    """Return the impressions of a dataset up to the end of train.
 
-    Without a table `impressions` it is the training events, each of them engaged: such a log
-    has no label 0, for what was shown and left was never written down.
+    Without a table `impressions` these are the training events, all engaged: such a log has no
+    label 0, because items that were shown and ignored were not recorded.
     """
     if data.has("impressions"):
         return data.table("impressions")
@@ -142,7 +142,7 @@ def _draw_others(
         rng.integers(n_cells - len(cells), size=n) if n_cells > len(cells) else np.zeros(0, int)
     )
     skipped = np.searchsorted(cells - np.arange(len(cells)), places, side="right")
-    return places + skipped  # the place-th number that is left, counting past those taken
+    return places + skipped  # the place-th number that is left after removing the known cells
 
 
 def _check_ids(known: pd.DataFrame, n_users: int, n_items: int) -> None:

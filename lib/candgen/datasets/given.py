@@ -1,4 +1,4 @@
-"""Splits that somebody else has made, so that results can stand beside published ones.
+"""Reader of splits made by others, for comparison with published results.
 
 | layout | a line holds | as in |
 |---|---|---|
@@ -9,75 +9,78 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from candgen.columns import ITEM, ITEM_ID, RATING, USER, USER_ID
+from candgen.columns import ITEM, RATING, USER
 from candgen.datasets.archives import InputFile, describe
 from candgen.datasets.cells import Column, Kind, TextFormat, id_kind
 from candgen.datasets.reading import decoded_lines
 from candgen.datasets.source import Source
-from candgen.datasets.tables import check_text_settings, existing, kind_of, read_features
-from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.datasets.tables import (
+    FileSettings,
+    existing,
+    kind_of,
+    read_user_and_item_features,
+)
+from candgen.errors import DataError
 
 LAYOUTS = {"adjacency": None, "pairs": 2, "triples": 3}
 
 
-def read(
-    *,
-    train_path: str = "",
-    test_path: str = "",
-    validation_path: str = "",
-    candidates_path: str = "",
-    layout: str = "adjacency",
-    id_type: str = "auto",
-    delimiter: str = "",
-    encoding: str = "utf-8",
-    user_column: str = "user",
-    item_column: str = "item",
-    users_path: str = "",
-    items_path: str = "",
-) -> Source:
-    """Read train and test files as they are, with optional validation and candidate lists.
-
-    Args:
-        train_path: Events to learn from.
-        test_path: Events to predict.
-        validation_path: Events to choose settings on. Empty: preparation takes some of train.
-        candidates_path: The items that may be ranked for each user, in the same layout. Empty: all.
-        layout: adjacency, pairs or triples; blank lines are skipped, and there is no header.
-        id_type: integer, text, or auto: integers where the first line of train has one, else text.
-        delimiter: What separates the cells; empty: any white space.
-        encoding: How the files are encoded.
-        user_column: Header of the ids in the table of users.
-        item_column: Header of the ids in the table of items.
-        users_path: Optional CSV or Parquet with one row a user.
-        items_path: Optional CSV or Parquet with one row an item, such as titles.
+class GivenSettings(FileSettings):
+    """Settings of a split fixed by others.
 
     Raises:
-        SettingError: If a setting is out of range.
-        DataError: If a file is missing, or holds what it must not; the message names file and line.
+        SettingError: If a setting has the wrong type or is out of range.
     """
-    check_text_settings(id_type=id_type, delimiter=delimiter, encoding=encoding)
-    if layout not in LAYOUTS:
-        raise SettingError(f"layout is {layout!r}.{did_you_mean(layout, LAYOUTS)}")
+
+    train_path: str = ""
+    """Events to learn from."""
+    test_path: str = ""
+    """Events to predict."""
+    validation_path: str = ""
+    """Events to tune settings on; empty: a share of train."""
+    candidates_path: str = ""
+    """Items that may be ranked for each user; empty: all items."""
+    layout: Literal[*LAYOUTS] = "adjacency"
+    """Adjacency (user item item ...), pairs, or triples with a rating."""
+
+
+def read(**settings: Any) -> Source:
+    """Read train and test files as they are, with optional validation and candidate lists.
+
+    The files have no header; blank lines are skipped.
+
+    Args:
+        **settings: Fields of `GivenSettings`; `train_path` and `test_path` are required.
+
+    Raises:
+        SettingError: If a setting is unknown or out of range.
+        DataError: If a file is missing or has a wrong line; the message names file and line.
+    """
+    own = GivenSettings(**settings)
     inputs = {
-        "train": existing(train_path, "train_path", "the events to learn from"),
-        "test": existing(test_path, "test_path", "the events to predict"),
+        "train": existing(own.train_path, "train_path", "the events to learn from"),
+        "test": existing(own.test_path, "test_path", "the events to predict"),
     }
-    if validation_path:
-        inputs["validation"] = existing(validation_path, "validation_path", "validation events")
-    if candidates_path:
-        inputs["candidate_lists"] = existing(candidates_path, "candidates_path", "candidate lists")
-    read_part = _read_adjacency if layout == "adjacency" else _read_rows
-    raw = {name: read_part(file, layout, delimiter, encoding) for name, file in inputs.items()}
-    kind = kind_of(id_type)
-    parts = _typed(raw, inputs, kind)
+    if own.validation_path:
+        inputs["validation"] = existing(own.validation_path, "validation_path", "validation events")
+    if own.candidates_path:
+        inputs["candidate_lists"] = existing(
+            own.candidates_path, "candidates_path", "candidate lists"
+        )
+    read_part = _read_adjacency if own.layout == "adjacency" else _read_rows
+    raw = {
+        name: read_part(file, own.layout, own.delimiter, own.encoding)
+        for name, file in inputs.items()
+    }
+    parts = _typed(raw, inputs, kind_of(own.id_type))
     used = list(inputs.values())
-    text = TextFormat(encoding=encoding)
-    users = read_features(users_path, "users_path", Column(user_column, USER_ID, kind), text, used)
-    items = read_features(items_path, "items_path", Column(item_column, ITEM_ID, kind), text, used)
+    users, items = read_user_and_item_features(own, TextFormat(encoding=own.encoding), used)
     return Source(
         kind="given",
         title=inputs["train"].path.parent.name or "given split",

@@ -1,8 +1,8 @@
-"""Which events count, and the dense numbers of users and items.
+"""Filters of events, and dense ids of users and items.
 
-The order is fixed: repeated events are settled first, then ratings become positives, then users
-and items with too few events leave. Dense ids follow the sorted raw ids, so the same events give
-the same numbers whatever order they came in.
+The order is fixed: first repeated events are settled, then ratings are turned into positives, then
+users and items with too few events are removed. Dense ids follow the sorted raw ids, so they do not
+depend on the order of the events.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Numbered(NamedTuple):
     """Dense ids of a column and the raw id behind each."""
 
     codes: NDArray[np.int32]  # one per event, 0 .. len(raw) - 1
-    raw: pd.Index  # sorted; raw[code] is the source's own id
+    raw: pd.Index  # sorted; raw[code] is the id in the source
 
 
 def number(ids: pd.Series | NDArray) -> Numbered:
@@ -41,16 +41,16 @@ def code_of(ids: pd.Series | NDArray, raw: pd.Index) -> NDArray[np.int32]:
 def settle_duplicates(
     events: pd.DataFrame, policy: Duplicates = "refuse", *, where: str = "the events"
 ) -> pd.DataFrame:
-    """Settle events that repeat a pair of user and item.
+    """Refuse, merge or keep events that repeat a pair of user and item.
 
     Args:
-        events: Columns `user` and `item`; with `timestamp`, first and last are in time, and
-            equal times are told apart by the order of rows. Without, by the order of rows alone.
+        events: Columns `user` and `item`; with `timestamp`, first and last refer to time, and
+            equal times are ordered by row. Without it, they refer to the order of rows.
         policy: "refuse" raises, "first" and "last" keep one event a pair, "keep" keeps all.
-        where: What to call the events in a message.
+        where: Name of the events in messages.
 
     Returns:
-        The events that stay, in their old order, with a fresh index.
+        The remaining events in their old order, with a new index.
 
     Raises:
         DataError: If the policy is "refuse" and a pair occurs twice. The message names both rows,
@@ -67,10 +67,10 @@ def settle_duplicates(
 
 
 def positives(events: pd.DataFrame, at_least: float | None) -> pd.DataFrame:
-    """Keep events rated `at_least` or better, the implicit positives; None keeps all.
+    """Keep events rated `at_least` or better, the positives; None keeps all.
 
     Raises:
-        DataError: If a threshold is asked for and the events have no ratings.
+        DataError: If a threshold is given and the events have no ratings.
     """
     if at_least is None:
         return events
@@ -84,19 +84,19 @@ def positives(events: pd.DataFrame, at_least: float | None) -> pd.DataFrame:
 def k_core(
     users: NDArray[np.int32], items: NDArray[np.int32], *, per_user: int, per_item: int
 ) -> NDArray[np.bool_]:
-    """Mark the largest set of events in which every user and every item has enough of them.
+    """Mark the largest set of events in which every user and every item has enough events.
 
-    Users and items below their minimum leave, which may push others below theirs; repeated to the
-    fixed point, which does not depend on the order.
+    Users and items below their minimum are removed, which may put others below theirs, until none
+    is left below. The result does not depend on the order of removal.
 
     Args:
         users: Dense ids, one per event.
         items: Dense ids, one per event.
-        per_user: Fewest events of a user that stays; 1 or less asks nothing.
-        per_item: Fewest events of an item that stays; 1 or less asks nothing.
+        per_user: Fewest events of a user; 1 or less removes none.
+        per_item: Fewest events of an item; 1 or less removes none.
 
     Returns:
-        One truth value per event; all false when nothing is left.
+        One boolean per event; all False if no event is left.
     """
     stays = np.ones(len(users), dtype=bool)
     while stays.any():
@@ -127,7 +127,7 @@ def _refuse(events: pd.DataFrame, pairs: NDArray[np.int64], where: str) -> None:
         f"{where}: user {events[USER].iloc[second]} and item {events[ITEM].iloc[second]} occur "
         f"together in rows {first + 1} and {second + 1}, counted without a header "
         f"({int(repeated.sum()):,} repeated events in all). Set duplicates to first, last or "
-        "keep, or mend the file."
+        "keep, or correct the file."
     )
 
 

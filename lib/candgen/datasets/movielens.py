@@ -1,4 +1,4 @@
-"""MovieLens, in every form that GroupLens has published.
+"""Reader of MovieLens in all forms that GroupLens has published.
 
 | variant | files | separated by | encoding | ratings |
 |---|---|---|---|---|
@@ -15,16 +15,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 
+from candgen.checks import Settings
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID, YEAR
 from candgen.datasets.archives import Bundle, InputFile, describe, open_bundle
 from candgen.datasets.cells import Column, TextFormat
 from candgen.datasets.reading import read_columns, read_rows
 from candgen.datasets.source import Source
 from candgen.datasets.tables import refuse_repeated
-from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.errors import DataError, SettingError
 
 CITATION = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. "
@@ -34,8 +36,8 @@ _FREE = "GroupLens terms: research use, redistribution under the same terms, not
 _CLOSED = "GroupLens terms: research use, no redistribution without permission, not commercial"
 _URL = "https://files.grouplens.org/datasets/movielens/ml-{}.zip"
 
-# SHA-256 of the zips as GroupLens serves them; each was found, in agreement, in several places
-# that had checked the MD5 which GroupLens publishes. "latest" changes with time: nothing to pin.
+# SHA-256 of the zips as GroupLens serves them; several independent
+# projects publish the same digests, checked against the MD5 of GroupLens. "latest" changes: no pin.
 DIGESTS = {
     "100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
     "1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
@@ -73,7 +75,7 @@ _NO_GENRES = "(no genres listed)"
 
 @dataclass(frozen=True)
 class _Layout:
-    """How one family of variants is written."""
+    """File format of one family of variants."""
 
     ratings: str
     text: TextFormat
@@ -99,21 +101,32 @@ _LAYOUTS = {
 }
 
 
-def read(*, path: str = "", variant: str = "") -> Source:
+class MovieLensSettings(Settings):
+    """Settings of a MovieLens source.
+
+    Raises:
+        SettingError: If a setting has the wrong type or is out of range.
+    """
+
+    path: str = ""
+    """Folder or zip of MovieLens; empty: `variant` is downloaded."""
+    variant: Literal["", *DIGESTS] = ""
+    """Variant to download, such as latest-small or 32m; empty with a path."""
+
+
+def read(**settings: Any) -> Source:
     """Read MovieLens from a folder or a zip, or download it against a pinned digest.
 
     Args:
-        path: The folder or zip. Empty to download.
-        variant: Which variant to download: 100k, 1m, 10m, 20m, 25m, 32m or latest-small. With a
-            `path` it may stay empty: the files tell.
+        **settings: Fields of `MovieLensSettings`, `path` or `variant` among them.
 
     Raises:
         SettingError: If the variant is unknown, or neither path nor variant is given.
-        DataError: If a file is missing or damaged, or holds what it must not; the message names
-            the file and the line. Also if a download fails or its digest does not match.
+        DataError: If a file is missing or damaged or has a wrong line; the message names file and
+            line. Also if a download fails or its digest does not match.
     """
-    if variant and variant not in DIGESTS:
-        raise SettingError(f"variant is {variant!r}.{did_you_mean(variant, DIGESTS)}")
+    own = MovieLensSettings(**settings)
+    path, variant = own.path, own.variant
     if not path and not variant:
         raise SettingError(
             "MovieLens needs a path (a folder or zip that you have) or a variant to download: "
@@ -149,11 +162,11 @@ def read(*, path: str = "", variant: str = "") -> Source:
 
 
 def download(variant: str, folder: Path | str | None = None) -> Path:
-    """Fetch the zip of a variant into the cache, unless it is there, and check its SHA-256.
+    """Download the zip of a variant into the cache if it is absent, and check its SHA-256.
 
     Args:
-        variant: One of the variants with a pinned digest.
-        folder: The cache; the system's own, or `CANDGEN_CACHE`, when omitted.
+        variant: Variant with a pinned digest.
+        folder: Cache folder; by default `CANDGEN_CACHE`, else the cache of the system.
 
     Raises:
         DataError: If the variant has no pinned digest, the network fails, or the digest differs.
@@ -165,7 +178,7 @@ def download(variant: str, folder: Path | str | None = None) -> Path:
     if digest is None:
         raise DataError(
             f"MovieLens {variant} changes with time, so no digest can be pinned and it is not "
-            f"downloaded. Fetch {url} yourself and give its path, or take latest-small or 32m."
+            f"downloaded. Download {url} yourself and give its path, or use latest-small or 32m."
         )
     folder = Path(folder or os.environ.get("CANDGEN_CACHE") or pooch.os_cache("candgen"))
     try:
@@ -287,7 +300,7 @@ def _integers(file: InputFile, rows: list[tuple[int, list[str]]], place: int) ->
 def _check_known(
     interactions: pd.DataFrame, items: pd.DataFrame, ratings: InputFile, used: list[InputFile]
 ) -> None:
-    """Refuse a rated film that the table of films does not have."""
+    """Refuse ratings of films that the table of films lacks."""
     rated = pd.Index(interactions[ITEM].unique())
     unknown = rated.difference(pd.Index(items[ITEM_ID]))
     if len(unknown):

@@ -1,22 +1,21 @@
-"""From raw events to a prepared dataset: read, settle, filter, number, split, write.
+"""Preparation of a dataset: read, settle duplicates, filter, number, split and write.
 
-This is the one place where these steps meet. Every setting is checked before any work is done,
-and all of them are written into the dataset's description.
+All settings are checked before any work starts and are written into the dataset's description.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationInfo, field_validator, model_validator
 
+from candgen.checks import Count, CountOrZero, Settings
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import given, movielens, tables
 from candgen.datasets.cells import date_to_seconds
@@ -35,8 +34,10 @@ from candgen.datasets.splits import (
     NAMES,
     TRAIN,
     Events,
+    Policy,
     Split,
     SplitSettings,
+    SplitShares,
     check_parts,
     futures_seen,
     held_out_rows,
@@ -49,81 +50,70 @@ from candgen.seeds import derive_seed
 
 SOURCES = ("world", "movielens", "table", "given")
 HELD_OUT = "_held_out"
-_READERS: dict[str, Callable[..., Source]] = {
-    "movielens": movielens.read,
-    "table": tables.read,
-    "given": given.read,
+_READERS: dict[str, tuple[Callable[..., Source], type[Settings]]] = {
+    "movielens": (movielens.read, movielens.MovieLensSettings),
+    "table": (tables.read, tables.TableSettings),
+    "given": (given.read, given.GivenSettings),
 }
 _EVENT_COLUMNS = (USER, ITEM, RATING, TIMESTAMP)
 
 
-@dataclasses.dataclass(frozen=True)
-class PreparationSettings:
-    """What is decided about any source; what a source needs itself is decided by its reader.
+class PreparationSettings(SplitShares):
+    """Settings of every preparation; each source adds its own.
 
     Raises:
         SettingError: If a setting has the wrong type or is out of range.
     """
 
-    source: str = "world"
-    """world, movielens, table or given."""
+    source: Literal[*SOURCES] = "world"
+    """World (invented), movielens, table (your file) or given (a fixed split)."""
     name: str = ""
-    """What to call the dataset; the folder's name when empty."""
+    """Name of the dataset; empty: the folder's name."""
     min_rating: float = 0.0
-    """Keep events rated this or better, as positives; 0 keeps all."""
-    min_user_events: int = 1
-    """Fewest events of a user that stays, with `min_item_events` repeated to a fixed point."""
-    min_item_events: int = 1
-    """Fewest events of an item that stays."""
-    duplicates: str = "refuse"
-    """A pair of user and item that repeats: refuse, first, last or keep."""
-    split: str = ""
-    """A policy of `splits.POLICIES`; empty: timeline, and for source given what is given."""
-    test_fraction: float = 0.1
-    """Share that is held out for test: of events, users or items, as the split says."""
-    validation_fraction: float = 0.1
-    """Share that is held out for validation, taken from what test left; 0: none."""
-    validation_clustering: float = 0.0
-    """Source given: how strongly a user's validation events hang together; 0: not at all."""
-    validation_popularity: float = 0.0
-    """Source given: power of an item's events that makes them likely to be validation; 0: none."""
+    """Lowest rating that counts as a positive interaction; 0: all count."""
+    min_user_events: Count = 1
+    """Fewest events of a user, applied with `min_item_events` until both hold."""
+    min_item_events: Count = 1
+    """Fewest events of an item."""
+    duplicates: Literal[*DUPLICATES] = "refuse"
+    """Repeated pairs of user and item: refuse, first, last or keep."""
+    split: Literal["", Policy] = ""
+    """Policy by which events are held out; empty: timeline, or as given."""
     test_from: str = ""
-    """Timeline: the ISO date at which test begins, instead of a share."""
+    """Split timeline: first day of test, as an ISO date, instead of a share."""
     validation_from: str = ""
-    """Timeline: the ISO date at which validation begins."""
-    fold_in_fraction: float = 0.8
-    """held_out_users: share of their events that is known when candidates are asked for."""
-    seed: int = 0
+    """Split timeline: first day of validation, as an ISO date."""
+    seed: CountOrZero = 0
     """Root of all random choices."""
 
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            _check_type(field.name, getattr(self, field.name), field.default)
-        _one_of("source", self.source, SOURCES)
-        _one_of("duplicates", self.duplicates, DUPLICATES)
-        for name in ("min_user_events", "min_item_events"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}, expected 1 or greater.")
-        if self.seed < 0:
-            raise SettingError(f"seed is {self.seed}, expected 0 or greater.")
+    @field_validator("test_from", "validation_from")
+    @classmethod
+    def _is_a_date(cls, text: str, field: ValidationInfo) -> str:
+        _seconds(field.field_name, text)
+        return text
+
+    @model_validator(mode="after")
+    def _fit_the_source(self) -> Self:
         if self.source == "given" and self.split not in ("", "given"):
-            raise SettingError(f"split is {self.split!r}, but source given brings its own split.")
+            raise SettingError(
+                f"split is {self.split!r}, but source given brings its own split. Leave it empty."
+            )
         if self.source == "given" and max(self.min_user_events, self.min_item_events) > 1:
-            raise SettingError("A given split is left as it is: leave the minimum counts at 1.")
+            raise SettingError(
+                "A given split is left as it is: leave min_user_events and min_item_events at 1."
+            )
         _ = self.split_settings
+        return self
 
     @property
     def split_settings(self) -> SplitSettings:
-        policy = self.split or ("given" if self.source == "given" else "timeline")
+        """Settings of the split, with dates in seconds and a seed of its own."""
+        shares = {name: getattr(self, name) for name in SplitShares.model_fields}
         return SplitSettings(
-            policy=policy,
-            test_fraction=self.test_fraction,
-            validation_fraction=self.validation_fraction,
-            validation_clustering=self.validation_clustering,
-            validation_popularity=self.validation_popularity,
-            test_from=_date("test_from", self.test_from),
-            validation_from=_date("validation_from", self.validation_from),
-            fold_in_fraction=self.fold_in_fraction,
+            **shares,
+            policy=self.split or ("given" if self.source == "given" else "timeline"),
+            test_from=_seconds("test_from", self.test_from),
+            validation_from=_seconds("validation_from", self.validation_from),
             seed=derive_seed(self.seed, "split"),
         )
 
@@ -132,15 +122,15 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     """Prepare a dataset in a folder.
 
     Args:
-        folder: Where the dataset goes; an earlier one there is replaced.
-        relative_to: The folder that relative paths among the settings count from.
-        **settings: Fields of `PreparationSettings`, and those of the source: the arguments of
-            `movielens.read`, `tables.read` or `given.read`, or the fields of `WorldSettings`.
-            Settings of another source may be passed as long as they are left at their defaults.
+        folder: Folder of the dataset; an earlier dataset there is replaced.
+        relative_to: Folder that relative paths among the settings start from.
+        **settings: Fields of `PreparationSettings` and of the source's settings: `WorldSettings`,
+            `MovieLensSettings`, `TableSettings` or `GivenSettings`. Settings of another source
+            are accepted at their defaults.
 
     Raises:
-        SettingError: If a setting is misspelt, out of range, or belongs to another source.
-        DataError: If the data is not what it should be, or nothing is left of it.
+        SettingError: If a setting is unknown, out of range, or belongs to another source.
+        DataError: If the data is invalid, or no events are left after filtering.
     """
     folder = Path(folder)
     own, of_source = check_settings(settings, name=folder.resolve().name)
@@ -163,7 +153,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         },
         "licence": source.licence,
         "citation": source.citation,
-        "parameters": dataclasses.asdict(own) | {"split": policy} | of_source,
+        "parameters": own.model_dump() | {"split": policy} | of_source.model_dump(),
         "steps": kept.steps,
         "split": {
             "policy": policy,
@@ -179,50 +169,50 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
 
 def check_settings(
     settings: dict[str, Any], *, name: str = ""
-) -> tuple[PreparationSettings, dict[str, Any]]:
+) -> tuple[PreparationSettings, Settings]:
     """Check settings by name, type and range without reading anything.
 
+    Args:
+        settings: Fields of `PreparationSettings` and of the source's settings.
+        name: Name of the dataset if the settings give none.
+
     Returns:
-        The settings of preparation, and those of the source with its defaults filled in.
+        The settings of preparation, and those of the source.
 
     Raises:
         SettingError: Naming the setting, what was expected and what arrived.
     """
-    own_names = {field.name for field in dataclasses.fields(PreparationSettings)}
     by_source = {source: source_settings(source) for source in SOURCES}
-    known = own_names.union(*by_source.values())
+    names = PreparationSettings.model_fields
+    known = {*names, *(key for cls in by_source.values() for key in cls.model_fields)}
     for key in settings:
         if key not in known:
             raise SettingError(f"There is no setting {key!r}.{did_you_mean(key, known)}")
-    own = PreparationSettings(**{k: v for k, v in settings.items() if k in own_names})
-    own = dataclasses.replace(own, name=own.name or name)
-    of_source = dict(by_source[own.source])
+    own = {key: value for key, value in settings.items() if key in names}
+    own = PreparationSettings(**own | {"name": own.get("name") or name})
+    of_source = {}
     for key, value in settings.items():
-        if key in of_source:
-            _check_type(key, value, of_source[key])
+        if key in by_source[own.source].model_fields:
             of_source[key] = value
-        elif key not in own_names:
+        elif key not in names:
             _refuse_foreign(key, value, own.source, by_source)
-    if own.source == "world":
-        _world_settings(of_source)
-    return own, of_source
+    return own, by_source[own.source](**of_source)
 
 
-def source_settings(source: str) -> dict[str, Any]:
-    """Return the settings that a source knows, with their defaults."""
+def source_settings(source: str) -> type[Settings]:
+    """Return the settings class of a source."""
     if source == "world":
         from candgen.datasets.world import WorldSettings
 
-        return {f.name: f.default for f in dataclasses.fields(WorldSettings)}
-    found = {p.name: p.default for p in inspect.signature(_READERS[source]).parameters.values()}
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
+        return WorldSettings
+    return _READERS[source][1]
 
 
 # --- reading and filtering
 
 
 class _Kept(NamedTuple):
-    """Events that count, with raw ids, and how they became fewer."""
+    """Events that passed the filters, with raw ids, and the counts after each step."""
 
     events: pd.DataFrame
     parts: NDArray[np.uint8] | None
@@ -230,13 +220,13 @@ class _Kept(NamedTuple):
     steps: list[dict[str, Any]]
 
 
-def _read(own: PreparationSettings, of_source: dict[str, Any], root: Path) -> Source:
+def _read(own: PreparationSettings, of_source: Settings, root: Path) -> Source:
     if own.source == "world":
         from candgen.datasets.world import make_world
 
-        return make_world(_world_settings(of_source), derive_seed(own.seed, "world"))
-    there = {k: _from(root, v) if k.endswith("path") else v for k, v in of_source.items()}
-    return _READERS[own.source](**there)
+        return make_world(of_source, derive_seed(own.seed, "world"))
+    read, _ = _READERS[own.source]
+    return read(**{k: _from(root, v) if k.endswith("path") else v for k, v in of_source})
 
 
 def _kept_events(source: Source, own: PreparationSettings) -> _Kept:
@@ -310,7 +300,7 @@ def _number(kept: _Kept, source: Source) -> _NumberedEvents:
     users = number(events[USER])
     if lists is None:
         items = number(events[ITEM])
-    else:  # a listed item may be one that nobody has
+    else:  # a listed item may have no event
         both = number(pd.concat([events[ITEM], lists[ITEM]], ignore_index=True))
         items = Numbered(both.codes[: len(events)], both.raw)
         lists = _number_lists(lists, users.raw, both.codes[len(events) :], source)
@@ -338,7 +328,7 @@ def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> 
     settings = own.split_settings
     if kept.parts is None:
         return split(numbered.events, settings)
-    parts, rule = kept.parts, "train and test as somebody else has fixed them"
+    parts, rule = kept.parts, "train and test as given in the files"
     if settings.validation_fraction and not (parts == NAMES.index("validation")).any():
         train = np.flatnonzero(parts == TRAIN)
         events = numbered.events
@@ -399,7 +389,7 @@ def _described(
 def _cut_extra(
     extra: pd.DataFrame, numbered: _NumberedEvents, made: Split
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """Number a further event table and keep what is held out apart from what models may see."""
+    """Number a further event table and separate its held-out rows from those models may see."""
     users = code_of(extra[USER], numbered.user_ids)
     items = code_of(extra[ITEM], numbered.item_ids) if ITEM in extra else None
     known = users >= 0 if items is None else (users >= 0) & (items >= 0)
@@ -422,45 +412,26 @@ def _save_oracle(source: Source, folder: Path, numbered: _NumberedEvents) -> Non
 # --- settings
 
 
-def _world_settings(of_source: dict[str, Any]) -> Any:
-    from candgen.datasets.world import WorldSettings
-
-    return WorldSettings(**of_source)
-
-
-def _refuse_foreign(key: str, value: Any, source: str, by_source: dict[str, dict]) -> None:
-    owners = [name for name, known in by_source.items() if key in known]
-    if all(value != by_source[owner][key] for owner in owners):
+def _refuse_foreign(key: str, value: Any, source: str, by_source: dict[str, type]) -> None:
+    owners = [name for name, known in by_source.items() if key in known.model_fields]
+    defaults = [
+        by_source[name].model_fields[key].get_default(call_default_factory=True) for name in owners
+    ]
+    if value not in defaults:
         raise SettingError(
             f"{key} is {value!r}, but it belongs to source {' and '.join(owners)}, and source is "
             f"{source!r}."
         )
 
 
-def _check_type(name: str, value: Any, default: Any) -> None:
-    wanted: Any = type(default)
-    if wanted is float:
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    else:
-        fits = type(value) is wanted
-    if not fits:
-        raise SettingError(
-            f"{name} is {value!r} ({type(value).__name__}), expected {wanted.__name__}."
-        )
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise SettingError(f"{name} is {value!r}.{did_you_mean(value, known)}")
-
-
-def _date(name: str, text: str) -> int | None:
+def _seconds(name: str, text: str) -> int | None:
+    """Return a date's first second since 1970, UTC; None for empty text."""
     if not text:
         return None
     try:
         return date_to_seconds(text)
     except ValueError:
-        raise SettingError(f"{name} is {text!r}, expected a date such as 2018-01-31.") from None
+        raise SettingError(f"{name} must be a date such as 2018-01-31, got {text!r}.") from None
 
 
 def _from(root: Path, path: str) -> str:

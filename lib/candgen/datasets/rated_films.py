@@ -1,8 +1,8 @@
-"""Ratings as a rating model learns from them: a row a film, a column a user, most cells empty.
+"""Ratings for rating models: one row a film, one column a user, most cells empty.
 
-`read` takes the films that the rating model of the course learned from: a year of 2000 or later in
-the title and at least one rating. In ml-latest-small these are 4,778 films, rated 39,253 times
-by 443 users. `of_dataset` takes any prepared dataset that has ratings.
+`read` selects the films of the course that our rating model follows: films with a year of 2000 or
+later in the title and at least one rating. In ml-latest-small these are 4,778 films with 39,253
+ratings by 443 users. `of_dataset` accepts any prepared dataset with ratings.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ COURSE_LEARNED = {k: v for k, v in COURSE_RATINGS.items() if k not in (6539, 869
 
 @dataclass(frozen=True)
 class RatedFilms:
-    """Ratings in the order of films; a film and a user meet at most once."""
+    """Ratings in the order of films, at most one for each pair of film and user."""
 
     film: NDArray[np.int32]
-    """Row of each rating, shape `(n_ratings,)`, never falling."""
+    """Row of each rating, shape `(n_ratings,)`, in ascending order."""
     user: NDArray[np.int32]
     """Column of each rating, shape `(n_ratings,)`."""
     rating: NDArray[np.float64]
     titles: NDArray[np.object_]
-    """One a film, shape `(n_films,)`."""
+    """Title of each film, shape `(n_films,)`."""
     item_ids: NDArray[Any]
-    """As MovieLens spells them, shape `(n_films,)`."""
+    """Id of each film in MovieLens or the dataset, shape `(n_films,)`."""
     n_users: int
 
     @property
@@ -60,7 +60,7 @@ class RatedFilms:
         return np.bincount(self.film, self.rating, self.n_films) / np.maximum(self.counts, 1)
 
     def rows(self, item_ids: Mapping[Any, float]) -> dict[int, float]:
-        """Find the rows of rated films.
+        """Return the rows of rated films.
 
         Raises:
             DataError: If an id is not among the films.
@@ -76,7 +76,7 @@ class RatedFilms:
         return {places[item_id]: rating for item_id, rating in item_ids.items()}
 
     def with_user_in_front(self, ratings: Mapping[int, float]) -> RatedFilms:
-        """Add a user as column 0, the others moving up by one.
+        """Add a user as column 0; the other columns move up by one.
 
         Args:
             ratings: Row of a film -> rating. May be empty.
@@ -94,9 +94,9 @@ class RatedFilms:
         )
 
     def dense(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return Y, the ratings with 0 for none, and R, 1 where there is one.
+        """Return Y, the ratings with 0 for missing ones, and R, 1 where a rating exists.
 
-        Both have shape `(n_films, n_users)`: for small data only.
+        Both have shape `(n_films, n_users)`, so this is for small data only.
         """
         y, r = np.zeros((2, self.n_films, self.n_users))
         y[self.film, self.user] = self.rating
@@ -105,12 +105,12 @@ class RatedFilms:
 
 
 def read(path: str, *, first_year: int = FIRST_YEAR) -> RatedFilms:
-    """Read the course's films from a folder or zip of MovieLens.
+    """Read the films of the course from a folder or zip of MovieLens.
 
-    Films keep the order of the file of films, users are ordered by their id.
+    Films keep the order of their file; users are ordered by id.
 
     Args:
-        path: A folder or zip, such as ml-latest-small.
+        path: Folder or zip, such as ml-latest-small.
         first_year: Films whose title names an earlier year, or none, are left out.
 
     Raises:
@@ -136,9 +136,9 @@ def read(path: str, *, first_year: int = FIRST_YEAR) -> RatedFilms:
 
 
 def of_dataset(data: Dataset) -> RatedFilms:
-    """Take the ratings of a prepared dataset's training part; the latest one where rated twice.
+    """Return the training ratings of a prepared dataset, the last one of repeated pairs.
 
-    Every item and every user of the dataset keeps its dense id, rated or not.
+    All items and users of the dataset keep their dense ids, with or without ratings.
 
     Raises:
         DataError: If the dataset has no ratings.

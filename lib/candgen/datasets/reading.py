@@ -1,8 +1,8 @@
-"""Tables of text and Parquet, read fast and refused by name.
+"""Reader of text and Parquet tables that names the first faulty line.
 
-The fast path is pyarrow. Whenever it fails, or a value is not what its column may hold, the file
-is read again line by line and the first offending line is named. Both paths follow the same
-`Column` rules, so what one refuses the other explains.
+The fast path is pyarrow. If it fails, or a value breaks the rule of its column, the file is read
+again line by line and the error names the first faulty line. Both paths apply the same `Column`
+rules.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def read_columns(
     text. Blank lines are skipped. Rows keep the order of the file.
 
     Args:
-        file: What to read.
-        columns: The columns to return; all are required.
-        text: How a text file is written. Ignored for Parquet.
+        file: File to read.
+        columns: Columns to return; all are required.
+        text: Format of a text file. Ignored for Parquet.
         extra: Also return every other column, under its own name, with inferred types.
 
     Raises:
-        DataError: If the file is empty, a column is missing, or a cell is not what it should be.
+        DataError: If the file is empty, a column is missing, or a cell breaks its rule.
             The message names the file, the line (row, for Parquet) and the column.
     """
     if file.name.endswith((".parquet", ".pq")):
@@ -71,16 +71,16 @@ def read_columns(
 def explain(
     file: InputFile, columns: Sequence[Column], text: TextFormat, *, whole: bool = False
 ) -> None:
-    """Raise for the first offending line; return if there is none.
+    """Raise an error for the first faulty line; return if there is none.
 
-    Blocks of lines that the fast path accepts are passed over, the first other one is read line
-    by line: in 25 million ratings the last one is named in seconds.
+    Blocks of lines that the fast path accepts are skipped, and the first refused block is read
+    line by line: a fault in the last of 25 million ratings is named within seconds.
 
     Args:
-        file: What could not be read.
-        columns: What its columns may hold.
-        text: How it is written.
-        whole: Read every line, as a cell may hold a line break.
+        file: File that could not be read.
+        columns: Rules of its columns.
+        text: Format of the file.
+        whole: Read every line, because a cell may hold a line break.
 
     Raises:
         DataError: Naming file, line, column, what was expected and what arrived.
@@ -103,7 +103,7 @@ def explain(
 
 
 def read_rows(file: InputFile, text: TextFormat) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) of every line that is not blank; slow, exact and decoded strictly.
+    """Yield line number and cells of every line that is not blank, strictly decoded; slow.
 
     Raises:
         DataError: If a line is not in the stated encoding.
@@ -145,7 +145,7 @@ def _rows_of_refused_blocks(
 
 
 def head(file: InputFile, encoding: str = "utf-8") -> list[str]:
-    """Return up to five first lines that are not blank."""
+    """Return the first lines that are not blank, five at most."""
     with file.open() as stream:
         start = stream.read(1 << 16)
     if start.startswith((b"\xff\xfe", b"\xfe\xff")) and "16" not in encoding:
@@ -158,7 +158,7 @@ def head(file: InputFile, encoding: str = "utf-8") -> list[str]:
 
 
 class _BadValue(Exception):
-    """A value that its column may not hold; `explain` finds where."""
+    """Fault in a value of a column; `explain` finds its line."""
 
 
 _REFUSALS = (pa.ArrowException, UnicodeDecodeError, _BadValue)
@@ -193,7 +193,7 @@ def _read_text(
 
 
 def _between(names: list[str]) -> tuple[list[str], list[str]]:
-    """Name the empty cells that a single-colon reader finds between double colons."""
+    """Return names with one for each empty cell that a reader of single colons finds in `::`."""
     gaps = [f"gap {i}" for i in range(len(names) - 1)]
     woven = [name for pair in zip(names, [*gaps, ""], strict=True) for name in pair][:-1]
     return woven, gaps
@@ -210,7 +210,7 @@ def _arrow_type(column: Column) -> pa.DataType | None:
 
 
 def _decided(file: InputFile, columns: Sequence[Column], text: TextFormat) -> list[Column]:
-    """Settle by the first row whether ids are integers or text."""
+    """Return the columns with ids fixed as integers or text by their first row."""
     rows = read_rows(file, text)
     header = list(text.header) if text.header else next(rows)[1]
     (_, first) = next(rows)
@@ -234,7 +234,7 @@ def _read_parquet(file: InputFile, columns: Sequence[Column], extra: bool) -> pa
 
 
 def _finish(table: pa.Table, columns: Sequence[Column], file: InputFile | None) -> pd.DataFrame:
-    """Check values, convert types, rename; `file` is given where rows are to be named here."""
+    """Check values, convert types and rename; with `file`, errors name the row here."""
     made = {}
     for column in columns:
         values = table[column.there]
@@ -303,7 +303,7 @@ def _to_numpy(
 
 
 def _refuse(column, file, wrong, complaint: str, values=None) -> None:
-    """Raise for the first row that is wrong, if there is one."""
+    """Raise an error for the first wrong row, if there is one."""
     wrong = wrong.to_numpy() if hasattr(wrong, "to_numpy") else wrong
     if not wrong.any():
         return
@@ -363,7 +363,7 @@ def _other_delimiter(line: str, text: TextFormat) -> str:
 def decoded_lines(
     file: InputFile, stream: BinaryIO, encoding: str, before: int = 0
 ) -> Iterator[str]:
-    """Yield the lines of a stream that begins after `before` lines of the file.
+    """Yield the lines of a stream that starts after `before` lines of the file.
 
     Raises:
         DataError: Naming the first line that is not in the stated encoding.
@@ -383,7 +383,7 @@ def decoded_lines(
 
 
 def _wide(encoding: str) -> bool:
-    """Whether a line break takes more than one byte."""
+    """Tell whether a line break takes more than one byte in an encoding."""
     return encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32"))
 
 

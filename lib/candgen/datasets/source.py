@@ -1,4 +1,4 @@
-"""What every reader of raw data hands to the preparation."""
+"""Raw data that a reader returns to the preparation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import pandas as pd
 class Source:
     """Raw events and tables, checked but not yet filtered, numbered or split.
 
-    Ids are the source's own, integers or strings. Frames are not copied: treat them as read-only.
+    Ids are those of the raw data, integers or strings. Frames are not copied: treat them as
+    read-only.
     """
 
     kind: str
-    """Which reader made it: world, movielens, table or given."""
+    """Kind of source: world, movielens, table or given."""
     title: str
-    """A name a person recognizes, such as "MovieLens ml-latest-small"."""
+    """Name for people, such as "MovieLens ml-latest-small"."""
     interactions: pd.DataFrame | None
     """Columns `user`, `item`, optional `rating` and `timestamp`. None when `parts` are given."""
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -37,6 +38,6 @@ class Source:
     inputs: list[dict[str, Any]] = field(default_factory=list)
     """Files that were read, each as `{"path": name, "bytes": int, "sha256": hex}`."""
     oracle: Any = None
-    """True relevance, for the world only: an object with `save(folder, user_ids, item_ids)`."""
+    """True relevance, of the world only: an object with `save(folder, user_ids, item_ids)`."""
     folder: Path | None = None
-    """Where the files were found, for messages."""
+    """Folder of the files, for messages."""

@@ -1,4 +1,4 @@
-"""Tables that describe a prepared dataset: its size, its parts, and what they share."""
+"""Tables that describe a prepared dataset: its size, its parts and their overlap."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 
 from candgen.columns import ITEM, RATING, TIMESTAMP, USER
-from candgen.datasets.dataset import Dataset
-
-PARTS = ("train", "validation", "test", "fold_in")
+from candgen.datasets.dataset import PARTS, Dataset
 
 
 def summary(data: Dataset) -> pd.DataFrame:
@@ -55,11 +53,11 @@ def parts(data: Dataset) -> pd.DataFrame:
 
 
 def overlap(data: Dataset) -> pd.DataFrame:
-    """Say how much of what is held out a generator can reach, one column a held-out part.
+    """Measure how much of the held-out events a generator can predict, one column a part.
 
-    Rows are shares of that part: users with a history, events of such users, items and events
-    whose item occurs in training, and events whose pair of user and item is known already (which
-    ranking leaves out, so that they cannot be hit).
+    Rows are shares of that part: users with a history, events of such users, items that occur in
+    training, events with such items, and events that repeat a known pair of user and item. Ranking
+    leaves known pairs out, so a generator cannot predict them.
     """
     views = {"test": data.for_test()}
     if data.has("validation"):

@@ -1,13 +1,16 @@
-"""Any table of events, as CSV or Parquet, with the names of its columns as settings."""
+"""Reader of event tables in CSV or Parquet, with the names of the columns as settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field, field_validator
 
+from candgen.checks import Settings
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
 from candgen.datasets.archives import InputFile, describe
 from candgen.datasets.cells import TIME_UNITS, Column, Kind, TextFormat
@@ -16,64 +19,101 @@ from candgen.datasets.source import Source
 from candgen.errors import DataError, SettingError, did_you_mean
 
 ID_TYPES = ("auto", "integer", "text")
+_ENCODINGS = ("utf-8", "latin-1", "cp1252", "utf-16")
 
 
-def read(
-    *,
-    path: str = "",
-    user_column: str = "user",
-    item_column: str = "item",
-    rating_column: str = "",
-    timestamp_column: str = "",
-    timestamp_unit: str = "s",
-    id_type: str = "auto",
-    rating_scale: list | tuple = (),
-    delimiter: str = "",
-    encoding: str = "utf-8",
-    users_path: str = "",
-    items_path: str = "",
-) -> Source:
-    """Read events from a CSV or Parquet file, with optional tables about users and items.
+class FileSettings(Settings):
+    """Settings of every source that consists of a person's own files."""
 
-    Args:
-        path: The file of events. A name that ends in .parquet or .pq is Parquet, others are text.
-        user_column: Header of the column of user ids; also in the table of users.
-        item_column: Header of the column of item ids; also in the table of items.
-        rating_column: Header of the ratings. Empty: the column `rating`, if there is one.
-        timestamp_column: Header of the times. Empty: the column `timestamp`, if there is one.
-        timestamp_unit: s, ms, us or ns since 1970, or iso for dates such as 2024-05-01T12:30:00.
-        id_type: integer, text, or auto: integers where the first row has one, else text.
-        rating_scale: Lowest and highest rating; a rating outside is refused. Empty: not checked.
-        delimiter: What separates the cells of text files: `,` (when empty) `;` `|` or a tab.
-        encoding: How text files are encoded.
-        users_path: Optional file with one row a user; every further column is a feature.
-        items_path: Optional file with one row an item; `title` and `genres` (separated by |) are
-            known by name, every further column is a feature.
+    user_column: str = "user"
+    """Header of the user ids."""
+    item_column: str = "item"
+    """Header of the item ids."""
+    id_type: Literal[*ID_TYPES] = "auto"
+    """Type of the ids; auto: integer if the first row holds integers, else text."""
+    delimiter: str = ""
+    """Separator of cells; empty: comma in tables, white space in given files."""
+    encoding: str = "utf-8"
+    """Encoding of text files."""
+    users_path: str = ""
+    """Optional table with one row a user; further columns are features."""
+    items_path: str = ""
+    """Optional table with one row an item: title, genres (a|b), features."""
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, delimiter: str) -> str:
+        if len(delimiter) > 1:
+            raise SettingError(
+                "delimiter must be one character (a comma, semicolon, pipe or tab) or empty, "
+                f"got {delimiter!r}."
+            )
+        return delimiter
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+        except LookupError:
+            raise SettingError(
+                f"encoding must be one that Python knows, got {encoding!r}."
+                f"{did_you_mean(encoding, _ENCODINGS)}"
+            ) from None
+        return encoding
+
+
+class TableSettings(FileSettings):
+    """Settings of a table of events.
 
     Raises:
-        SettingError: If a setting is out of range.
-        DataError: If a file is missing, or holds what it must not; the message names file and row.
+        SettingError: If a setting has the wrong type or is out of range.
     """
-    check_text_settings(id_type=id_type, delimiter=delimiter, encoding=encoding)
-    if timestamp_unit not in TIME_UNITS:
-        raise SettingError(
-            f"timestamp_unit is {timestamp_unit!r}.{did_you_mean(timestamp_unit, TIME_UNITS)}"
-        )
-    scale = _checked_scale(rating_scale)
-    text = TextFormat(delimiter or ",", encoding=encoding)
-    file = existing(path, "path", "the events")
+
+    path: str = ""
+    """CSV or Parquet file of events; names that end in .parquet or .pq are Parquet."""
+    rating_column: str = ""
+    """Header of the ratings; empty: `rating`, if there is such a column."""
+    timestamp_column: str = ""
+    """Header of the times; empty: `timestamp`, if there is such a column."""
+    timestamp_unit: Literal[*TIME_UNITS] = "s"
+    """Unit of times since 1970, or iso for dates such as 2024-05-01T12:30:00."""
+    rating_scale: list[float] = Field(default_factory=list)
+    """Lowest and highest rating allowed; empty: not checked."""
+
+    @field_validator("rating_scale")
+    @classmethod
+    def _is_a_range(cls, scale: list[float]) -> list[float]:
+        if scale and (len(scale) != 2 or not scale[0] < scale[1]):
+            raise SettingError(f"rating_scale must be [lowest, highest] or empty, got {scale!r}.")
+        return scale
+
+
+def read(**settings: Any) -> Source:
+    """Read events from a CSV or Parquet file, with optional tables of users and items.
+
+    Args:
+        **settings: Fields of `TableSettings`; `path` is required.
+
+    Raises:
+        SettingError: If a setting is unknown or out of range.
+        DataError: If a file is missing or has a wrong cell; the message names file and row.
+    """
+    own = TableSettings(**settings)
+    scale = tuple(own.rating_scale) or None
+    text = TextFormat(own.delimiter or ",", encoding=own.encoding)
+    file = existing(own.path, "path", "the events")
     present = column_names(file, text)
-    kind = kind_of(id_type)
-    columns = [Column(user_column, USER, kind), Column(item_column, ITEM, kind)]
-    if rating_column or RATING in present:
-        columns.append(Column(rating_column or RATING, RATING, "rating", scale=scale))
-    if timestamp_column or TIMESTAMP in present:
-        column = Column(timestamp_column or TIMESTAMP, TIMESTAMP, "time", unit=timestamp_unit)
-        columns.append(column)
+    kind = kind_of(own.id_type)
+    columns = [Column(own.user_column, USER, kind), Column(own.item_column, ITEM, kind)]
+    if own.rating_column or RATING in present:
+        columns.append(Column(own.rating_column or RATING, RATING, "rating", scale=scale))
+    if own.timestamp_column or TIMESTAMP in present:
+        name = own.timestamp_column or TIMESTAMP
+        columns.append(Column(name, TIMESTAMP, "time", unit=own.timestamp_unit))
     interactions = read_columns(file, columns, text)
     used = [file]
-    users = read_features(users_path, "users_path", Column(user_column, USER_ID, kind), text, used)
-    items = read_features(items_path, "items_path", Column(item_column, ITEM_ID, kind), text, used)
+    users, items = read_user_and_item_features(own, text, used)
     return Source(
         kind="table",
         title=file.path.stem,
@@ -86,10 +126,29 @@ def read(
     )
 
 
+def read_user_and_item_features(
+    own: FileSettings, text: TextFormat, used: list[InputFile]
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Read the optional tables of users and of items; each is None without a path.
+
+    Args:
+        own: Settings that name the files and the columns of ids.
+        text: Format of text files.
+        used: Files read so far; the two files are appended.
+
+    Raises:
+        DataError: If an id is missing, negative or occurs twice.
+    """
+    kind = kind_of(own.id_type)
+    user, item = Column(own.user_column, USER_ID, kind), Column(own.item_column, ITEM_ID, kind)
+    users = read_features(own.users_path, "users_path", user, text, used)
+    return users, read_features(own.items_path, "items_path", item, text, used)
+
+
 def read_features(
     path: str, setting: str, key: Column, text: TextFormat, used: list[InputFile]
 ) -> pd.DataFrame | None:
-    """Read one row a user or item, with all its columns; None without a path.
+    """Read a table with one row a user or item and all its columns; None without a path.
 
     Raises:
         DataError: If an id is missing, negative or occurs twice.
@@ -153,30 +212,3 @@ def column_names(file: InputFile, text: TextFormat) -> list[str]:
 def kind_of(id_type: str) -> Kind:
     """Return the kind of column for a setting of `ID_TYPES`."""
     return {"auto": "id", "integer": "integer id", "text": "text id"}[id_type]
-
-
-def check_text_settings(*, id_type: str, delimiter: str, encoding: str) -> None:
-    """Check the settings that say how text files are written.
-
-    Raises:
-        SettingError: If one of them is out of range.
-    """
-    if id_type not in ID_TYPES:
-        raise SettingError(f"id_type is {id_type!r}.{did_you_mean(id_type, ID_TYPES)}")
-    if len(delimiter) > 1:
-        raise SettingError(
-            f"delimiter is {delimiter!r}, expected one character: a comma, semicolon, pipe or tab."
-        )
-    try:
-        "".encode(encoding)
-    except LookupError:
-        known = ("utf-8", "latin-1", "cp1252", "utf-16")
-        raise SettingError(f"encoding is {encoding!r}.{did_you_mean(encoding, known)}") from None
-
-
-def _checked_scale(scale: list | tuple) -> tuple[float, float] | None:
-    if not scale:
-        return None
-    if len(scale) != 2 or not scale[0] < scale[1]:
-        raise SettingError(f"rating_scale is {list(scale)}, expected [lowest, highest].")
-    return float(scale[0]), float(scale[1])

@@ -236,12 +236,20 @@ def read_run(sweep: Path, place: str, planned: dict[str, Any]) -> Run:
         folder=folder,
         state="unreadable" if trouble else state,
         notebook=str(planned.get("notebook") or found["status"].get("notebook") or ""),
-        parameters={**(planned.get("parameters") or {}), **found["params"]},
+        parameters={**(planned.get("parameters") or {}), **_flat(found["params"])},
         status=found["status"],
         metrics=found["metrics"],
         environment=found["environment"],
         trouble=" ".join(trouble) or str(planned.get("why") or ""),
     )
+
+
+def _flat(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with the generator's further settings beside the others."""
+    further = parameters.get("settings")
+    if not isinstance(further, dict):
+        return parameters
+    return {name: value for name, value in parameters.items() if name != "settings"} | further
 
 
 def _found(folder: Path) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from candgen import files, locks
+from candgen import checks, files, locks
 from candgen.errors import DataError, SettingError
 from candgen.session import environment, paths
 from candgen.training import checkpoints
@@ -262,19 +262,12 @@ def checked(name: str, value: Any, annotation: Any) -> Any:
     Raises:
         SettingError: Naming the parameter, the type expected and the value that arrived.
     """
-    from pydantic import TypeAdapter, ValidationError
-
-    expected = getattr(annotation, "__name__", None) if isinstance(annotation, type) else None
-    expected = str(annotation) if expected is None or "[" in str(annotation) else expected
-    arrived = f"{value!r} ({type(value).__name__})"
+    checks.checked(name, value, annotation)
     try:
-        TypeAdapter(annotation).validate_python(value, strict=True)
         json.dumps(value, allow_nan=False)
-    except ValidationError:
-        raise SettingError(f"Parameter {name!r}: expected {expected}, got {arrived}.") from None
     except (TypeError, ValueError):
         raise SettingError(
-            f"Parameter {name!r}: expected a value that JSON can hold, got {arrived}. "
+            f"{name} must be a value that JSON can hold, got {value!r}. "
             "Use plain numbers, text, lists and dictionaries."
         ) from None
     return value

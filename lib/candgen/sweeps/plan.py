@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.session import paths
+from candgen.sweeps import flat_settings
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
@@ -47,11 +48,12 @@ class Stage:
     name: str
     notebook: Notebook
     written: dict[str, Any]
-    """Parameters as a person wrote them, defaults included."""
+    """Parameters and settings as a person wrote them: flat, defaults included."""
     parameters: dict[str, Any]
-    """Parameters as the notebook gets them: paths are absolute, datasets are folders."""
+    """Parameters as the notebook gets them: absolute paths, folders of datasets, and further
+    settings of its generator inside `settings`."""
     differs: dict[str, Any]
-    """What its entry says beyond the defaults."""
+    """Parameters and settings of its own entry, without the sweep's defaults."""
     folder: Path
     minutes: float
     dataset: str | None = None
@@ -92,7 +94,8 @@ def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
     Args:
         file: The YAML. The sweep is called after it.
         overrides: `key=value` texts: a key of `settings`, else a parameter of the runs' notebooks
-            (it replaces the default), else a dotted key such as `datasets.films.path`.
+            or a setting of their generators (it replaces the default), else a dotted key such as
+            `datasets.films.path`.
 
     Raises:
         SettingError: If anything in it is misspelt, of the wrong type or contradictory.
@@ -145,8 +148,7 @@ class _Reader:
         source = self.source
         settings = source.section(("settings",))
         keys = tuple(key.split("."))
-        notebooks = [self._notebook(name) for name in source.section(("runs",))]
-        takers = {name for notebook in notebooks for name in notebook.parameters}
+        takers = self._taken(strict=False)
         if key in settings:
             source.put(("settings", key), value)
         elif key in takers:
@@ -157,7 +159,7 @@ class _Reader:
             known = {*settings, *takers, *_TOP}
             raise SettingError(
                 f"--set {key}: neither a setting of {source.path.name}, nor a parameter of its "
-                f"notebooks, nor a dotted key.{did_you_mean(key, known)}"
+                f"notebooks or generators, nor a dotted key.{did_you_mean(key, known)}"
             )
 
     # --- notebooks and parameters
@@ -182,18 +184,51 @@ class _Reader:
         return self.notebooks[path]
 
     def _check_defaults(self) -> None:
-        notebooks = [self._notebook(name) for name in self.source.section(("runs",))]
-        known = {name for notebook in notebooks for name in notebook.parameters}
+        known = self._taken()
         for name in self.source.section(("defaults",)):
             if name not in known:
-                message = f"no notebook of this sweep has a parameter {name!r}."
+                message = f"no notebook or generator of this sweep has a parameter {name!r}."
                 raise self.source.error(("defaults", name), message + did_you_mean(name, known))
 
-    def _checked(self, notebook: Notebook, keys: tuple[str, ...], name: str, value: Any) -> Any:
+    def _taken(self, *, strict: bool = True) -> set[str]:
+        """Return the names of all parameters and settings that some run takes."""
+        taken = set()
+        for name in self.source.section(("runs",)):
+            notebook = self._notebook(name)
+            taken |= notebook.parameters.keys()
+            for generator in self._generators(notebook, name, strict=strict):
+                taken |= set(flat_settings.further_names(notebook, generator))
+        return taken
+
+    def _generators(self, notebook: Notebook, run: str, *, strict: bool = True) -> list[str | None]:
+        """Return the generators of a run: one, or one for each choice of its grid."""
+        entry, key = self.source.section(("runs", run)), flat_settings.GENERATOR
+        choices = self.source.section(("runs", run, "grid")).get(key)
+        written = {**self.source.section(("defaults",)), **entry}
+        found = []
+        for name in choices if isinstance(choices, list) else [written.get(key)]:
+            values = {} if name is None else {key: name}
+            try:
+                found.append(flat_settings.generator_of(notebook, values))
+            except CandgenError as error:
+                if strict:
+                    raise self.source.error(("runs", run, key), error) from None
+        return found
+
+    def _checked(
+        self,
+        notebook: Notebook,
+        keys: tuple[str, ...],
+        name: str,
+        value: Any,
+        generators: Iterable[str | None] = (),
+    ) -> Any:
         if name == "run_folder":
             raise self.source.error((*keys, name), "the sweep sets it; leave it out.")
+        takers = [g for g in generators if name in flat_settings.further_names(notebook, g)]
+        generator = next(iter([*takers, *generators]), None)
         try:
-            return notebook.parameter(name).check(value)
+            return flat_settings.check(notebook, generator, name, value)
         except CandgenError as error:
             raise self.source.error((*keys, name), error) from None
 
@@ -231,18 +266,21 @@ class _Reader:
         entry = self.source.section(keys)
         notebook = self._notebook(name)
         own = {key: value for key, value in entry.items() if key not in _OF_A_RUN}
-        for key in own.keys() - notebook.parameters.keys():
-            message = (
-                f"neither a parameter of {notebook.path.name} nor one of {', '.join(_OF_A_RUN)}."
-            )
-            hint = did_you_mean(key, [*notebook.parameters, *_OF_A_RUN])
-            raise self.source.error((*keys, key), message + hint)
+        generators = self._generators(notebook, name)
+        further = {key for g in generators for key in flat_settings.further_names(notebook, g)}
+        known = {*notebook.parameters, *further}
+        for key in own.keys() - known:
+            named = " or ".join(dict.fromkeys(filter(None, generators)))
+            message = f"neither a parameter of {notebook.path.name}"
+            message += f", nor a setting of {named}," if named else ""
+            message += f" nor one of {', '.join(_OF_A_RUN)}."
+            raise self.source.error((*keys, key), message + did_you_mean(key, [*known, *_OF_A_RUN]))
         written = self.source.section(("defaults",))
-        defaults = {key: value for key, value in written.items() if key in notebook.parameters}
+        defaults = {key: value for key, value in written.items() if key in known}
         for key, value in defaults.items():
-            defaults[key] = self._checked(notebook, ("defaults",), key, value)
+            defaults[key] = self._checked(notebook, ("defaults",), key, value, generators)
         minutes = self._minutes(keys)
-        for suffix, choice in self._choices(notebook, keys, own):
+        for suffix, choice in self._choices(notebook, keys, own, generators):
             whole = name + suffix
             if fault := name_fault(whole, _TAKEN):
                 raise self.source.error(keys, f"the name of a run {fault}")
@@ -251,7 +289,11 @@ class _Reader:
             yield self._stage("run", whole, notebook, defaults, differs, keys, folder, minutes)
 
     def _choices(
-        self, notebook: Notebook, keys: tuple[str, ...], own: dict[str, Any]
+        self,
+        notebook: Notebook,
+        keys: tuple[str, ...],
+        own: dict[str, Any],
+        generators: list[str | None],
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give the name's ending and the parameters of each point of the grid and each seed."""
         axes = []
@@ -261,7 +303,7 @@ class _Reader:
                 raise self.source.error((*at, key), f"{key!r} is also given beside the grid.")
             if not isinstance(values, list) or not values:
                 raise self.source.error((*at, key), f"expected a list of values, got {values!r}.")
-            checked = [self._checked(notebook, at, key, value) for value in values]
+            checked = [self._checked(notebook, at, key, value, generators) for value in values]
             axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
         seeds = self.source.values.get("seeds") or []
         if not isinstance(seeds, list):
@@ -275,10 +317,20 @@ class _Reader:
             yield suffix, {key: value for _, choice in point for key, value in choice.items()}
 
     def _stage(self, kind, name, notebook, defaults, differs, keys, folder, minutes) -> Stage:
-        differs = {key: self._checked(notebook, keys, key, value) for key, value in differs.items()}
-        written = {**defaults, **differs}
-        parameters, inputs = dict(written), {}
+        generator = flat_settings.generator_of(notebook, {**defaults, **differs})
+        differs = {
+            key: self._checked(notebook, keys, key, value, [generator])
+            for key, value in differs.items()
+        }
+        taken = {*notebook.parameters, *flat_settings.further_names(notebook, generator)}
+        written = {key: value for key, value in defaults.items() if key in taken} | differs
+        try:
+            parameters, inputs = flat_settings.nested(notebook, _plain(written)), {}
+        except CandgenError as error:
+            raise self.source.error(keys, error) from None
         for key, value in written.items():
+            if key not in notebook.parameters:
+                continue
             if found := self._input(keys, notebook.parameters[key], value):
                 parameters[key], inputs[key] = str(found), found
         dataset = needs = None

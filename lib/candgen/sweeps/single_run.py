@@ -1,4 +1,4 @@
-"""One notebook from the command line: find it, check what it is given, make it a stage."""
+"""Runs of one notebook from the command line: find it, check its parameters, make a stage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from candgen.errors import SettingError
 from candgen.session import paths
+from candgen.sweeps import flat_settings
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
 from candgen.sweeps.plan import Stage, name_fault
 from candgen.sweeps.sweepfile import parse_set
@@ -27,18 +28,22 @@ def find_notebook(name_or_path: str) -> Notebook:
 
 
 def given(notebook: Notebook, texts: Iterable[str]) -> dict[str, Any]:
-    """Read `key=value` texts as parameters of a notebook; paths in them count from here.
+    """Read `key=value` texts as parameters of a notebook and settings of its generator.
+
+    Relative paths start from the current folder.
 
     Raises:
         SettingError: For an unknown name, a wrong type, or a file that is not there.
     """
     values = {}
-    for key, value in map(parse_set, texts):
+    written = {k: str(v) if isinstance(v, str) else v for k, v in map(parse_set, texts)}
+    generator = flat_settings.generator_of(notebook, written)
+    for key, value in written.items():
         if key == "run_folder":
             raise SettingError("run_folder follows from the command; leave it out.")
-        parameter = notebook.parameter(key)
-        checked = parameter.check(str(value) if isinstance(value, str) else value)
-        if parameter.is_path and isinstance(checked, str) and checked:
+        checked = flat_settings.check(notebook, generator, key, value)
+        parameter = notebook.parameters.get(key)
+        if parameter and parameter.is_path and isinstance(checked, str) and checked:
             checked = str(_existing(key, checked))
         if key == "dataset" and isinstance(checked, str):
             found = paths.find_dataset(checked)
@@ -55,8 +60,12 @@ def stage(
     folder: Path,
     minutes: float,
 ) -> Stage:
-    """Make a stage of its own, outside any sweep."""
-    parameters = dict(values)
+    """Make a stage of its own, outside any sweep.
+
+    Raises:
+        SettingError: If the generator refuses one of its settings.
+    """
+    parameters = flat_settings.nested(notebook, values)
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
     return Stage(kind, name, notebook, values, parameters, values, folder, minutes)

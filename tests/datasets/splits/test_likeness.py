@@ -93,9 +93,9 @@ def test_the_same_seed_holds_the_same_events_out():
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"validation_clustering": -1.0}, "validation_clustering is -1.0, expected a number"),
-        ({"validation_popularity": float("nan")}, "validation_popularity is nan"),
-        ({"policy": "random_rows", "validation_clustering": 1.0}, "it is for a given split"),
+        ({"validation_clustering": -1.0}, "_clustering must be 0 or greater, got -1.0"),
+        ({"validation_popularity": float("nan")}, "_popularity must be a finite number, got nan"),
+        ({"policy": "random_rows", "validation_clustering": 1.0}, "applies to split 'given'"),
     ],
 )
 def test_a_likeness_that_cannot_be_is_refused(settings, expected):

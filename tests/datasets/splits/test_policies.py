@@ -1,5 +1,6 @@
 import itertools
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from candgen.datasets.splits import (
     ALWAYS,
     FOLD_IN,
+    POLICIES,
     TEST,
     TRAIN,
     VALIDATION,
     Events,
+    Policy,
     SplitSettings,
     futures_seen,
     held_out_rows,
@@ -204,13 +207,17 @@ def test_an_empty_part_is_named_with_the_sizes_of_the_others():
         parts_of(of([0] * 8, range(8)), "timeline", test_fraction=0.5, validation_fraction=0.01)
 
 
+def test_settings_accept_exactly_the_policies_that_exist():
+    assert set(get_args(Policy)) == set(POLICIES)
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({"policy": "timelines"}, "Did you mean 'timeline'"),
-        ({"test_fraction": 0.0}, "test_fraction is 0.0, expected a share above 0"),
-        ({"test_fraction": 1.0}, "test_fraction is 1.0"),
-        ({"test_fraction": 0.7, "validation_fraction": 0.3}, "leave nothing to learn from"),
+        ({"test_fraction": 0.0}, "test_fraction must be greater than 0, got 0.0"),
+        ({"test_fraction": 1.0}, "test_fraction must be less than 1, got 1.0"),
+        ({"test_fraction": 0.7, "validation_fraction": 0.3}, "leave no events to train on"),
         ({"validation_from": 5}, "validation_from needs test_from"),
         ({"validation_from": 5, "test_from": 5}, "must be earlier than test_from"),
         ({"policy": "random_rows", "test_from": 5}, "are for timeline, not random_rows"),
@@ -251,7 +258,7 @@ def test_leave_last_out_warns_of_other_users_only():
     events = of([0, 0, 0, 1, 1, 1], [1, 2, 3, 11, 12, 13])
     (warning,) = warned("leave_last_out", events, parts_of(events, "leave_last_out"))
     assert "0% of the test events have a later event of the same user" in warning
-    assert "on average 25% of what models learn from happened after" in warning
+    assert "on average 25% of the events models learn from are later than" in warning
 
 
 def test_a_random_split_warns_with_the_measured_share():

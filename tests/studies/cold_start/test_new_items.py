@@ -8,7 +8,7 @@ import pytest
 from candgen import models
 from candgen.columns import ITEM, RATING, USER
 from candgen.datasets import preparation
-from candgen.datasets.cold_users import set_apart
+from candgen.datasets.cold_users import make_cold
 from candgen.datasets.world import oracle_of
 from candgen.errors import DataError
 from candgen.models import WALS
@@ -25,7 +25,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def apart(data):
-    return set_apart(data, 0.2, 0.3, more_than=4, seed=1)
+    return make_cold(data, 0.2, 0.3, more_than=4, seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from candgen import models
 from candgen.columns import ITEM, USER
 from candgen.datasets import preparation
-from candgen.datasets.cold_users import set_apart
+from candgen.datasets.cold_users import make_cold
 from candgen.datasets.world import oracle_of
 from candgen.errors import DataError, SettingError
 from candgen.models import WALS, cold_start_questions
@@ -30,7 +30,7 @@ def oracle(data):
 
 @pytest.fixture(scope="module")
 def apart(data):
-    return set_apart(data, 0.3, 0.1, more_than=4, seed=1)
+    return make_cold(data, 0.3, 0.1, more_than=4, seed=1)
 
 
 @pytest.fixture(scope="module")

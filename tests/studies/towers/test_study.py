@@ -5,7 +5,7 @@ import pytest
 
 from candgen import models
 from candgen.datasets import preparation
-from candgen.datasets.cold_users import as_strangers
+from candgen.datasets.cold_users import make_users_cold
 from candgen.datasets.world import oracle_of
 from candgen.errors import SettingError
 from candgen.models import TwoTower
@@ -62,7 +62,7 @@ def test_an_unknown_input_is_named(fitted):
 
 
 def test_nothing_recovers_more_than_there_is(data, oracle, fitted):
-    unknown = as_strangers(data, 0.2)
+    unknown = make_users_cold(data, 0.2)
     asked = {"popularity": models.Popularity(), "WALS": models.WALS(), "TwoTower": fitted}
     asked = {name: type(m)(**m.settings).fit(unknown) for name, m in asked.items()}
     new = towers.strangers_truth(asked, unknown, oracle, 5)

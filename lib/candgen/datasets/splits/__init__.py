@@ -1,4 +1,4 @@
-"""Splits: which events a model may learn from, and what a split gives away."""
+"""Splits of events into train, validation and test, and measures of their leakage."""
 
 from candgen.datasets.splits.leakage import futures_seen, held_out_rows, leak_warnings
 from candgen.datasets.splits.policies import (
@@ -12,11 +12,11 @@ from candgen.datasets.splits.policies import (
     VALIDATION,
     Events,
     Split,
-    SplitSettings,
     check_parts,
     split,
     validation_from_train,
 )
+from candgen.datasets.splits.settings import Policy, SplitSettings, SplitShares
 
 __all__ = [
     "ALWAYS",
@@ -28,8 +28,10 @@ __all__ = [
     "TRAIN",
     "VALIDATION",
     "Events",
+    "Policy",
     "Split",
     "SplitSettings",
+    "SplitShares",
     "check_parts",
     "futures_seen",
     "held_out_rows",

@@ -1,4 +1,4 @@
-"""What a split gives away: the future in training, and held-out pairs in other tables."""
+"""Leakage of a split: future events in training, and held-out pairs in other tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from candgen.datasets.splits.policies import TEST, TRAIN, Events, Split
 
 
 class FuturesSeen(NamedTuple):
-    """How much of the future a model has seen when it predicts the test events."""
+    """Shares of future events that a model has seen when it predicts the test events."""
 
     own: float
     """Share of test events whose user has a later event outside of test."""
@@ -20,9 +20,9 @@ class FuturesSeen(NamedTuple):
 
 
 def futures_seen(events: Events, parts: NDArray[np.uint8]) -> FuturesSeen:
-    """Measure how far training reaches beyond the test events; equal times are not later.
+    """Measure how much of training is later than the test events; equal times are not later.
 
-    Everything outside of test counts as seen: train, validation and fold-in. Needs times.
+    All events outside of test count as seen: train, validation and fold-in. Needs times.
     """
     test = parts == TEST
     seen_times = np.sort(events.times[~test])
@@ -37,32 +37,32 @@ def futures_seen(events: Events, parts: NDArray[np.uint8]) -> FuturesSeen:
 def leak_warnings(
     policy: str, events: Events, parts: NDArray[np.uint8], seen: FuturesSeen | None
 ) -> list[str]:
-    """Say, in sentences for every report, how the split flatters a model; empty if it does not.
+    """Return sentences for every report on how the split overrates models; empty if it does not.
 
     Args:
-        policy: The name of the split.
-        events: What was split.
-        parts: The part of every event.
-        seen: What `futures_seen` measured; None if the events have no times.
+        policy: Name of the split.
+        events: Events that were split.
+        parts: Part of every event.
+        seen: Result of `futures_seen`; None if the events have no times.
     """
     warnings = []
     if seen is None:
         warnings.append(
-            f"Split {policy!r}: these events have no times, so nobody can tell how much of the "
-            "future models have seen."
+            f"Split {policy!r}: these events have no times, so the share of future events that "
+            "models have seen is unknown."
         )
     elif seen.of_all > 0:
         warnings.append(
             f"Split {policy!r} shows models the future: {seen.own:.0%} of the test events have a "
             f"later event of the same user outside of test, and on average {seen.of_all:.0%} of "
-            "what models learn from happened after the event they predict. Results will look "
-            "better than in use."
+            "the events models learn from are later than the event they predict. Results will "
+            "look better than in use."
         )
     repeated = repeated_pairs(events, parts)
     if repeated:
         warnings.append(
             f"{repeated:,} test events repeat a pair of user and item that is known outside of "
-            "test. Known items are never offered again, so these events cannot be hit."
+            "test. Known items are not recommended again, so these events cannot be hits."
         )
     return warnings
 
@@ -81,11 +81,11 @@ def held_out_rows(
     items: NDArray[np.int32] | None,
     times: NDArray[np.int64] | None,
 ) -> NDArray[np.bool_]:
-    """Mark the rows of a further event table that would tell models what is held out.
+    """Mark the rows of a further event table that would reveal held-out events to models.
 
     A row is held out when it is not earlier than its user's limit (the end of train for a
-    timeline, the user's first held-out event for leave-last-out, always for users that are absent
-    from train), when its item is held out entirely, or when its pair of user and item is in
+    timeline, the user's first held-out event for leave-last-out, always for users without a
+    training event), when its item is held out entirely, or when its pair of user and item is in
     validation or test.
 
     Args:
@@ -111,7 +111,7 @@ def _keys(users: NDArray[np.int32], items: NDArray[np.int32], n_items: int) -> N
 
 
 def _among(keys: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mark the keys that are known; on millions of keys ten times as fast as `numpy.isin`."""
+    """Mark the keys that are known, on millions of keys ten times as fast as `numpy.isin`."""
     if not len(known):
         return np.zeros(len(keys), dtype=bool)
     known = np.sort(known)

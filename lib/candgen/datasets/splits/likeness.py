@@ -1,10 +1,10 @@
-"""Validation that is as unlike training as somebody else's test is.
+"""Validation split whose shift from train resembles that of a given test split.
 
-A random part of everybody's events is like the rest: it rewards learning by heart who took what. A
-test that somebody cut from the end of every history is not: what people take later hangs together,
-lies apart from what they took before, and favours items that became popular. Where times were not
-given along, such a part can only be imitated: of each user's events, those are likelier held out
-that many others take together with one of them, picked at random, and whose item is popular.
+A random share of each user's events resembles the rest, so it rewards models that memorize pairs.
+A test split cut from the end of every history differs: later events of a user resemble each other,
+differ from the earlier ones, and favour items that became popular. Without timestamps such a part
+can only be imitated. Of each user's events, one is picked at random, and events are more likely to
+be held out if many users share them with the picked one and if their item is popular.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from scipy.sparse import csr_array
 if TYPE_CHECKING:
     from candgen.datasets.splits.policies import Events
 
-_MOST = 1000  # users of an item that are looked at
-_NONE = 0.1  # counts for users in common where there are none
+_MOST = 1000  # users of an item that are compared
+_NONE = 0.1  # count of common users if there are none
 
 
 def order_of_holding_out(
     events: Events, *, clustering: float, popularity: float, seed: int
 ) -> NDArray[np.int64]:
-    """Return the rows of events, each user's together, those to hold out last.
+    """Return the rows of events grouped by user, within a user those to hold out last.
 
-    An event is drawn among its user's with a probability proportional to
-    `likeness ** clustering * count ** popularity`, without replacement. Likeness is the cosine of
-    the sets of other users who have the event's item and the pivot's (one of the user's, picked at
-    random, which is held out first), count is how many users have the item.
+    Events of a user are drawn without replacement with probabilities proportional to
+    `likeness ** clustering * count ** popularity`. Likeness is the cosine between the sets of other
+    users of the event's item and of the pivot's item. The pivot is an event of the user picked at
+    random; it is held out first. Count is the number of users of the item.
 
-    An event is then held out at random as in the sampling of Efraimidis and Spirakis (2006).
+    Weighted sampling follows Efraimidis and Spirakis (2006).
 
     Args:
-        events: What may be held out.
-        clustering: At least 0; 0 looks at no pivot.
-        popularity: Any power; 0 takes popular and rare items alike.
-        seed: Of the pivots and the draws.
+        events: Events that may be held out.
+        clustering: Power of the likeness, at least 0; 0 ignores the pivot.
+        popularity: Power of the count; 0 treats popular and rare items alike.
+        seed: Seed of the pivots and the draws.
     """
     rng = np.random.default_rng(seed)
     by_user = np.argsort(events.users, kind="stable")
     users, items = events.users[by_user], events.items[by_user]
-    logs = rng.gumbel(size=len(events))  # the largest of logs of weights plus these is such a draw
+    logs = rng.gumbel(size=len(events))  # plus log weights, the largest is a weighted draw
     counts = np.bincount(items, minlength=events.n_items)
     if popularity:
         logs += popularity * np.log(counts[items])
@@ -59,8 +59,8 @@ def order_of_holding_out(
 def _users_of(
     events: Events, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return the users of each item, some of them where there are many, as starts and users."""
-    shuffled = rng.permutation(len(events))  # so that the first ones of an item are any
+    """Return the users of each item, a sample of them for popular items, as starts and users."""
+    shuffled = rng.permutation(len(events))  # the first events of an item become a random sample
     held = csr_array(
         (np.ones(len(events), np.int8), (events.items[shuffled], np.arange(len(events)))),
         shape=(events.n_items, len(events)),
@@ -73,9 +73,9 @@ def _users_of(
 
 @njit(cache=True)
 def _likeness(users, items, starts, pivots, item_starts, item_users, counts):
-    """Cosine of each event's item with its user's pivot, the user itself left out."""
+    """Return the cosine of each event's item with its user's pivot, without that user."""
     found = np.ones(len(items))
-    marked = np.full(len(starts) - 1, -1, np.int64)  # the last user in whose turn one was marked
+    marked = np.full(len(starts) - 1, -1, np.int64)  # the user for whom each user was marked last
     for u in range(len(starts) - 1):
         if starts[u] == starts[u + 1]:
             continue
@@ -89,7 +89,7 @@ def _likeness(users, items, starts, pivots, item_starts, item_users, counts):
             for e in range(item_starts[item], item_starts[item + 1]):
                 if marked[item_users[e]] == u:
                     common += 1
-            # Where some users stand for all, what all have in common is so many times as much.
+            # Scales the common users of two samples up to those of all users.
             scale = counts[item] / (item_starts[item + 1] - item_starts[item])
             scale *= counts[pivot] / (item_starts[pivot + 1] - item_starts[pivot])
             size = max(counts[item] - 1, 1) * max(counts[pivot] - 1, 1)

@@ -1,9 +1,8 @@
-"""Which events a model may learn from, and which it has to predict.
+"""Policies that split events into train, validation and test.
 
-Test is taken first and validation from what is left, so that nothing is ever chosen by looking at
-test. Every event lands in exactly one part. Ties in time are broken by the order of the rows, and
-shares of a count are rounded half up. Random choices depend on the seed and the numbered events
-alone.
+Test is taken first and validation from the rest, so validation never depends on test events. Every
+event belongs to exactly one part. Events with equal times are ordered by row, and shares of a count
+are rounded half up. Random choices depend only on the seed and the numbered events.
 
 | policy | test | validation |
 |---|---|---|
@@ -11,10 +10,10 @@ alone.
 | leave_last_out | each user's newest event | each user's newest of the rest |
 | random_per_user | a random share of each user's events | a random share of the rest |
 | random_rows | a random share of all events | a random share of the rest |
-| held_out_users | a random share of users, absent from train but for a query | other users |
+| held_out_users | a random share of users; train has none of their events | other users |
 | cold_users | all events of a random share of users | all events of other users |
 | cold_items | all events of a random share of items | all events of other items |
-| given | somebody else's | somebody else's, or a share of each user's train |
+| given | as in the files | as in the files, or a share of each user's train |
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.errors import DataError, SettingError, did_you_mean
+from candgen.datasets.splits.settings import SplitSettings
+from candgen.errors import DataError, SettingError
 from candgen.seeds import derive_seed
 
 TRAIN, VALIDATION, TEST, FOLD_IN = 0, 1, 2, 3
@@ -37,7 +37,7 @@ NEVER = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Events:
-    """What a split may look at, one entry per event in the order of rows."""
+    """Arrays that a split depends on, one entry per event in the order of rows."""
 
     users: NDArray[np.int32]
     items: NDArray[np.int32]
@@ -50,85 +50,19 @@ class Events:
 
 
 @dataclass(frozen=True)
-class SplitSettings:
-    """How to split; checked when made.
-
-    Raises:
-        SettingError: If a setting is out of range.
-    """
-
-    policy: str = "timeline"
-    """One of `POLICIES`."""
-    test_fraction: float = 0.1
-    """Share of events (timeline, random), of users or of items, that is held out for test."""
-    validation_fraction: float = 0.1
-    """Share held out for validation, of the same whole; of train's for given. 0: none."""
-    test_from: int | None = None
-    """Timeline: events at or after this second are test, instead of a share."""
-    validation_from: int | None = None
-    """Timeline: events at or after this second, and before test, are validation."""
-    validation_clustering: float = 0.0
-    """Given: how strongly a user's validation events hang together; 0: not at all."""
-    validation_popularity: float = 0.0
-    """Given: the power of an item's events that makes them likely to be validation; 0: none."""
-    fold_in_fraction: float = 0.8
-    """Held-out users: share of their events that is known when candidates are asked for."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
-            raise SettingError(f"split is {self.policy!r}.{did_you_mean(self.policy, POLICIES)}")
-        for name in ("test_fraction", "validation_fraction", "fold_in_fraction"):
-            value = getattr(self, name)
-            low = 0 if name == "validation_fraction" else np.nextafter(0, 1)
-            if not low <= value < 1:
-                raise SettingError(f"{name} is {value}, expected a share above 0 and below 1.")
-        if self.test_fraction + self.validation_fraction >= 1:
-            raise SettingError(
-                f"test_fraction {self.test_fraction} and validation_fraction "
-                f"{self.validation_fraction} leave nothing to learn from."
-            )
-        for name in ("validation_clustering", "validation_popularity"):
-            self._check_likeness(name, getattr(self, name))
-        self._check_dates()
-
-    def _check_likeness(self, name: str, value: float) -> None:
-        if not (np.isfinite(value) and (value >= 0 or name == "validation_popularity")):
-            raise SettingError(f"{name} is {value}, expected a number of at least 0.")
-        if value and self.policy != "given":
-            raise SettingError(
-                f"{name} is {value}, but split is {self.policy!r}: it is for a given split, whose "
-                "validation has to be made of its train."
-            )
-
-    def _check_dates(self) -> None:
-        dated = self.test_from is not None or self.validation_from is not None
-        if dated and self.policy != "timeline":
-            raise SettingError(
-                f"test_from and validation_from are for timeline, not {self.policy}."
-            )
-        if self.validation_from is not None and self.test_from is None:
-            raise SettingError("validation_from needs test_from: both ends, or shares alone.")
-        if None not in (self.validation_from, self.test_from) and (
-            self.validation_from >= self.test_from
-        ):
-            raise SettingError("validation_from must be earlier than test_from.")
-
-
-@dataclass(frozen=True)
 class Split:
-    """The part of every event, and what a model may know outside of them."""
+    """The part of every event, and the limits on other tables that follow from it."""
 
     parts: NDArray[np.uint8]
     """TRAIN, VALIDATION, TEST or FOLD_IN, one per event."""
     known_until: NDArray[np.int64]
-    """Per user: the first second that models must not see anything of; ALWAYS is no limit."""
+    """Per user: first second hidden from models; ALWAYS: no limit, NEVER: everything hidden."""
     hidden_items: NDArray[np.bool_]
     """Per item: held out entirely."""
     rule: str
-    """How it was done, in a sentence for people."""
+    """Description of the split in one sentence."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """Cut-offs and counts worth recording, JSON types."""
+    """Cut-offs and counts to record, as JSON types."""
 
     @classmethod
     def without_limits(
@@ -141,7 +75,7 @@ class Split:
         known_until: NDArray[np.int64] | None = None,
         hidden_items: NDArray[np.bool_] | None = None,
     ) -> Split:
-        """Make a split in which models may see every user and item unless said otherwise."""
+        """Make a split that hides no user and no item unless the arguments say so."""
         if known_until is None:
             known_until = np.full(events.n_users, ALWAYS)
         if hidden_items is None:
@@ -153,8 +87,8 @@ def split(events: Events, settings: SplitSettings) -> Split:
     """Split events by a policy.
 
     Raises:
-        DataError: If the policy needs times and there are none, or train or test stays empty, or
-            validation stays empty though a share was asked for.
+        DataError: If the policy needs times and there are none, if train or test is empty, or if
+            validation is empty although a share of it is set.
     """
     made = POLICIES[settings.policy](events, settings)
     check_parts(made.parts, wants_validation=_wants_validation(settings))
@@ -162,9 +96,9 @@ def split(events: Events, settings: SplitSettings) -> Split:
 
 
 def validation_from_train(events: Events, settings: SplitSettings) -> NDArray[np.uint8]:
-    """Take a share of each user's training events for validation, for a given split.
+    """Move a share of each user's training events to validation, for a given split.
 
-    A random one, unless `validation_clustering` or `validation_popularity` says otherwise.
+    The share is random unless `validation_clustering` or `validation_popularity` is set.
     """
     fraction = settings.validation_fraction
     if not settings.validation_clustering and not settings.validation_popularity:
@@ -181,7 +115,7 @@ def validation_from_train(events: Events, settings: SplitSettings) -> NDArray[np
 
 
 def check_parts(parts: NDArray[np.uint8], *, wants_validation: bool) -> None:
-    """Refuse a split in which a part that is needed has no events.
+    """Refuse a split in which a required part has no events.
 
     Raises:
         DataError: Naming the empty part and the sizes of the others.
@@ -251,7 +185,7 @@ def _random_per_user(events: Events, settings: SplitSettings) -> Split:
         rest = Events(events.users[left], events.items[left], None, events.n_users, events.n_items)
         parts[left] = _random_share(rest, share, settings, "validation", VALIDATION)
     return Split.without_limits(
-        events, parts, "a random share of each user's events, one at least left in train"
+        events, parts, "a random share of each user's events; every user keeps one in train"
     )
 
 
@@ -276,7 +210,7 @@ def _held_out_users(events: Events, settings: SplitSettings) -> Split:
 
 def _cold_users(events: Events, settings: SplitSettings) -> Split:
     role = _random_parts(events.n_users, settings)
-    rule = "all events of a random share of users are held out; nothing is known of them"
+    rule = "all events of a random share of users are held out; their history is empty"
     return Split.without_limits(
         events, role[events.users], rule, _roles(role, "users"), known_until=_of_trained(role)
     )
@@ -284,14 +218,14 @@ def _cold_users(events: Events, settings: SplitSettings) -> Split:
 
 def _cold_items(events: Events, settings: SplitSettings) -> Split:
     role = _random_parts(events.n_items, settings)
-    rule = "all events of a random share of items are held out; nobody was seen with them"
+    rule = "all events of a random share of items are held out; train has no event of them"
     return Split.without_limits(
         events, role[events.items], rule, _roles(role, "items"), hidden_items=role != TRAIN
     )
 
 
 def _given(events: Events, settings: SplitSettings) -> Split:
-    raise SettingError("split is 'given', but this source has no parts. Choose another split.")
+    raise SettingError("split 'given' needs a source that has parts. Choose another split.")
 
 
 POLICIES: dict[str, Callable[[Events, SplitSettings], Split]] = {
@@ -306,7 +240,7 @@ POLICIES: dict[str, Callable[[Events, SplitSettings], Split]] = {
 }
 
 
-# --- their parts
+# --- helpers of the policies
 
 
 def _needed_times(events: Events, policy: str) -> NDArray[np.int64]:
@@ -323,7 +257,7 @@ def _share(count: int, fraction: float) -> int:
 
 
 def _newest(times: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Mark the `count` newest events; of equal times the later rows count as newer."""
+    """Mark the `count` newest events; among equal times the later rows are newer."""
     if count == 0:
         return np.zeros(len(times), dtype=bool)
     oldest = len(times) - count
@@ -347,7 +281,7 @@ def _random_parts(count: int, settings: SplitSettings) -> NDArray[np.uint8]:
 def _random_share(
     events: Events, fraction: float, settings: SplitSettings, purpose: str, part: int
 ) -> NDArray[np.uint8]:
-    """Give a random share of each user's events to a part, leaving every user one at least."""
+    """Assign a random share of each user's events to a part; every user keeps at least one."""
     shuffled = np.random.default_rng(derive_seed(settings.seed, purpose)).permutation(len(events))
     order = shuffled[np.argsort(events.users[shuffled], kind="stable")]
     return _share_of_each(events, order, fraction, part)
@@ -356,7 +290,7 @@ def _random_share(
 def _share_of_each(
     events: Events, order: NDArray[np.int64], fraction: float, part: int
 ) -> NDArray[np.uint8]:
-    """Give the last events of each user, in an order grouped by user, to a part; one stays."""
+    """Assign each user's last events, in an order grouped by user, to a part; one event stays."""
     sizes = np.bincount(events.users, minlength=events.n_users)
     taken = np.minimum(np.floor(sizes * fraction + 0.5).astype(np.int64), np.maximum(sizes - 1, 0))
     sorted_users = events.users[order]
@@ -367,7 +301,7 @@ def _share_of_each(
 
 
 def _places_from_end(sorted_users: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return for each event how many of the same user follow it, in an order grouped by user."""
+    """Count for each event the later events of its user, in an order grouped by user."""
     ends = np.searchsorted(sorted_users, sorted_users, side="right")
     return ends - 1 - np.arange(len(sorted_users))
 

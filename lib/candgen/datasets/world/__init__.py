@@ -1,4 +1,4 @@
-"""The invented world: a film service whose true relevance is known."""
+"""Invented world: a film service with known true relevance."""
 
 from candgen.datasets.world.make import make_world
 from candgen.datasets.world.oracle import Oracle, oracle_of

@@ -1,6 +1,6 @@
-"""Random tables made a block of rows at a time.
+"""Random tables generated in blocks of rows.
 
-A generator hands out one stream, so the size of the block bounds the memory and never changes
+A random generator yields one stream, so the size of a block bounds the memory and does not change
 the numbers.
 """
 
@@ -17,7 +17,7 @@ ROWS = 65_536
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:
-    """Give the random numbers for one purpose of the world."""
+    """Return the random generator for one purpose of the world."""
     return np.random.default_rng(derive_seed(seed, f"world/{purpose}"))
 
 

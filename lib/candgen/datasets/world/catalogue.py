@@ -1,9 +1,8 @@
-"""The films of an invented world: what everybody can see of them and what nobody can.
+"""Films of an invented world, with public features and hidden vectors.
 
-Numbers per film are arrays; the table that people see is made from them at the end. A film's
-hidden vector has two parts: its place in the hidden tastes, half of which follows from its
-genres, and its genres themselves. The product with a user's vector is how well the two go
-together.
+Each number per film is an array; the public table is made from them at the end. A film's hidden
+vector has two parts: its position in the hidden tastes, half of which follows from its genres, and
+its genres. The product with a user's vector measures how well user and film agree.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ _FAME_FROM_QUALITY = 0.5  # correlation of popularity with general appeal
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Numbers per film; row i belongs to the item id `FIRST_ITEM_ID + i`."""
+    """Arrays with one row a film; row i belongs to the item id `FIRST_ITEM_ID + i`."""
 
     vectors: NDArray[np.float32]  # (n_items, tastes + genres), hidden
     quality: NDArray[np.float32]  # (n_items,) general appeal in logits, hidden
@@ -66,7 +65,7 @@ class Catalogue:
     titles: NDArray[np.object_]  # (n_items,)
 
     def table(self) -> pd.DataFrame:
-        """Make the table that people see; equal lists are one object, treat them as read-only."""
+        """Make the public table; equal lists are one object, so treat them as read-only."""
         return pd.DataFrame(
             {
                 ITEM_ID: np.arange(len(self.year), dtype=np.int32) + FIRST_ITEM_ID,
@@ -120,7 +119,7 @@ def _draw_genres(rng: np.random.Generator, n: int) -> NDArray[np.int8]:
 def _draw_vectors(
     settings: WorldSettings, seed: int, genres: NDArray[np.int8]
 ) -> NDArray[np.float32]:
-    """Draw the hidden vectors; their product with a user's is about 1.2 wide."""
+    """Draw the hidden vectors; their products with user vectors have a spread of about 1.2."""
     n_genres, dim = len(GENRE_NAMES), settings.tastes
     centres = stream(seed, "genre centres").standard_normal((n_genres, dim))
     vectors = np.zeros((settings.n_items, dim + n_genres), dtype=np.float32)
@@ -131,7 +130,7 @@ def _draw_vectors(
         for column in genres[block].T:
             has = column != NO_GENRE
             marked[rows[has], column[has]] = 1.0
-        marked /= np.sqrt(marked.sum(axis=1, keepdims=True))  # unit length, whatever the number
+        marked /= np.sqrt(marked.sum(axis=1, keepdims=True))  # unit length for any number of genres
         place = np.sqrt(_FROM_GENRES) * marked @ centres + np.sqrt(1 - _FROM_GENRES) * own[block]
         vectors[block, :dim] = place / np.sqrt(dim)
         vectors[block, dim:] = _GENRE_WEIGHT * marked
@@ -139,7 +138,7 @@ def _draw_vectors(
 
 
 def _draw_places(rng: np.random.Generator, n: int) -> NDArray[np.uint8]:
-    """Draw where each film may be shown, in one place at least."""
+    """Draw the places where each film may be shown, at least one each."""
     sure = rng.integers(len(PLACE_NAMES), size=n)
     bits = np.zeros(n, dtype=np.uint8)
     for place in range(len(PLACE_NAMES)):
@@ -151,7 +150,7 @@ def _draw_places(rng: np.random.Generator, n: int) -> NDArray[np.uint8]:
 def _draw_times(
     settings: WorldSettings, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
-    """Draw upload times and years; what arrives later is mostly new."""
+    """Draw upload times and years; films uploaded later are mostly new."""
     n = settings.n_items
     later = rng.random(n) < _ARRIVES_LATER
     share = rng.random(n)
@@ -171,7 +170,7 @@ def _genre_bits(genres: NDArray[np.int8]) -> NDArray[np.int64]:
 
 
 def _shared_lists(bits: NDArray[np.int64], names: list[str]) -> NDArray[np.object_]:
-    """Turn bits into lists of names; films with the same bits share one list."""
+    """Convert bits to lists of names; films with the same bits share one list."""
     kinds, which = np.unique(bits, return_inverse=True)
     lists = np.empty(len(kinds), dtype=object)
     for row, kind in enumerate(kinds):

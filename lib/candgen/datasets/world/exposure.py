@@ -1,20 +1,20 @@
-"""What users are shown and what they make of it, simulated one user after another.
+"""Simulation of impressions and watched films, one user after another.
 
-A user comes on some days. Each day pages are shown until enough films were finished for the day;
-the number a user finishes in all is decided beforehand, which keeps activity as uneven as in
-life. A film takes a place on a page with a probability proportional to
+A user visits on some days. Each day pages are shown until the user has finished enough films for
+the day. The total number of films is drawn beforehand, which keeps activity as uneven as in real
+data. A film gets a position on a page with a probability proportional to
 
     exp(exposure_bias * (fame of the film + agreement with the believed genre affinities))
 
-among the uploaded films of the user's place that are not yet finished nor on the page. The first
-drawn stands at the top, so a biased service also puts its favourites first. With a bias of 0
-every available film is equally likely everywhere.
+among the uploaded films of the user's place that are neither finished nor on the page. The first
+film drawn stands at the top, so a biased service also puts its favourites first. With a bias of 0
+every available film is equally likely at every position.
 
-A shown film is noticed with probability position ** -position_bias, and what is noticed is
-finished with the probability that the oracle calls relevance.
+A shown film is noticed with probability position ** -position_bias, and a noticed film is finished
+with the probability that the oracle defines as relevance.
 
-The draws come from a small generator of our own (SplitMix64), seeded for each user: a user's
-story depends neither on the other users nor on how many are simulated at once.
+Random numbers come from a SplitMix64 generator seeded for each user, so the events of a user do not
+depend on the other users or on the number of users simulated at once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 
 
 class Shown(NamedTuple):
-    """What happened to a block of users, in the order it happened to each; rows, not ids."""
+    """Events of a block of users in the order of time for each user; rows, not ids."""
 
     impressions: NDArray[np.int64]  # (n, 4) user, item, timestamp, position
     outcomes: NDArray[np.float32]  # (n, 2) share watched (1 is finished), agreement with taste
@@ -52,14 +52,14 @@ class Shown(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    """Vose's alias table: one item in constant time, however many there are."""
+    """Alias table of Vose: draws an item in constant time, for any number of items."""
 
     keep: NDArray[np.float64]  # (n_items,)
     other: NDArray[np.int32]  # (n_items,)
 
 
 def make_sampler(settings: WorldSettings, catalogue: Catalogue) -> Sampler:
-    """Prepare to draw items with probability proportional to exp(exposure_bias * fame)."""
+    """Make a sampler of items with probability proportional to exp(exposure_bias * fame)."""
     weights = np.exp(settings.exposure_bias * catalogue.fame.astype(np.float64))
     return Sampler(*alias_table(weights * (len(weights) / weights.sum())))
 
@@ -97,7 +97,7 @@ def _mixed(z):
 
 @njit
 def _uniform(state):
-    """Draw from [0, 1) and move on."""
+    """Draw from [0, 1) and advance the state."""
     state[0] += _GOLDEN
     return np.float64(_mixed(state[0]) >> np.uint64(11)) * 2.0**-53
 
@@ -111,7 +111,7 @@ def _draw(state, keep, other):
 
 @njit
 def _with_room(table, n):
-    """The table, or a copy twice as long when it is full."""
+    """Return the table, or a copy twice as long if it is full."""
     if n < len(table):
         return table
     longer = np.empty((2 * n, table.shape[1]), table.dtype)
@@ -131,7 +131,7 @@ def _product(vector, other):
 
 @njit
 def _believed_agreement(believed, genres):
-    """Mean believed affinity over the genres of an item."""
+    """Return the mean believed affinity over the genres of an item."""
     total, n = 0.0, 0
     while n < len(genres) and genres[n] >= 0:
         total += believed[genres[n]]
@@ -141,7 +141,7 @@ def _believed_agreement(believed, genres):
 
 @njit
 def _days(state, n, first, last):
-    """Draw n moments in order, uniform between two: the sums of exponential gaps."""
+    """Draw n ascending moments, uniform between two, as sums of exponential gaps."""
     moments, total = np.empty(n), 0.0
     for v in range(n):
         total -= np.log(1.0 - _uniform(state))
@@ -244,7 +244,7 @@ def _simulate(
 
 @njit
 def _wanted(state, keep, other, vector, item_vectors, upload_time, clock):
-    """The best for the user's taste of a few well-known items; what a search is about."""
+    """Return the item of a search: the best for the user's taste among a few popular ones."""
     best, wanted = -np.inf, 0
     for _ in range(12):
         item = _draw(state, keep, other)

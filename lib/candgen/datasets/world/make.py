@@ -1,8 +1,8 @@
-"""Make a whole world, a block of users at a time.
+"""Generator of a whole world, in blocks of users.
 
-Every film that is watched to the end is rated, and these are the interactions: an event of the
-dataset is a positive of the impressions, of the same user, item and second. What was shown and
-not finished is in the impressions alone.
+Every film watched to the end is rated, and these ratings are the interactions. Each interaction is
+an engaged impression of the same user, item and second. Films shown and not finished appear in the
+impressions only.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ WATCHED, QUERY = "watched", "query"
 
 
 def make_world(settings: WorldSettings, seed: int, *, users_per_block: int = 4096) -> Source:
-    """Invent a world: films, users, what they were shown, watched, rated and searched for.
+    """Invent a world: films, users, impressions, watched films, ratings and searches.
 
-    Time and memory grow with the events and with the films, never with users times films: on one
+    Time and memory grow with the number of events and of films, not with users times films. On one
     core the default world takes under a second, and 1,000,000 films for 100,000 users with 20
-    events each (10 million impressions) took 25 s and 1.2 GiB. The first call ever compiles the
-    simulation for about five seconds.
+    events each (10 million impressions) took 25 s and 1.2 GiB. The very first call compiles the
+    simulation, which takes about five seconds.
 
     Args:
-        settings: Size and habits.
-        seed: The same seed gives the same world, another seed another one.
-        users_per_block: Users simulated at once; bounds the memory and changes nothing else.
+        settings: Size and habits of the world.
+        seed: Seed of all random choices; the same seed gives the same world.
+        users_per_block: Users simulated at once; bounds the memory and does not change the result.
 
     Returns:
         A source with `interactions` (every film watched to the end, rated 0.5 to 5), the extras

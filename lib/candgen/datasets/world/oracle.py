@@ -1,12 +1,12 @@
-"""The true relevance of every film for every user at every moment, known because it was invented.
+"""True relevance of every film for every user at every moment of an invented world.
 
-The relevance of an item is the probability that the user, shown it at the top of a page at that
-moment, watches it to the end. It is 0 before the item's upload and where the user's place does
-not have it. Whether the user has watched it already does not enter.
+The relevance of an item is the probability that the user watches it to the end if it is shown at
+the top of a page at that moment. It is 0 before the item's upload and in places where the item is
+not available. It does not depend on whether the user has watched the item already.
 
-Only the generating factors are kept, in a folder `oracle/` beside the dataset's tables, so any
-block of relevance can be computed and no table of users by items is ever written. Nothing that a
-generator reads leads here.
+The folder `oracle/` beside the dataset's tables keeps the factors that generated the world, so any
+block of relevance can be computed without a table of users by items. No generator of candidates
+reads it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ARRAYS, _NUMBERS = "factors.npz", "oracle.json"
 
 @dataclass(frozen=True)
 class Oracle:
-    """The factors that generated a world, in the order of the ids it is asked with."""
+    """Factors that generated a world, in the order of its user and item ids."""
 
     user_ids: NDArray[np.int64]  # (n_users,)
     item_ids: NDArray[np.int64]  # (n_items,)
@@ -58,7 +58,7 @@ class Oracle:
 
     @classmethod
     def of_world(cls, settings: WorldSettings, catalogue: Catalogue, people: People) -> Oracle:
-        """Gather the factors of a world that was just invented."""
+        """Make the oracle of a newly invented world."""
         return cls(
             user_ids=np.arange(settings.n_users) + FIRST_USER_ID,
             item_ids=np.arange(settings.n_items) + FIRST_ITEM_ID,
@@ -78,10 +78,10 @@ class Oracle:
 
     @classmethod
     def open(cls, dataset_folder: Path | str) -> Oracle:
-        """Open the oracle beside a prepared dataset; it answers in the dataset's dense ids.
+        """Open the oracle beside a prepared dataset; it uses the dataset's dense ids.
 
         Raises:
-            DataError: If there is none, or it belongs to other users and items.
+            DataError: If there is no oracle, or it belongs to other users and items.
         """
         dataset_folder = Path(dataset_folder)
         numbers_path = dataset_folder / FOLDER / _NUMBERS
@@ -103,9 +103,9 @@ class Oracle:
         """Write the folder `oracle/` inside a dataset's folder.
 
         Args:
-            folder: The dataset's folder.
-            user_ids: The world's own ids in the order of the dataset's dense ids.
-            item_ids: Likewise for items.
+            folder: Folder of the dataset.
+            user_ids: User ids of the world in the order of the dataset's dense ids.
+            item_ids: Item ids of the world, in the same way.
 
         Raises:
             DataError: If an id is not of this world.
@@ -135,9 +135,9 @@ class Oracle:
 
         Args:
             users: Dense ids, shape `(rows,)`. Memory is `rows * n_items` floats: ask in blocks.
-            items: Dense ids, shape `(columns,)`; all items when left out.
-            at: Seconds since 1970-01-01 UTC, one moment or one a user; the world's end when
-                left out.
+            items: Dense ids, shape `(columns,)`; all items by default.
+            at: Seconds since 1970-01-01 UTC, one moment or one a user; the world's end by
+                default.
 
         Returns:
             Probabilities, shape `(rows, columns)`, float32.
@@ -172,13 +172,13 @@ class Oracle:
         return relevance
 
     def _vectors(self, users: NDArray[Any], at: NDArray[Any]) -> NDArray[np.float32]:
-        """The users' vectors at a moment each, shape `(rows, dim)`; `at` has shape `(rows, 1)`."""
+        """Return user vectors at one moment each, shape `(rows, dim)`; `at`: `(rows, 1)`."""
         passed = np.clip((at - self.start) / (self.end - self.start), 0, 1)
         angle = (self.drift * np.pi / 2 * passed).astype(np.float32)
         return np.cos(angle) * self.now[users] + np.sin(angle) * self.later[users]
 
     def _faded(self, age: NDArray[Any]) -> NDArray[np.float32]:
-        """Logits lost by items of an age in seconds."""
+        """Return the logits lost by items of an age in seconds."""
         days = np.maximum(age, 0).astype(np.float32) / np.float32(DAY)
         return np.float32(self.freshness) * -np.expm1(-days / np.float32(FADING_DAYS))
 
@@ -197,7 +197,7 @@ def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _rows(asked: NDArray[Any], known: NDArray[Any], kind: str) -> NDArray[np.int64]:
-    """The row of each asked id among the known ones, which ascend."""
+    """Return the row of each id among the known ones, which are in ascending order."""
     rows = np.searchsorted(known, asked)
     found = known[np.minimum(rows, len(known) - 1)] == asked
     if not found.all():

@@ -1,8 +1,8 @@
-"""The users of an invented world: who they are, what they like, how much they watch.
+"""Users of an invented world: their features, tastes and activity.
 
-A user's vector turns from `now` to `later` as time passes, so tastes drift smoothly and the
-oracle knows them at any moment. Age and gender move the genre affinities a little, as features
-that help with new users should.
+A user's vector turns from `now` to `later` over time, so tastes drift smoothly and the oracle knows
+them at any moment. Age and gender have a small effect on genre affinities, so they are useful
+features for cold users.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _JOIN_BEFORE = 0.9  # of the period
 
 @dataclass(frozen=True)
 class People:
-    """Numbers per user; row u belongs to the user id `FIRST_USER_ID + u`."""
+    """Arrays with one row a user; row u belongs to the user id `FIRST_USER_ID + u`."""
 
     now: NDArray[np.float32]  # (n_users, tastes + genres) vector on the first day, hidden
     later: NDArray[np.float32]  # (n_users, tastes + genres) where the vector drifts to, hidden
@@ -44,7 +44,7 @@ class People:
     gender: NDArray[np.int8]  # (n_users,)
 
     def table(self) -> pd.DataFrame:
-        """Make the table that people see."""
+        """Make the public table of users."""
         return pd.DataFrame(
             {
                 USER_ID: np.arange(len(self.age), dtype=np.int32) + FIRST_USER_ID,
@@ -84,7 +84,7 @@ def make_people(settings: WorldSettings, seed: int) -> People:
 def _group_affinities(
     rng: np.random.Generator, age: NDArray[np.int8], gender: NDArray[np.int8]
 ) -> NDArray[np.float32]:
-    """Genre affinities that follow from age and gender, shape `(n_users, genres)`, variance 1."""
+    """Return genre affinities from age and gender, shape `(n_users, genres)`, variance 1."""
     by_age = rng.standard_normal(len(GENRE_NAMES))
     by_gender = rng.standard_normal((len(_GENDERS), len(GENRE_NAMES)))
     older = (age.astype(np.float64) - 38) / 13
@@ -102,7 +102,7 @@ def _draw_vectors(
 
 
 def _draw_events(settings: WorldSettings, rng: np.random.Generator) -> NDArray[np.int32]:
-    """Draw how many films each user finishes: a long tail above the fewest, of the asked mean."""
+    """Draw the films that each user finishes: a long tail above the fewest, with a given mean."""
     few = settings.fewest_events
     most = settings.events_per_user + _MOST_BEYOND * settings.n_items
     beyond = np.exp(_ACTIVITY_SPREAD * rng.standard_normal(settings.n_users))

@@ -1,8 +1,8 @@
 """Ratings of finished films, in half stars from 0.5 to 5.
 
-Behind a rating is a number of stars made of the film's appeal, its agreement with the user's
-taste, how kindly the user rates and chance. Some users round it to halves, the others to whole
-stars, so halves are rarer, as they are where people choose how finely to rate.
+A rating starts from a number of stars: the sum of the film's appeal, its agreement with the user's
+taste, the user's kindness and chance. Some users round it to halves, the others to whole stars, so
+half stars are rarer, as in real data with a choice of half stars.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def rate(
     quality: NDArray[np.float32],
     agreement: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Rate every event; all arguments have shape `(n_events,)`, users are numbered from 0."""
+    """Return a rating of every event; all arguments have shape `(n_events,)`, dense user ids."""
     n_users = int(users.max()) + 1 if len(users) else 0
     kindness, halves = rng.standard_normal(n_users), rng.random(n_users) < _USES_HALVES
     chance = 1 - _FROM_APPEAL - _FROM_TASTE - _FROM_KINDNESS

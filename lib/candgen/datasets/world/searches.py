@@ -1,4 +1,4 @@
-"""What people type when they look for a film they would like."""
+"""Queries of users who search for a film."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BY_GENRE = ("{genre}", "{genre} films", "best {genre}", "new {genre}", "{genre}
 def write_queries(
     rng: np.random.Generator, items: NDArray[np.int64], catalogue: Catalogue
 ) -> NDArray[np.object_]:
-    """Write one query for each item looked for: its title, part of it, or its main genre.
+    """Write one query for each item searched: its title, a part of it, or its main genre.
 
     Args:
         items: Rows of the catalogue, shape `(n,)`.

@@ -1,4 +1,4 @@
-"""Plausible titles for films that nobody made."""
+"""Plausible titles of invented films."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def invent_titles(
 ) -> NDArray[np.object_]:
     """Invent one title a film, with its year as in "The Quiet Orchard (1994)".
 
-    The noun suits the main genre. A title that comes again in the same year gets a part number,
-    so titles are unique.
+    The noun fits the main genre. A title that repeats in the same year gets a part number, so
+    titles are unique.
 
     Args:
         main_genres: Index in `genre_names` for each film, shape `(n_items,)`.

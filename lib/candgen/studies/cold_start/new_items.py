@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from candgen import models, retrieval
 from candgen.columns import ITEM, RATING, TIMESTAMP, USER
 from candgen.datasets import rated_films
-from candgen.datasets.cold_users import SetApart
+from candgen.datasets.cold_users import ColdSplit
 from candgen.datasets.world import Oracle
 from candgen.errors import DataError
 from candgen.evaluation import metrics
@@ -41,7 +41,7 @@ class NewItems:
 
     def __init__(
         self,
-        apart: SetApart,
+        apart: ColdSplit,
         known: Sequence[int],
         *,
         oracle: Oracle | None = None,
@@ -155,7 +155,7 @@ class NewItems:
 
 
 def ratings_of_new_users(
-    apart: SetApart,
+    apart: ColdSplit,
     known: Sequence[int],
     *,
     dim: int,

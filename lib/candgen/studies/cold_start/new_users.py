@@ -27,7 +27,7 @@ from scipy.sparse import csr_array
 from candgen import evaluation, models, retrieval
 from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
-from candgen.datasets.cold_users import SetApart, newcomers
+from candgen.datasets.cold_users import ColdSplit, fold_in_cold_users
 from candgen.datasets.world import Oracle
 from candgen.errors import DataError, SettingError
 from candgen.evaluation import Candidates, Judgement
@@ -62,7 +62,7 @@ class NewUsers:
 
     def __init__(
         self,
-        apart: SetApart,
+        apart: ColdSplit,
         known: Sequence[int],
         *,
         asked: Mapping[str, NDArray[np.int64]] | None = None,
@@ -94,7 +94,7 @@ class NewUsers:
         self.asked = dict(asked or {})
         self._data: dict[int, Dataset] = {}
         most = self.known[-1]
-        first = newcomers(apart.data, most)
+        first = fold_in_cold_users(apart.data, most)
         union = np.unique(np.concatenate([*self.asked.values(), np.zeros(0, np.int64)]))
         self._questions = union.astype(np.int64)
         wanted = first.held_out[~first.held_out[ITEM].isin(union)]
@@ -120,7 +120,7 @@ class NewUsers:
     def data(self, n: int) -> Dataset:
         """Return the dataset in which the first `n` events of the new users are known."""
         if n not in self._data:
-            made = newcomers(self.apart.data, n, found_after=self.known[-1])
+            made = fold_in_cold_users(self.apart.data, n, found_after=self.known[-1])
             tables = {**made._tables, "test": self._wanted}
             self._data[n] = replace(made, _tables=tables)
         return self._data[n]

@@ -14,7 +14,7 @@ from candgen import evaluation, models, retrieval
 from candgen.checks import checked
 from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
-from candgen.datasets.cold_users import newcomers
+from candgen.datasets.cold_users import fold_in_cold_users
 from candgen.datasets.world import Oracle
 from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import TwoTower
@@ -88,7 +88,7 @@ def strangers_truth(
 
     Args:
         fitted: By name; fitted to `data`.
-        data: From `as_strangers`.
+        data: From `make_users_cold`.
         oracle: Of its world.
         k: Places of a list that count.
     """
@@ -175,7 +175,7 @@ def newcomer_study(
         rich = TwoTower(**{**settings, "seed": seed}).fit(data)
         plain = ids_alone_of({**settings, "seed": seed}, ids_alone).fit(data)
         for n in known:
-            some = newcomers(data, n)
+            some = fold_in_cold_users(data, n)
             columns = {}
             for name, model in (("with features", rich), ("without", plain)):
                 asked = model.serving(some)
