@@ -122,13 +122,14 @@ def run(
 
     Example: candgen run 40_matrix_factorization -p dim=16 -p epochs=4
     """
-    from candgen.session import paths
+    from candgen.session import notebook_name, paths
     from candgen.sweeps import single_run
 
     page = single_run.find_page(notebook)
     if listed:
         return _list_parameters(page)
-    where = folder.expanduser().resolve() if folder else paths.run_folder(page.name)
+    named = paths.run_folder(notebook_name.of_file(page.path))
+    where = folder.expanduser().resolve() if folder else named
     _run(
         single_run.stage("run", page.name, page, single_run.given(page, parameter), where, minutes)
     )
