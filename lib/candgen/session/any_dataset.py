@@ -144,14 +144,20 @@ def _of_table(
             settings = {**settings, f"{name}_path": str(file_of)}
         untimed = "timestamp_column" not in settings and "split" not in settings
         split = {"split": "random_per_user"} if untimed else {}
-        made = _prepared(file.stem, source="table", path=str(file), **settings, **split)
+        try:
+            made = _prepared(file.stem, source="table", path=str(file), **settings, **split)
+        except DataError as error:
+            message = str(error)
+            for name in features:
+                message = message.replace(f"{Path(folder) / name}.parquet", f"The table of {name}")
+            raise DataError(message) from None
     return _warned(made) if untimed else made
 
 
-def _prepared(name: str, **settings: Any) -> Dataset:
+def _prepared(title: str, /, **settings: Any) -> Dataset:
     """Prepare a dataset in a temporary folder that lives as long as the dataset."""
     scratch = _Scratch()
-    made = preparation.prepare(scratch.folder / name, **settings)
+    made = preparation.prepare(scratch.folder / title, **settings)
     return dataclasses.replace(made, keeps=scratch)
 
 
