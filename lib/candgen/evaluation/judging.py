@@ -86,7 +86,7 @@ def judge(
         )
     lists = given_lists(dataset)
     began = time.perf_counter()
-    top = retrieval.recommend(
+    top = retrieval.top_items(
         generator,
         users,
         k,

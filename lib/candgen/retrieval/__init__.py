@@ -1,7 +1,7 @@
 """From scores or vectors to ranked candidates."""
 
 from candgen.retrieval import effort, filtered_search, filters, indexes, invented_vectors, pools
-from candgen.retrieval.recommend import recommend
+from candgen.retrieval.recommend import top_items
 from candgen.retrieval.related import related_items
 from candgen.retrieval.subsets import top_k_among
 from candgen.retrieval.timing import queries_per_second, speeds
@@ -17,9 +17,9 @@ __all__ = [
     "invented_vectors",
     "pools",
     "queries_per_second",
-    "recommend",
     "related_items",
     "speeds",
+    "top_items",
     "top_k",
     "top_k_among",
     "top_k_of_scores",
