@@ -121,9 +121,8 @@ def _of_frame(
 def _of_file(
     file: Path, features: dict[str, pd.DataFrame | None], settings: dict[str, Any]
 ) -> Dataset:
-    delimiter, encoding = settings.get("delimiter") or ",", settings.get("encoding") or "utf-8"
-    tables.check_text_settings(id_type="auto", delimiter=delimiter, encoding=encoding)
-    text = TextFormat(delimiter, encoding=encoding)
+    preparation.check_settings({**settings, "source": "table"})
+    text = TextFormat(settings.get("delimiter") or ",", encoding=settings.get("encoding", "utf-8"))
     columns = _columns(tables.column_names(InputFile(file), text), str(file), settings)
     return _of_table(file, features, {**settings, **columns})
 
