@@ -47,7 +47,7 @@ def test_every_command_that_is_named_exists(readme):
 
     from candgen import cli
 
-    named = set(re.findall(r"candgen ([a-z]+) ", readme))
+    named = set(re.findall(r"(?<!import )candgen ([a-z]+) ", readme))
     assert named
     for command in named:
         assert CliRunner().invoke(cli.app, [command, "--help"]).exit_code == 0, command

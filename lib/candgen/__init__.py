@@ -1,6 +1,16 @@
 """A workbench for candidate generation, the first stage of a recommender.
 
-Importing this package is cheap: numerical libraries load with the modules that use them.
+What a person types in a notebook:
+
+    import candgen as cg
+
+    data = cg.dataset(df)
+    model = cg.WALS(dim=32).fit(data)
+    model.recommend([142], k=10)
+    cg.judge(model).plot("recall@20")
+
+`dir(candgen)` lists `dataset`, `judge`, `compare`, `recommend` and the class of every generator.
+Importing this package is cheap: each name loads its module when it is first used.
 """
 
 import os
@@ -10,3 +20,49 @@ __version__ = "0.1.0"
 # Threads of one library that wait by spinning keep a core from those of the next, as where faiss
 # searches and our compiled code ranks.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+_HOMES = {  # name -> module below this package
+    "dataset": "session.any_dataset",
+    "judge": "session.judging",
+    "compare": "session.judging",
+    "recommend": "session.judging",
+    "Random": "models.popularity.baselines",
+    "Popularity": "models.popularity.baselines",
+    "GroupPopularity": "models.popularity.group_popularity",
+    "ItemKNN": "models.items.neighbours",
+    "UserKNN": "models.items.neighbours",
+    "EASE": "models.items.ease",
+    "MarkovChain": "models.items.markov",
+    "TruncatedSVD": "models.factorization.svd",
+    "WALS": "models.factorization.wals",
+    "SGDFactorization": "models.factorization.sgd",
+    "LogisticFactorization": "models.factorization.logistic",
+    "PredictedRating": "models.ratings.rating_candidates",
+    "ItemContent": "models.content_based.content",
+    "UserProfile": "models.content_based.content",
+    "TwoBranch": "models.content_based.two_branch",
+    "SASRec": "models.sequences",
+    "GRU4Rec": "models.sequences",
+    "TwoTower": "models.towers.two_tower",
+    "SoftmaxNetwork": "models.softmax_network.softmax_network",
+    "GMF": "models.pairs",
+    "MLP": "models.pairs",
+    "NeuMF": "models.pairs",
+    "DeepFactorization": "models.pairs",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__():
+    return sorted([*_HOMES, "__version__"])

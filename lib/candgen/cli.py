@@ -122,13 +122,14 @@ def run(
 
     Example: candgen run 40_matrix_factorization -p dim=16 -p epochs=4
     """
-    from candgen.session import paths
+    from candgen.session import notebook_name, paths
     from candgen.sweeps import single_run
 
     found = single_run.find_notebook(notebook)
     if listed:
         return _list_parameters(found)
-    where = folder.expanduser().resolve() if folder else paths.run_folder(found.name)
+    named = paths.run_folder(notebook_name.of_file(found.path))
+    where = folder.expanduser().resolve() if folder else named
     _run(
         single_run.stage(
             "run", found.name, found, single_run.given(found, parameter), where, minutes

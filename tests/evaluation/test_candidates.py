@@ -70,6 +70,24 @@ def test_candidates_of_another_dataset_are_refused(small, make, events, tmp_path
         Candidates.load(tmp_path / "c.parquet", other)
 
 
+def test_a_saved_file_holds_the_ids_that_the_data_came_with(small, tmp_path):
+    lists([1, 0], [[4, 2, -1], [5, 0, 3]]).save(tmp_path / "c.parquet", small)
+    users, items = small.users["user_id"], small.items["item_id"]
+    saved = pd.read_parquet(tmp_path / "c.parquet")
+    assert saved["user"].tolist() == [users[1], users[1], users[0], users[0], users[0]]
+    assert saved["item"].tolist() == [items[4], items[2], items[5], items[0], items[3]]
+    assert users[1] != 1 and items[4] != 4  # else this says nothing
+
+
+def test_a_file_of_dense_ids_that_says_so_is_still_read(small, tmp_path):
+    table = pa.table({"user": [1, 1], "item": [4, 2], "rank": [1, 2]}).replace_schema_metadata(
+        {"candgen.ids": "dense", "candgen.dataset_digest": small.digest}
+    )
+    pq.write_table(table, tmp_path / "c.parquet")
+    again = Candidates.load(tmp_path / "c.parquet", small)
+    assert (again.users.tolist(), again.items.tolist()) == ([1], [[4, 2]])
+
+
 def test_only_the_first_k_are_kept_when_asked(small, tmp_path):
     lists([0], [[5, 0, 3]]).save(tmp_path / "c.parquet", small)
     assert Candidates.load(tmp_path / "c.parquet", small, k=2).items.tolist() == [[5, 0]]

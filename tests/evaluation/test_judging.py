@@ -112,7 +112,7 @@ def test_candidates_from_outside_the_given_lists_are_refused(make, events):
     train, test = events((0, 0), (1, 1)), events((0, 1))
     given = events((0, 1), (0, 3))
     data = make(train, test, n_users=2, n_items=4, candidate_lists=given)
-    with pytest.raises(DataError, match="item 2 is not in the list of user 0"):
+    with pytest.raises(DataError, match="item film-2 is not in the list of user 100"):
         evaluation.judge_candidates(lists([0], [[1, 2]]), data, [1])
 
 

@@ -14,7 +14,7 @@ import pytest
 from candgen import models
 from candgen.errors import ColdStartError, SettingError
 from candgen.models import Popularity, VectorGenerator
-from candgen.retrieval import NO_ITEM, recommend
+from candgen.retrieval import NO_ITEM, top_items
 
 
 class GeneratorContract:
@@ -66,14 +66,14 @@ class GeneratorContract:
 
     @pytest.mark.parametrize("rows_per_block", [1, 7])
     def test_block_size_never_changes_the_answer(self, fitted, trained_users, rows_per_block):
-        whole = recommend(fitted, trained_users, 10)
-        blocks = recommend(fitted, trained_users, 10, rows_per_block=rows_per_block)
+        whole = top_items(fitted, trained_users, 10)
+        blocks = top_items(fitted, trained_users, 10, rows_per_block=rows_per_block)
         np.testing.assert_allclose(blocks.scores, whole.scores, rtol=1e-6, atol=1e-6)
         if self.beats_popularity:  # else many items tie, up to the last digit of their scores
             assert (blocks.items == whole.items).mean() > 0.99
 
     def test_seen_items_are_withheld(self, fitted, taste_world, trained_users):
-        found = recommend(fitted, trained_users, taste_world.n_items).items
+        found = top_items(fitted, trained_users, taste_world.n_items).items
         seen = taste_world.history_matrix
         for user, items in zip(trained_users, found, strict=True):
             history = seen.indices[seen.indptr[user] : seen.indptr[user + 1]]
@@ -100,7 +100,7 @@ class GeneratorContract:
             with pytest.raises(ColdStartError, match="user without events"):
                 fitted.score([0, cold])
             with pytest.raises(ColdStartError, match="user without events"):
-                recommend(fitted, [cold], 5)
+                top_items(fitted, [cold], 5)
 
     def test_cold_items_are_answered_or_refused_by_name(self, fitted, taste_world):
         cold = taste_world.n_items - 1
@@ -167,5 +167,5 @@ class VectorContract(GeneratorContract):
 
 def share_of_own_taste(generator, users) -> float:
     """Among ten candidates a user, the share that the user's taste likes: all ten are there."""
-    found = recommend(generator, users, 10).items
+    found = top_items(generator, users, 10).items
     return float((found % 6 == users[:, None] % 6).mean())

@@ -6,7 +6,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from candgen.models import Popularity, VectorGenerator
-from candgen.retrieval import NO_ITEM, recommend
+from candgen.retrieval import NO_ITEM, top_items
 
 
 def world(train):
@@ -55,20 +55,20 @@ BOTH_KINDS = pytest.mark.parametrize(
 
 @BOTH_KINDS
 def test_items_come_in_the_generators_order_without_those_it_does_not_know(generator, order):
-    found = recommend(generator().fit(world(TRAIN)), [0], 9, exclude=None)
+    found = top_items(generator().fit(world(TRAIN)), [0], 9, exclude=None)
     assert found.items.tolist() == [[*order, NO_ITEM]]
 
 
 @BOTH_KINDS
 def test_the_history_is_withheld_by_default(generator, order):
-    found = recommend(generator().fit(world(TRAIN)), [2, 0], 2).items.tolist()
+    found = top_items(generator().fit(world(TRAIN)), [2, 0], 2).items.tolist()
     assert found == [[i for i in order if i not in (1, 3)], [i for i in order if i > 1]]
 
 
 @BOTH_KINDS
 def test_a_mask_of_allowed_items_adds_to_what_the_generator_knows(generator, order):
     allowed = np.array([True, False, True, False, True])
-    found = recommend(generator().fit(world(TRAIN)), [0], 3, exclude=None, allowed=allowed)
+    found = top_items(generator().fit(world(TRAIN)), [0], 3, exclude=None, allowed=allowed)
     assert found.items.tolist() == [[i for i in order if i in (0, 2)] + [NO_ITEM]]
 
 
@@ -76,16 +76,16 @@ def test_a_mask_of_allowed_items_adds_to_what_the_generator_knows(generator, ord
 def test_candidate_lists_hold_row_by_row(generator, order):
     lists = csr_array([[0, 0, 1, 1, 1], [1, 0, 0, 0, 0]])
     model = generator().fit(world(TRAIN))
-    found = recommend(model, [2, 1], 2, exclude=None, allowed=lists).items.tolist()
+    found = top_items(model, [2, 1], 2, exclude=None, allowed=lists).items.tolist()
     assert found == [[i for i in order if i in (2, 3)], [0, NO_ITEM]]
 
 
 def test_vectors_made_for_the_cosine_are_searched_by_the_cosine():
-    found = recommend(Directions().fit(world(TRAIN)), [0], 4, exclude=None)
+    found = top_items(Directions().fit(world(TRAIN)), [0], 4, exclude=None)
     assert found.items.tolist() == [[0, 1, 2, 3]]
     np.testing.assert_allclose(found.scores, 1)
 
 
 def test_lists_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="allowed must have shape"):
-        recommend(Popularity().fit(world(TRAIN)), [0, 1], 2, allowed=csr_array((1, 5)))
+        top_items(Popularity().fit(world(TRAIN)), [0, 1], 2, allowed=csr_array((1, 5)))

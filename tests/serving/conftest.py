@@ -52,7 +52,7 @@ def project(tmp_path, monkeypatch):
     model = WALS(dim=8, seed=1).fit(data)
     folder = root / "outputs" / "asked" / "wals"
     folder.mkdir(parents=True)
-    Run("page", folder, {})._write_vectors(model, data)
+    Run(folder, {})._write_vectors(model, data)
     described = {
         "name": "films", "digest": data.digest, "folder": str(data.folder), "evaluate_on": "test",
     }  # fmt: skip

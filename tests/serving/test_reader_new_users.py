@@ -270,7 +270,7 @@ def home(worlds, tmp_path_factory):
     data = worlds[True]
     model = SoftmaxNetwork(**{**SMALL, "epochs": 1}, hidden=[7], feature_dim=3).fit(data)
     run = root / "outputs" / "asked" / "network"
-    Run("page", run, {})._write_vectors(model, data)
+    Run(run, {})._write_vectors(model, data)
     described = {"name": "w", "digest": data.digest, "folder": str(data.folder)}
     row = {"generator": "SoftmaxNetwork", "baseline": False, "settings": model.settings}
     files.write_json(run / "metrics.json", {"dataset": described, "generators": [row]})

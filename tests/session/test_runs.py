@@ -27,7 +27,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(project):
-    return session.open_run("page", _page("k: int = 5\nrun_folder: str = 'outputs/s/r'"))
+    return _opened(_page("k: int = 5\nrun_folder: str = 'outputs/s/r'"))
 
 
 @pytest.fixture
@@ -42,6 +42,12 @@ def _page(source: str) -> dict:
     namespace: dict = {}
     exec(source, namespace)
     return namespace
+
+
+def _opened(namespace: dict) -> runs.Run:
+    """Call `open_run` as a cell of a notebook with these names does."""
+    exec("from candgen import session\nrun = session.open_run()", namespace)
+    return namespace["run"]
 
 
 def _judgement(generator="WALS", recall=(0.5, 1.0), **settings):
@@ -67,7 +73,7 @@ def pd_table(columns):
 def test_injected_values_are_read_with_the_types_of_the_page(project):
     page = _page("dim: int = 8\nrate: float = 0.1\ncutoffs: list = [10]\nderived = 3")
     exec("dim = 16\nrate = 1", page)  # papermill injects without annotations
-    opened = session.open_run("page", page)
+    opened = _opened(page)
     assert opened.parameters == {"dim": 16, "rate": 1, "cutoffs": [10]}
     assert json.loads((opened.folder / "params.json").read_text()) == opened.parameters
 
@@ -85,7 +91,7 @@ def test_injected_values_are_read_with_the_types_of_the_page(project):
 )
 def test_a_parameter_of_the_wrong_type_is_named(project, source, message):
     with pytest.raises(SettingError, match=message):
-        session.open_run("page", _page(source))
+        _opened(_page(source))
 
 
 def test_a_parameter_may_be_one_of_several_types(project):
@@ -95,7 +101,7 @@ def test_a_parameter_may_be_one_of_several_types(project):
 
 def test_opening_a_run_again_forgets_its_old_results(run, data):
     run.record(_judgement(), dataset=data)
-    again = session.open_run("page", run.parameters | _page("run_folder: str = 'outputs/s/r'"))
+    again = _opened(run.parameters | _page("run_folder: str = 'outputs/s/r'"))
     assert again.folder == run.folder
     assert not (run.folder / "metrics.json").exists()
     assert not list(run.folder.glob("*.parquet"))
@@ -105,7 +111,7 @@ def test_a_folder_that_is_no_run_keeps_its_files(project):
     kept = project / "mine" / "metrics.json"
     kept.parent.mkdir()
     kept.write_text("precious")
-    session.open_run("page", _page("run_folder: str = 'mine'"))
+    _opened(_page("run_folder: str = 'mine'"))
     assert kept.read_text() == "precious"
 
 
@@ -202,7 +208,7 @@ def test_a_number_that_cannot_be_read_back_is_refused(run, row, message):
 
 def test_opening_a_run_again_forgets_its_numbers(run):
     run.record_reproduced([_number()])
-    session.open_run("page", run.parameters | _page("run_folder: str = 'outputs/s/r'"))
+    _opened(run.parameters | _page("run_folder: str = 'outputs/s/r'"))
     assert not (run.folder / "reproduced.json").exists()
 
 

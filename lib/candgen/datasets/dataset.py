@@ -58,6 +58,8 @@ class Dataset:
     info: dict[str, Any]
     evaluate_on: Literal["validation", "test"] = "test"
     _tables: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+    keeps: Any = field(default=None, repr=False, compare=False)
+    """What must live as long as the dataset: the owner of a temporary folder."""
 
     def for_validation(self) -> Dataset:
         """Return the same dataset, learned from `train` and judged on `validation`."""

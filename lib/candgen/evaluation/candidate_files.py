@@ -21,7 +21,7 @@ from candgen.columns import ITEM, ITEM_ID, RANK, SCORE, USER, USER_ID
 from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
 
-IDS = "candgen.ids"
+IDS = "candgen.ids"  # "dense" in our files of before December 2026; own ids otherwise
 DENSE = "dense"
 DIGEST = "candgen.dataset_digest"
 
@@ -56,6 +56,7 @@ def read(path: Path | str, dataset: Dataset) -> Lists:
         DataError: Naming the file and, where there is one, the row and the column.
     """
     file = _open(Path(path))
+    _refuse_those_of_another_dataset(file, dataset)
     users = _ids(file, USER, dataset)
     items = _ids(file, ITEM, dataset)
     order, scores = _ranking(file, users)
@@ -112,6 +113,19 @@ def _read_text(path: Path) -> pa.Table:
     )
 
 
+def _refuse_those_of_another_dataset(file: _File, dataset: Dataset) -> None:
+    metadata = file.table.schema.metadata or {}
+    arrived = metadata.get(DIGEST.encode(), b"").decode()
+    ours = DIGEST.encode() in metadata or IDS.encode() in metadata
+    if ours and arrived != dataset.digest:
+        raise DataError(
+            f"{file.path} was made for another dataset: it has digest {arrived[:12]}…, "
+            f"{dataset.name!r} has {dataset.digest[:12]}…. Its generator may have learned from "
+            "what this dataset holds out; make the candidates again, or name the dataset they "
+            "were made for."
+        )
+
+
 # --- ids
 
 
@@ -121,7 +135,7 @@ def _ids(file: _File, column: str, dataset: Dataset) -> NDArray[np.int32]:
         file.refuse(_first(raw.is_null()), f"the column {column!r} is empty.")
     metadata = file.table.schema.metadata or {}
     if metadata.get(IDS.encode()) == DENSE.encode():
-        return _dense_ids(file, column, raw, metadata, dataset)
+        return _dense_ids(file, column, raw, dataset)
     table, id_column = ("users", USER_ID) if column == USER else ("items", ITEM_ID)
     known = dataset.table(table)[id_column]
     if pa.types.is_dictionary(raw.type):
@@ -156,16 +170,7 @@ def _spelling(value: object, whole_numbers: bool) -> str:
     return re.sub(r"\.0+$", "", text.strip())
 
 
-def _dense_ids(
-    file: _File, column: str, raw: pa.Array, metadata: dict[bytes, bytes], dataset: Dataset
-) -> NDArray[np.int32]:
-    arrived = metadata.get(DIGEST.encode(), b"").decode()
-    if arrived != dataset.digest:
-        raise DataError(
-            f"{file.path} was made for another dataset: it has digest {arrived[:12]}…, "
-            f"{dataset.name!r} has {dataset.digest[:12]}…. Its dense ids would mean other things; "
-            "make the candidates again, or name the dataset they were made for."
-        )
+def _dense_ids(file: _File, column: str, raw: pa.Array, dataset: Dataset) -> NDArray[np.int32]:
     dense = raw.to_numpy()
     bound = dataset.n_users if column == USER else dataset.n_items
     outside = (dense < 0) | (dense >= bound)

@@ -1,8 +1,8 @@
 """Ranked candidates: the id matrix that everything after a model works on.
 
-A saved file has one row a candidate: user, item, rank, score. Files of our own hold dense ids and
-say so in their metadata, together with the digest of the dataset that gave the ids their meaning.
-Files made by any other system hold the ids of the source; `list_files` reads those.
+A saved file has one row a candidate: user, item, rank, score, in the ids that the data came with,
+like the files of any other system. Its metadata holds the digest of the dataset it was made for.
+`candidate_files` reads both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from candgen import files
-from candgen.columns import ITEM, RANK, SCORE, USER
+from candgen.columns import ITEM, ITEM_ID, RANK, SCORE, USER, USER_ID
 from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
 from candgen.evaluation import candidate_files
@@ -66,18 +66,17 @@ class Candidates:
         return found
 
     def save(self, path: Path | str, dataset: Dataset) -> None:
-        """Write a Parquet of user, item, rank (from 1) and score, which appears whole."""
+        """Write a Parquet of user, item (own ids), rank (from 1) and score, which appears whole."""
         row, place = np.nonzero(self.items != NO_ITEM)
+        users, items = pa.array(dataset.users[USER_ID]), pa.array(dataset.items[ITEM_ID])
         table = pa.table(
             {
-                USER: self.users[row],
-                ITEM: self.items[row, place],
+                USER: users.take(pa.array(self.users[row])),
+                ITEM: items.take(pa.array(self.items[row, place])),
                 RANK: (place + 1).astype(np.int32),
                 SCORE: self.scores[row, place],
             }
-        ).replace_schema_metadata(
-            {candidate_files.IDS: candidate_files.DENSE, candidate_files.DIGEST: dataset.digest}
-        )
+        ).replace_schema_metadata({candidate_files.DIGEST: dataset.digest})
         with files.appearing(path) as passing:
             pq.write_table(table, passing, compression="zstd")
 
@@ -90,8 +89,7 @@ class Candidates:
                 with columns user and item and either of rank and score. Rank decides when both
                 are there; of equal scores the earlier row wins; with neither, the order of rows is
                 the ranking. Only the order of ranks counts, so they may start at 0 or leave gaps.
-            dataset: What the ids refer to: the source's own ids, or dense ones in a file that
-                `save` wrote for this very dataset.
+            dataset: What the ids refer to: the ids that the data came with.
             k: Keep only the first k of each list. All, when omitted.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,9 +18,10 @@ from candgen.seeds import derive_seed
 
 FULL = "full"
 GIVEN_LISTS = "given lists (sampled ranking)"
+_SHOWN = ("recall", "ndcg", "precision", "hit_rate")
 
 
-@dataclass
+@dataclass(repr=False)
 class Judgement:
     """Metrics per user and overall, with intervals.
 
@@ -88,3 +90,37 @@ class Judgement:
             row[f"{metric}_low"], row[f"{metric}_high"] = self.interval(metric)
         row |= self.overall | self.cost
         return row | {"ranking": self.ranking, "judged_users": len(self.per_user)}
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{metric} {self.mean(metric):.4f}" for metric in self._shown()[:4])
+        users = f"{len(self.per_user):,} users judged"
+        return f"<Judgement of {self.generator}: {users}; {means}>"
+
+    def _repr_html_(self) -> str:
+        """Show means with their 95 % intervals: a row a metric, a column a cut-off."""
+        names = list(dict.fromkeys(metric.partition("@")[0] for metric in self._shown()))
+        cutoffs = list(dict.fromkeys(metric.partition("@")[2] for metric in self._shown()))
+        heads = "".join(
+            f"<th>{'@' if cutoff else ''}{html.escape(cutoff)}</th>" for cutoff in cutoffs
+        )
+        rows = ""
+        for name in names:
+            cells = "".join(f"<td>{self._cell(name, cutoff)}</td>" for cutoff in cutoffs)
+            rows += f"<tr><th>{html.escape(name)}</th>{cells}</tr>"
+        ranked = "" if self.ranking == FULL else f", ranking {html.escape(self.ranking)}"
+        return (
+            f"<table><caption>{html.escape(self.generator)}: {len(self.per_user):,} users judged"
+            f"{ranked}. Mean and 95&nbsp;% interval; .metrics lists every metric.</caption>"
+            f"<thead><tr><th>metric</th>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+    def _shown(self) -> list[str]:
+        chosen = [name for name in self.metrics if name.partition("@")[0] in _SHOWN]
+        return chosen or self.metrics
+
+    def _cell(self, name: str, cutoff: str) -> str:
+        metric = f"{name}@{cutoff}" if cutoff else name
+        if metric not in self.metrics:
+            return ""
+        low, high = self.interval(metric)
+        return f"{self.mean(metric):.4f}<br><small>{low:.4f} to {high:.4f}</small>"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen import retrieval
-from candgen.columns import ITEM, RATING, USER, USER_ID
+from candgen.columns import ITEM, ITEM_ID, RATING, USER, USER_ID
 from candgen.datasets.dataset import Dataset
 from candgen.errors import ColdStartError, DataError, SettingError
 from candgen.evaluation import metrics
@@ -47,10 +47,10 @@ class Judged(NamedTuple):
 
 def judge(
     generator: Generator,
-    dataset: Dataset,
+    dataset: Dataset | None = None,
     *,
     k: int = 100,
-    cutoffs: Sequence[int] = CUTOFFS,
+    cutoffs: Sequence[int] | None = None,
     seed: int = 0,
     graded: bool = False,
 ) -> Judgement:
@@ -58,9 +58,10 @@ def judge(
 
     Args:
         generator: A fitted generator.
-        dataset: The dataset it was fitted to; `evaluate_on` says what is held out.
+        dataset: The dataset to judge on, by default the one it was fitted to; `evaluate_on` says
+            what is held out.
         k: Candidates a user.
-        cutoffs: Where lists are cut, none above k.
+        cutoffs: Where lists are cut, none above k; by default those of `CUTOFFS` up to k.
         seed: For the bootstrap intervals.
         graded: Whether NDCG takes held-out ratings as gains.
 
@@ -69,7 +70,9 @@ def judge(
         ColdStartError: If the judged users have no history and the generator needs one.
         DataError: If nobody can be judged.
     """
-    cutoffs = metrics.check_cutoffs(cutoffs)
+    dataset = generator.dataset if dataset is None else dataset
+    reached = [cutoff for cutoff in CUTOFFS if cutoff <= k] or [k]
+    cutoffs = metrics.check_cutoffs(reached if cutoffs is None else cutoffs)
     if cutoffs[-1] > k:
         raise SettingError(
             f"k = {k} candidates cannot be cut at {cutoffs[-1]}. Raise k or lower the cut-offs."
@@ -83,7 +86,7 @@ def judge(
         )
     lists = given_lists(dataset)
     began = time.perf_counter()
-    top = retrieval.recommend(
+    top = retrieval.top_items(
         generator,
         users,
         k,
@@ -261,6 +264,7 @@ def _refuse_outsiders(items: NDArray, users: NDArray, lists: csr_array, dataset:
         row, place = np.argwhere(outside)[0]
         raise DataError(
             f"Dataset {dataset.name!r} gives each user a list to rank, and item "
-            f"{items[row, place]} is not in the list of user {users[row]} "
+            f"{dataset.items[ITEM_ID].iloc[items[row, place]]} is not in the list of user "
+            f"{dataset.users[USER_ID].iloc[users[row]]} "
             f"({int(outside.sum()):,} candidates are outside). Rank the given lists only."
         )

@@ -28,12 +28,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from candgen import checks
 from candgen.columns import ITEM_ID, USER_ID
 from candgen.datasets import Dataset
 from candgen.errors import ColdStartError, SettingError, UnsupportedError, did_you_mean
+from candgen.models import own_ids
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -157,6 +159,30 @@ class Generator(ABC):
         if not self.known_items_.all():
             scores[:, ~self.known_items_] = -np.inf
         return scores
+
+    def recommend(self, users: ArrayLike, k: int = 10) -> pd.DataFrame:
+        """Recommend the best `k` items to each user, without those in the user's history.
+
+        Args:
+            users: The users' own ids, or one of them.
+            k: Items a user, 1 or more; fewer where the generator knows no more.
+
+        Returns:
+            The columns user, item (own ids), title (if the items have any), score and rank
+            (from 1); best first for each user.
+
+        Raises:
+            DataError: If the dataset has no such user.
+            ColdStartError: If a user has no history and the generator does not answer for those.
+        """
+        dense = self.checked_users(own_ids.dense_users(users, self.dataset))
+        return own_ids.best_unseen(dense, self.score, self.history_matrix_, k, self.dataset)
+
+    @property
+    def dataset(self) -> Dataset:
+        """The dataset of the last `fit`."""
+        self._known("known_users_")
+        return self._dataset
 
     def checked_users(self, users: ArrayLike) -> NDArray[np.int64]:
         """Return dense user ids as an array, after refusing the ones that cannot be answered."""

@@ -36,7 +36,7 @@ _VERDICTS = {"better": MODEL, "worse": ACCENT}
 def per_user_spread(
     values: NDArray[np.floating],
     *,
-    baseline: NDArray[np.floating],
+    baseline: NDArray[np.floating] | None = None,
     label: str,
     name: str = "model",
     baseline_name: str = "popularity",
@@ -46,7 +46,7 @@ def per_user_spread(
 
     Args:
         values: One value a user, 0 .. 1, shape `(n_users,)`.
-        baseline: The baseline's values for the same users.
+        baseline: The baseline's values for the same users; None draws no baseline.
         label: Axis label with its cut-off, such as "recall@20".
         name: What made `values`.
         baseline_name: What made `baseline`.
@@ -55,12 +55,12 @@ def per_user_spread(
     ax = axes(ax)
     bins = np.linspace(0, 1, 21)
     ax.hist(values, bins=bins, color=MODEL, alpha=0.75)
-    ax.hist(baseline, bins=bins, histtype="step", color=BASELINE, linestyle="--", linewidth=1.8)
     ax.margins(y=0.2)
-    means = sorted(
-        [(values.mean(), name, MODEL, "-"), (baseline.mean(), baseline_name, BASELINE, "--")]
-    )
-    for (mean, who, colour, line), side in zip(means, ("right", "left"), strict=True):
+    means = [(values.mean(), name, MODEL, "-")]
+    if baseline is not None:
+        ax.hist(baseline, bins=bins, histtype="step", color=BASELINE, linestyle="--", linewidth=1.8)
+        means.append((baseline.mean(), baseline_name, BASELINE, "--"))
+    for (mean, who, colour, line), side in zip(sorted(means), ("right", "left"), strict=False):
         ax.axvline(mean, color=colour, linestyle=line, linewidth=1.5)
         space = mean < 0.25 and side == "right"
         ax.annotate(

@@ -1,6 +1,6 @@
 """From scores or vectors to ranked candidates."""
 
-from candgen.retrieval.recommend import recommend
+from candgen.retrieval.recommend import top_items
 from candgen.retrieval.related import related_items
 from candgen.retrieval.subsets import top_k_among
 from candgen.retrieval.timing import queries_per_second, speeds
@@ -10,9 +10,9 @@ __all__ = [
     "NO_ITEM",
     "TopK",
     "queries_per_second",
-    "recommend",
     "related_items",
     "speeds",
+    "top_items",
     "top_k",
     "top_k_among",
     "top_k_of_scores",

@@ -1,4 +1,4 @@
-"""Candidates for users from any generator, in blocks."""
+"""Top items of any generator for many users, in dense ids and in blocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from candgen.models.base import Generator, unit_rows
 from candgen.retrieval.topk import Ranking, TopK, default_rows, top_k
 
 
-def recommend(
+def top_items(
     generator: Generator,
     users: ArrayLike,
     k: int,

@@ -1,6 +1,5 @@
-"""Running pages: parameters, run folders, kernels, sweeps and reports.
+"""What notebooks call: runs, datasets by name, where things are, and what surrounds a run.
 
-Notebooks need two calls, `open_run` and `open_dataset`; the other modules serve the command line.
 Importing this package is cheap: numerical libraries load when a dataset or a run needs them.
 """
 

@@ -2,8 +2,8 @@
 
 A page opens its run, shows its argument, and records the result:
 
-    run = workbench.open_run("40_matrix_factorization", globals())
-    data = workbench.open_dataset(dataset, evaluate_on=evaluate_on)
+    run = session.open_run()
+    data = session.open_dataset(dataset, evaluate_on=evaluate_on)
     ...
     run.record(found, baselines=[popular], model=model)
 
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from candgen import checks, files, locks
 from candgen.errors import DataError, SettingError
-from candgen.session import environment, paths
+from candgen.session import environment, notebook_name, paths
 from candgen.training import checkpoints
 
 if TYPE_CHECKING:
@@ -48,23 +48,22 @@ _NUMBER_KEYS = {"name": str, "printed": numbers.Real, "ours": numbers.Real, "why
 _current: Run | None = None  # the run of this kernel's page
 
 
-def open_run(page: str, namespace: dict[str, Any]) -> Run:
-    """Open the run of a page: read its parameters, check them, write `params.json`.
+def open_run() -> Run:
+    """Open the run of the notebook that calls this: read and check its parameters, write them.
 
-    The parameters are the annotated names of the page, with the values they have now; papermill
-    changes the values and leaves the annotations. Results of an earlier run in the same folder
-    are removed, so nothing old passes for new.
-
-    Args:
-        page: The notebook's name, such as "40_matrix_factorization".
-        namespace: The page's `globals()`.
+    The parameters are the annotated names of the caller, with the values they have now; papermill
+    changes the values and leaves the annotations. The folder is the parameter `run_folder` if it
+    is set, as in a sweep, else `outputs/scratch/<notebook>`: a copied notebook has a folder of its
+    own. Results of an earlier run in the same folder are removed, so nothing old passes for new.
 
     Raises:
         SettingError: If a parameter has the wrong type or cannot be written as JSON.
     """
     global _current
+    namespace = sys._getframe(1).f_globals
     parameters = read_parameters(namespace)
-    run = Run(page, paths.run_folder(page, parameters.get("run_folder", "")), parameters)
+    page = notebook_name.of_caller(namespace)
+    run = Run(paths.run_folder(page, parameters.get("run_folder", "")), parameters)
     _forget_results(run.folder)
     checkpoints.keep_in(run.folder / "checkpoints")  # left there only by a run that was killed
     files.write_json(run.folder / PARAMETERS, parameters)
@@ -88,15 +87,28 @@ def open_dataset(
     """
     from candgen import datasets
 
-    if evaluate_on not in ("validation", "test"):
-        raise SettingError(f'evaluate_on must be "validation" or "test", got {evaluate_on!r}.')
+    check_evaluate_on(evaluate_on)
     if str(name_or_folder) == DEFAULT_DATASET:
         folder = _default_world()
     else:
         folder = paths.find_dataset(name_or_folder)
     if folder is None:
         raise paths.no_such_dataset(name_or_folder)
-    data = datasets.open_dataset(folder)
+    return opened(datasets.open_dataset(folder), evaluate_on)
+
+
+def check_evaluate_on(evaluate_on: str) -> None:
+    """Check the name of the part to judge on.
+
+    Raises:
+        SettingError: If it is neither "validation" nor "test".
+    """
+    if evaluate_on not in ("validation", "test"):
+        raise SettingError(f'evaluate_on must be "validation" or "test", got {evaluate_on!r}.')
+
+
+def opened(data: Dataset, evaluate_on: str) -> Dataset:
+    """Return a dataset with the part to judge on, and note it in this notebook's run."""
     data = data.for_validation() if evaluate_on == "validation" else data.for_test()
     if _current is not None:
         _current.datasets.append(data)
@@ -106,8 +118,7 @@ def open_dataset(
 class Run:
     """The folder of one run, and the ways to fill it."""
 
-    def __init__(self, page: str, folder: Path, parameters: dict[str, Any]) -> None:
-        self.page = page
+    def __init__(self, folder: Path, parameters: dict[str, Any]) -> None:
         self.folder = folder
         self.parameters = parameters
         self.datasets: list[Dataset] = []  # in the order the page opened them

@@ -6,7 +6,7 @@ from contract import VectorContract
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import SettingError
 from candgen.models import ItemContent, UserProfile
-from candgen.retrieval import recommend
+from candgen.retrieval import top_items
 
 
 @pytest.fixture(scope="session")
@@ -70,12 +70,12 @@ def test_a_score_is_the_mean_similarity_to_the_history(four_films):
 
 def test_an_item_nobody_took_is_offered_to_whom_it_resembles(four_films):
     for model in (ItemContent(**PURE), UserProfile(**PURE)):
-        assert recommend(model.fit(four_films), [0], 1).items.tolist() == [[3]]
+        assert top_items(model.fit(four_films), [0], 1).items.tolist() == [[3]]
 
 
 def test_an_item_without_any_feature_is_never_offered(four_films):
     for model in (ItemContent(**PURE), UserProfile(**PURE)):
-        found = recommend(model.fit(four_films), [0, 1], 5).items
+        found = top_items(model.fit(four_films), [0, 1], 5).items
         assert 4 not in found
 
 
@@ -108,7 +108,7 @@ def test_a_heavier_feature_decides_which_items_are_alike(taste_world):
 def test_popularity_decides_among_items_that_are_alike(taste_world):
     counts = np.bincount(taste_world.train["item"], minlength=taste_world.n_items)
     model = ItemContent(features={"genres": "multi"}, popularity_weight=0.01).fit(taste_world)
-    offered = recommend(model, [0], 10).items[0]
+    offered = top_items(model, [0], 10).items[0]
     assert (offered % 6 == 0).all()
     assert (np.diff(counts[offered]) <= 0).all()
 
@@ -139,7 +139,7 @@ def test_each_star_above_three_doubles_and_below_halves(four_films):
 def test_a_questionnaire_answers_a_user_without_history(four_films):
     model = UserProfile(**PURE, answers="likes").fit(four_films)
     assert model.known_users_.tolist() == [True, True, True]
-    assert recommend(model, [2], 1).items.tolist() == [[2]]
+    assert top_items(model, [2], 1).items.tolist() == [[2]]
     assert model.profile(2).index[0] == "genres: War"
 
 

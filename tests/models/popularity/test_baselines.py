@@ -2,7 +2,7 @@ import numpy as np
 from contract import GeneratorContract
 
 from candgen.models import Popularity, Random
-from candgen.retrieval import recommend
+from candgen.retrieval import top_items
 
 
 class TestRandom(GeneratorContract):
@@ -26,13 +26,13 @@ def test_popularity_counts_training_users(taste_world):
 
 
 def test_everybody_gets_the_same_popular_items_but_for_what_they_have(taste_world):
-    found = recommend(Popularity().fit(taste_world), [0, 1, 5], 10, exclude=None).items
+    found = top_items(Popularity().fit(taste_world), [0, 1, 5], 10, exclude=None).items
     assert (found == found[0]).all()
 
 
 def test_random_gives_each_user_and_each_seed_another_order(taste_world):
-    first = recommend(Random(seed=1).fit(taste_world), [0, 1], 20).items
-    second = recommend(Random(seed=2).fit(taste_world), [0, 1], 20).items
+    first = top_items(Random(seed=1).fit(taste_world), [0, 1], 20).items
+    second = top_items(Random(seed=2).fit(taste_world), [0, 1], 20).items
     assert (first[0] != first[1]).any() and (first[0] != second[0]).any()
 
 

@@ -43,7 +43,7 @@ def test_shares_and_chances_are_learned_on_validation(fitted, data):
     again = {name: type(m)(**m.settings).fit(before) for name, m in fitted.items()}
     everyone = pooling.Learned(fitted, data, 20, most_users=10**6)
     asked = np.sort(evaluation.judge(again["WALS"], before, k=20, cutoffs=[20]).per_user["user"])
-    lists = {name: retrieval.recommend(m, asked, 20) for name, m in again.items()}
+    lists = {name: retrieval.top_items(m, asked, 20) for name, m in again.items()}
     assert everyone.shares == pools.learn_shares(lists, before.held_out_matrix[asked], 20)
 
 

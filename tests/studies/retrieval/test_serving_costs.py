@@ -62,7 +62,7 @@ def test_what_was_taken_since_is_counted_by_hand(wals, data):
     before = data.for_validation()
     old = models.WALS(**wals.settings).fit(before)
     for user in held.index[:10]:
-        stored = retrieval.recommend(old, [user], 10).items[0]
+        stored = retrieval.top_items(old, [user], 10).items[0]
         later = set(data.history_matrix[[user]].indices) - set(
             before.history_matrix[[user]].indices
         )

@@ -110,7 +110,7 @@ class NewUsers:
         self.offered = taken & ~np.isin(np.arange(len(taken)), union)
         self.popularity = models.Popularity().fit(apart.data)
         options = {"exclude": self.withheld, "allowed": self.offered}
-        self.popular = retrieval.recommend(self.popularity, self.users, k, **options)
+        self.popular = retrieval.top_items(self.popularity, self.users, k, **options)
 
     @property
     def measures(self) -> list[str]:
@@ -139,7 +139,7 @@ class NewUsers:
             model = model.serving(self.data(n))
         if not model.known_users_[self.users].all():
             return self.popular
-        return retrieval.recommend(model, self.users, self.k, **options)
+        return retrieval.top_items(model, self.users, self.k, **options)
 
     def _by_vectors(self, model: models.Generator, vectors: NDArray[np.float32]) -> TopK:
         options = {"exclude": self.withheld, "allowed": self.offered}

@@ -72,7 +72,7 @@ def by_generator(make: Callable[[int], Generator]) -> Policy:
     """Return the policy of fitting a generator each round; `make` gets the round."""
 
     def find(dataset, users, k, number):
-        return retrieval.recommend(make(number).fit(dataset), users, k).items
+        return retrieval.top_items(make(number).fit(dataset), users, k).items
 
     return find
 

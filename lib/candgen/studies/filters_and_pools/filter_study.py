@@ -23,7 +23,7 @@ from candgen.retrieval import (
     indexes,
     invented_vectors,
     pools,
-    recommend,
+    top_items,
 )
 from candgen.seeds import derive_seed
 
@@ -236,7 +236,7 @@ def freshness(
         ways["both"] = (ways["not shown again"][0], True)
     rows = []
     for way, (withheld, young) in ways.items():
-        found = recommend(model, users, _MORE * k if young else k, exclude=withheld)
+        found = top_items(model, users, _MORE * k if young else k, exclude=withheld)
         if young:
             found = filters.prefer_recent(found, ages, k, half_life=half_life, weight=weight)
         items = found.items[:, :cut]

@@ -35,7 +35,7 @@ def lists_of(
     generators: Mapping[str, Generator], users: NDArray[np.integer], k: int
 ) -> dict[str, TopK]:
     """Return the candidates that each generator finds for users."""
-    return {name: retrieval.recommend(model, users, k) for name, model in generators.items()}
+    return {name: retrieval.top_items(model, users, k) for name, model in generators.items()}
 
 
 class Learned:

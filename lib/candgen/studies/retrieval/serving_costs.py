@@ -72,7 +72,7 @@ def serving_costs(
     everybody = np.flatnonzero(np.diff(data.history_matrix.indptr))
     users = rng.choice(everybody, size=min(n, len(everybody)), replace=False)
     first = next(iter(fitted.values()))
-    rows = [_reading(retrieval.recommend(first, everybody, k).items, everybody, users)]
+    rows = [_reading(retrieval.top_items(first, everybody, k).items, everybody, users)]
     for name, model in fitted.items():
         index = indexes.build("exact", model.item_vectors(), model.searched_by)
         ways: dict[str, Callable[[NDArray], NDArray]] = {"computed": model.user_vectors}
@@ -90,7 +90,7 @@ def storing(model: Generator, data: Dataset, k: int) -> dict[str, float]:
     """Make and store the lists of all users with a history: `users`, `seconds`, `mib` on disk."""
     users = np.flatnonzero(np.diff(data.history_matrix.indptr)).astype(np.int32)
     began = time.perf_counter()
-    found = retrieval.recommend(model, users, k)
+    found = retrieval.top_items(model, users, k)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lists.npz"
         np.savez(path, users=users, items=found.items)
@@ -130,7 +130,7 @@ def ageing(
     since = np.diff(data.history_matrix.indptr) - np.diff(before.history_matrix.indptr)
     if queries is None or not len(users) or not since[users].any():
         return None
-    stored = retrieval.recommend(old, users, k)
+    stored = retrieval.top_items(old, users, k)
     fresh = _searched(old, queries, k, exclude=data.history_matrix[users])
     taken = _held_by(stored.items, data.history_matrix[users])
     left = _without(stored, taken)

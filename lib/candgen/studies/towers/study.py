@@ -96,7 +96,7 @@ def strangers_truth(
     found = {}
     for name, model in fitted.items():
         if model.answers_cold_users:
-            items = retrieval.recommend(model, users, k).items
+            items = retrieval.top_items(model, users, k).items
         else:
             nothing = model.fold_in(csr_array((len(users), data.n_items), dtype=np.float32))
             known = {"allowed": model.known_items_}
