@@ -176,7 +176,8 @@ def test_the_hour_and_the_gap_are_read_as_of_the_moment(worlds, tmp_path):
     vectors = []
     for later in (0, 3_600, 9 * DAY + 23 * 3_600):
         moment = model.moment_ + later
-        expected = model.user_vectors_at([user], moment)[0]
+        at_moment = model._learned.now(model._log, np.array([user]), moment)
+        expected = model._learned.query_vectors(at_moment)[0]
         vectors.append(asked(tower, said_of(worlds[True], user, moment)))
         np.testing.assert_allclose(vectors[-1], expected, atol=1e-5)
     assert np.abs(vectors[2] - vectors[0]).max() > 0.01

@@ -44,16 +44,17 @@ np.savez(result, rows=learner.tables["rows"].rows, losses=losses, resumed=traine
 """
 
 
-def start(checkpoint, result, last_batch=0) -> subprocess.Popen:
+def start(checkpoint, result, last_batch=0, **streams) -> subprocess.Popen:
     arguments = [sys.executable, "-c", SCRIPT, checkpoint, result, last_batch]
-    return subprocess.Popen([str(argument) for argument in arguments], stdout=subprocess.PIPE)
+    return subprocess.Popen([str(argument) for argument in arguments], **streams)
 
 
 def test_after_kill_9_training_goes_on_to_the_very_same_result(tmp_path):
     whole = tmp_path / "whole.npz"
     assert start(tmp_path / "checkpoints" / "a.npz", whole).wait(timeout=SECONDS) == 0
     left = tmp_path / "checkpoints" / "b.npz"
-    victim = start(left, tmp_path / "never.npz", last_batch=3 * 5 + 2)  # five batches an epoch
+    stuck = 3 * 5 + 2  # five batches an epoch
+    victim = start(left, tmp_path / "never.npz", stuck, stdout=subprocess.PIPE)
     assert victim.stdout.readline() == b"stuck\n"  # or nothing, should it have died
     assert left.exists()
     victim.send_signal(signal.SIGKILL)

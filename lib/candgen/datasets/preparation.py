@@ -54,7 +54,6 @@ _READERS: dict[str, Callable[..., Source]] = {
     "table": tables.read,
     "given": given.read,
 }
-_EVENT_COLUMNS = (USER, ITEM, RATING, TIMESTAMP)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from candgen.retrieval.recommend import recommend
 from candgen.retrieval.related import related_items
 from candgen.retrieval.subsets import top_k_among
 from candgen.retrieval.timing import queries_per_second, speeds
-from candgen.retrieval.topk import NO_ITEM, TopK, top_k, top_k_of_scores
+from candgen.retrieval.topk import NO_ITEM, TopK, top_k
 
 __all__ = [
     "NO_ITEM",
@@ -22,5 +22,4 @@ __all__ = [
     "speeds",
     "top_k",
     "top_k_among",
-    "top_k_of_scores",
 ]
