@@ -5,11 +5,35 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: the workers share the cores
+    # Read when NumPy and TensorFlow load, in the kernels of notebooks as well.
+    for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(_name, "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import pytest
 
 pytest_plugins = ["tiny_project"]
 
 ROOT = Path(__file__).resolve().parents[1]
+# Tests that start processes of their own take long, so they go first and to whoever is free.
+LONG = ("tests/sweeps/test_kills.py", "tests/notebooks/test_execution.py")
+LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let `make test` hand out whole files, so that their fixtures are made once, long ones first.
+
+    `xdist_group` is the mark that `--dist loadgroup` reads; a test without one is handed out alone.
+    """
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        return not item.nodeid.startswith(LONG), not item.nodeid.startswith(LONG_FILES)
+
+    items.sort(key=rank)
+    for item in items:
+        if not item.nodeid.startswith(LONG):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")
