@@ -16,24 +16,26 @@ import pytest
 pytest_plugins = ["tiny_project"]
 
 ROOT = Path(__file__).resolve().parents[1]
-# Tests that start processes of their own take long, so they go first and to whoever is free.
+# `make test` begins with what takes longest. Tests of these files share nothing that is dear, so
+# each goes to whoever is free; other files go as a whole, so that their fixtures are made once.
 LONG = ("tests/sweeps/test_kills.py", "tests/notebooks/test_execution.py")
 LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
+TOGETHER = {"tests/browser/test_report.py": "tests/sweeps/test_run_report.py"}  # one report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let `make test` hand out whole files, so that their fixtures are made once, long ones first.
-
-    `xdist_group` is the mark that `--dist loadgroup` reads; a test without one is handed out alone.
-    """
+    """Order and group the tests for the workers of `make test` (`--dist loadgroup`)."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
 
     def rank(item: pytest.Item) -> tuple[bool, bool]:
         return not item.nodeid.startswith(LONG), not item.nodeid.startswith(LONG_FILES)
 
     items.sort(key=rank)
     for item in items:
-        if not item.nodeid.startswith(LONG):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        file = item.nodeid.partition("::")[0]
+        if file not in LONG:
+            item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
 
 
 @pytest.fixture(scope="session")

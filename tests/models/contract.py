@@ -15,6 +15,14 @@ from candgen import models
 from candgen.errors import ColdStartError, SettingError
 from candgen.models import Popularity, VectorGenerator
 from candgen.retrieval import NO_ITEM, recommend
+from tolerance import rounding
+
+LONGEST_SUM = 300  # users and items of the taste world; layers of networks here are shorter
+
+
+def room(scores) -> float:
+    """How far scores may lie from the same scores computed in another order."""
+    return rounding(np.float32, LONGEST_SUM, scores)
 
 
 class GeneratorContract:
@@ -40,14 +48,13 @@ class GeneratorContract:
 
     def test_scores_of_some_items_are_the_columns_of_the_scores_of_all(self, fitted, trained_users):
         items = np.array([7, 0, 40, 7])
-        some = fitted.score(trained_users, items)
-        np.testing.assert_allclose(
-            some, fitted.score(trained_users)[:, items], rtol=1e-6, atol=1e-6
-        )
+        some, whole = fitted.score(trained_users, items), fitted.score(trained_users)
+        np.testing.assert_allclose(some, whole[:, items], rtol=0, atol=room(whole))
 
     def test_each_user_is_answered_alone_as_in_company(self, fitted, trained_users):
         alone = np.vstack([fitted.score([user]) for user in trained_users[:5]])
-        np.testing.assert_allclose(alone, fitted.score(trained_users[:5]), rtol=1e-6, atol=1e-6)
+        together = fitted.score(trained_users[:5])
+        np.testing.assert_allclose(alone, together, rtol=0, atol=room(together))
 
     def test_the_same_seed_gives_the_same_result(self, fitted, taste_world, trained_users):
         again = self.make().fit(taste_world)
@@ -68,9 +75,13 @@ class GeneratorContract:
     def test_block_size_never_changes_the_answer(self, fitted, trained_users, rows_per_block):
         whole = recommend(fitted, trained_users, 10)
         blocks = recommend(fitted, trained_users, 10, rows_per_block=rows_per_block)
-        np.testing.assert_allclose(blocks.scores, whole.scores, rtol=1e-6, atol=1e-6)
-        if self.beats_popularity:  # else many items tie, up to the last digit of their scores
-            assert (blocks.items == whole.items).mean() > 0.99
+        scores = fitted.score(trained_users)
+        atol = room(scores)
+        np.testing.assert_allclose(blocks.scores, whole.scores, rtol=0, atol=atol)
+        # Items that tie up to rounding may change places, so an item is known by its score.
+        own = np.take_along_axis(scores, blocks.items, axis=1)
+        np.testing.assert_allclose(own, whole.scores, rtol=0, atol=atol)
+        assert all(len(set(items)) == len(items) for items in blocks.items.tolist())
 
     def test_seen_items_are_withheld(self, fitted, taste_world, trained_users):
         found = recommend(fitted, trained_users, taste_world.n_items).items
@@ -157,7 +168,8 @@ class VectorContract(GeneratorContract):
             users /= np.linalg.norm(users, axis=1, keepdims=True)
             items /= np.linalg.norm(items, axis=1, keepdims=True)
         scores = fitted.score(trained_users)[:, fitted.known_items_]
-        np.testing.assert_allclose(scores, users @ items.T, atol=1e-5)
+        atol = rounding(np.float32, items.shape[1] + 3, np.abs(users) @ np.abs(items.T))
+        np.testing.assert_allclose(scores, users @ items.T, rtol=0, atol=atol)
 
     def test_cold_users_have_no_vector(self, fitted, taste_world):
         if not fitted.answers_cold_users:

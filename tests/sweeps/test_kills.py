@@ -18,10 +18,11 @@ from waiting import SECONDS, gone, until
 
 pytestmark = pytest.mark.notebook
 
-# The report is not what is tried here; everything else is as in life.
+# The report is not what is tried here, nor what the pages of the library preload.
 CANDGEN = """\
 from candgen import cli
 from candgen.sweeps import run_report
+from candgen.sweeps.kernels import client
 
 def make_report(folder, **_):
     for name in ("report.html", "leaderboard.csv"):
@@ -29,6 +30,7 @@ def make_report(folder, **_):
     return folder / "report.html"
 
 run_report.make_report = make_report
+client.LIGHT = ("ipykernel.kernelapp", "ipykernel.ipkernel")
 cli.main()
 """
 SWEEP = """\
@@ -48,7 +50,7 @@ def sweep(project, write_sweep):
     write_sweep(SWEEP)
     started = []
 
-    def start(*options, workers=2, kernel="ordinary"):
+    def start(*options, workers=2, kernel="warm"):
         options = ["--workers", str(workers), "--kernel", kernel, *options]
         command = [sys.executable, "-c", CANDGEN, "sweep", "params/asked.yaml", *options]
         process = subprocess.Popen(
@@ -136,9 +138,12 @@ def test_a_killed_kernel_server_fails_what_it_carried(sweep, outputs):
     completes(sweep, outputs)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_kernels_and_says_so(sweep, outputs, number, code):
-    process = sweep(workers=1)
+@pytest.mark.parametrize(
+    ("number", "code", "kernel"),
+    [(signal.SIGINT, 130, "ordinary"), (signal.SIGTERM, 143, "warm")],
+)
+def test_a_signal_stops_kernels_and_says_so(sweep, outputs, number, code, kernel):
+    process = sweep(workers=1, kernel=kernel)
     pid = until_slow_sleeps(outputs, process)
     process.send_signal(number)
     out, said = process.communicate(timeout=SECONDS)
