@@ -144,8 +144,9 @@ def test_without_its_server_kernels_start_the_ordinary_way_and_say_so_once(
     tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(client, "_complained", False)
-    client.shared().process.kill()
-    client.shared().process.wait()
+    server = client.shared()
+    server.process.kill()
+    until(lambda: not server.alive, "the client knows that its server has died")
     for name in ("a", "b"):
         status = run("fine", tmp_path / name)
         assert (status["state"], status["error"]) == ("done", None)
