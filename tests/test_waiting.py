@@ -27,7 +27,7 @@ def test_a_file_that_is_absent_or_empty_is_waited_for(tmp_path):
 
 def test_a_process_that_has_died_is_not_waited_for_and_says_why():
     with start("import no_such_module") as process:
-        with pytest.raises(AssertionError, match=r"until it works: process \d+ ended with 1") as said:
+        with pytest.raises(AssertionError, match=r"process \d+ ended with 1") as said:
             until(lambda: False, "it works", process, seconds=3600)
         assert "No module named 'no_such_module'" in str(said.value)
     assert gone(process.pid)
