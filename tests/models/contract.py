@@ -15,6 +15,14 @@ from candgen import models
 from candgen.errors import ColdStartError, SettingError
 from candgen.models import Popularity, VectorGenerator
 from candgen.retrieval import NO_ITEM, top_items
+from tolerance import rounding
+
+LONGEST_SUM = 300  # users and items of the taste world; layers of networks here are shorter
+
+
+def room(scores) -> float:
+    """How far scores may lie from the same scores computed in another order."""
+    return rounding(np.float32, LONGEST_SUM, scores)
 
 
 class GeneratorContract:
@@ -31,6 +39,18 @@ class GeneratorContract:
     def fitted(cls, taste_world):
         return cls().make().fit(taste_world)
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def again(cls, fitted, taste_world):
+        """The same settings, written as JSON and read, trained once more by a single thread."""
+        same = models.from_settings(fitted.name, json.loads(json.dumps(fitted.settings)))
+        threads = numba.get_num_threads()
+        numba.set_num_threads(1)
+        try:
+            return same.fit(taste_world)
+        finally:
+            numba.set_num_threads(threads)
+
     def test_scores_are_finite_and_of_the_promised_shape(self, fitted, taste_world, trained_users):
         scores = fitted.score(trained_users)
         assert scores.shape == (len(trained_users), taste_world.n_items)
@@ -40,37 +60,30 @@ class GeneratorContract:
 
     def test_scores_of_some_items_are_the_columns_of_the_scores_of_all(self, fitted, trained_users):
         items = np.array([7, 0, 40, 7])
-        some = fitted.score(trained_users, items)
-        np.testing.assert_allclose(
-            some, fitted.score(trained_users)[:, items], rtol=1e-6, atol=1e-6
-        )
+        some, whole = fitted.score(trained_users, items), fitted.score(trained_users)
+        np.testing.assert_allclose(some, whole[:, items], rtol=0, atol=room(whole))
 
     def test_each_user_is_answered_alone_as_in_company(self, fitted, trained_users):
         alone = np.vstack([fitted.score([user]) for user in trained_users[:5]])
-        np.testing.assert_allclose(alone, fitted.score(trained_users[:5]), rtol=1e-6, atol=1e-6)
+        together = fitted.score(trained_users[:5])
+        np.testing.assert_allclose(alone, together, rtol=0, atol=room(together))
 
-    def test_the_same_seed_gives_the_same_result(self, fitted, taste_world, trained_users):
-        again = self.make().fit(taste_world)
-        np.testing.assert_array_equal(again.score(trained_users), fitted.score(trained_users))
-
-    def test_the_number_of_threads_never_changes_the_result(
-        self, fitted, taste_world, trained_users
+    def test_the_same_seed_gives_the_same_result_on_any_number_of_threads(
+        self, fitted, again, trained_users
     ):
-        threads = numba.get_num_threads()
-        numba.set_num_threads(1)
-        try:
-            alone = self.make().fit(taste_world).score(trained_users)
-        finally:
-            numba.set_num_threads(threads)
-        np.testing.assert_array_equal(alone, fitted.score(trained_users))
+        np.testing.assert_array_equal(again.score(trained_users), fitted.score(trained_users))
 
     @pytest.mark.parametrize("rows_per_block", [1, 7])
     def test_block_size_never_changes_the_answer(self, fitted, trained_users, rows_per_block):
         whole = top_items(fitted, trained_users, 10)
         blocks = top_items(fitted, trained_users, 10, rows_per_block=rows_per_block)
-        np.testing.assert_allclose(blocks.scores, whole.scores, rtol=1e-6, atol=1e-6)
-        if self.beats_popularity:  # else many items tie, up to the last digit of their scores
-            assert (blocks.items == whole.items).mean() > 0.99
+        scores = fitted.score(trained_users)
+        atol = room(scores)
+        np.testing.assert_allclose(blocks.scores, whole.scores, rtol=0, atol=atol)
+        # Items that tie up to rounding may change places, so an item is known by its score.
+        own = np.take_along_axis(scores, blocks.items, axis=1)
+        np.testing.assert_allclose(own, whole.scores, rtol=0, atol=atol)
+        assert all(len(set(items)) == len(items) for items in blocks.items.tolist())
 
     def test_seen_items_are_withheld(self, fitted, taste_world, trained_users):
         found = top_items(fitted, trained_users, taste_world.n_items).items
@@ -80,13 +93,9 @@ class GeneratorContract:
             assert not np.isin(items, history).any()
             assert (items != NO_ITEM).sum() == fitted.known_items_.sum() - len(history)
 
-    def test_settings_survive_a_round_trip(self, fitted, taste_world, trained_users):
-        written = json.dumps(fitted.settings)
-        again = models.from_settings(fitted.name, json.loads(written))
+    def test_settings_survive_a_round_trip(self, fitted, again):
         assert type(again) is type(fitted)
         assert again.settings == fitted.settings
-        again.fit(taste_world)
-        np.testing.assert_array_equal(again.score(trained_users), fitted.score(trained_users))
 
     def test_a_misspelt_setting_is_refused(self, fitted):
         with pytest.raises(SettingError, match="has no setting 'misspelt'"):
@@ -157,7 +166,8 @@ class VectorContract(GeneratorContract):
             users /= np.linalg.norm(users, axis=1, keepdims=True)
             items /= np.linalg.norm(items, axis=1, keepdims=True)
         scores = fitted.score(trained_users)[:, fitted.known_items_]
-        np.testing.assert_allclose(scores, users @ items.T, atol=1e-5)
+        atol = rounding(np.float32, items.shape[1] + 3, np.abs(users) @ np.abs(items.T))
+        np.testing.assert_allclose(scores, users @ items.T, rtol=0, atol=atol)
 
     def test_cold_users_have_no_vector(self, fitted, taste_world):
         if not fitted.answers_cold_users:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from candgen.retrieval import NO_ITEM, top_k, top_k_of_scores
+from candgen.retrieval import NO_ITEM, top_k
+from candgen.retrieval.topk import Ranking
 
 # Four items on a line; a query to the right likes the larger ones more.
 LINE = np.array([[0.0], [1.0], [2.0], [3.0]])
@@ -70,27 +71,26 @@ def test_block_size_never_changes_the_answer(rows_per_block):
     np.testing.assert_array_equal(found.items, slowly(scores, 10))
 
 
+def of_scores(scores, k, **masks):
+    ranking = Ranking(*scores.shape, k, **masks)
+    ranking.take(0, scores.astype(np.float32))
+    return ranking.found.items
+
+
 @pytest.mark.parametrize("levels", [2, 30, 100_000])
 def test_selection_agrees_with_a_stable_sort_however_many_scores_tie(levels):
     rng = np.random.default_rng(levels)
     scores = rng.integers(levels, size=(60, 777)).astype(np.float32)
     scores[rng.random(scores.shape) < 0.1] = -np.inf
     lists = rng.random(scores.shape) < 0.3
-    np.testing.assert_array_equal(top_k_of_scores(scores, 50).items, slowly(scores, 50))
-    found = top_k_of_scores(scores, 50, allowed=csr_array(lists)).items
+    np.testing.assert_array_equal(of_scores(scores, 50), slowly(scores, 50))
+    found = of_scores(scores, 50, allowed=csr_array(lists))
     np.testing.assert_array_equal(found, slowly(np.where(lists, scores, -np.inf), 50))
-
-
-def test_ranking_scores_leaves_them_as_they_are():
-    scores = np.array([[3.0, 2.0, 1.0]], dtype=np.float32)
-    found = top_k_of_scores(scores, 1, exclude=csr_array([[1, 0, 0]]))
-    assert found.items.tolist() == [[1]]
-    assert scores.tolist() == [[3, 2, 1]]
 
 
 def test_items_without_a_score_are_not_offered():
     scores = np.array([[np.nan, 1.0, -np.inf]])
-    assert top_k_of_scores(scores, 3).items.tolist() == [[1, NO_ITEM, NO_ITEM]]
+    assert of_scores(scores, 3).tolist() == [[1, NO_ITEM, NO_ITEM]]
 
 
 def test_no_queries_give_no_rows():

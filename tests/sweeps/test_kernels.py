@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -14,6 +14,7 @@ import pytest
 
 from candgen.sweeps import execution
 from candgen.sweeps.kernels import client, preload
+from waiting import SECONDS, until
 
 ALL = client.LIGHT  # what sweeps preload, all of which must be there
 SPECIMENS = Path(__file__).parent / "specimens"
@@ -34,7 +35,7 @@ def light_server():
     client.LIGHT = before
 
 
-def run(name, folder, kernel="warm", timeout_s=60, **parameters):
+def run(name, folder, kernel="warm", timeout_s=SECONDS, **parameters):
     return execution.execute(
         SPECIMENS / f"{name}.ipynb", parameters, folder, kernel=kernel, timeout_s=timeout_s
     )
@@ -104,7 +105,7 @@ def test_a_kernel_has_its_own_session_folder_and_environment(tmp_path, monkeypat
         assert process.ppid() == server.process.pid
     finally:
         kernel.kill()
-    assert kernel.wait(10) == -signal.SIGKILL
+    assert kernel.wait(SECONDS) == -signal.SIGKILL
     assert kernel.poll() == -signal.SIGKILL
 
 
@@ -143,8 +144,9 @@ def test_without_its_server_kernels_start_the_ordinary_way_and_say_so_once(
     tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(client, "_complained", False)
-    client.shared().process.kill()
-    client.shared().process.wait()
+    server = client.shared()
+    server.process.kill()
+    until(lambda: not server.alive, "the client knows that its server has died")
     for name in ("a", "b"):
         status = run("fine", tmp_path / name)
         assert (status["state"], status["error"]) == ("done", None)
@@ -166,10 +168,9 @@ def test_a_running_kernel_dies_with_its_server(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run, "sleeps", tmp_path)
         server = client.shared().process
-        while not _sleepers(server.pid):
-            time.sleep(0.1)
+        until(lambda: _sleepers(server.pid), "the kernel sleeps", running)
         server.kill()
-        assert running.result(timeout=30)["state"] == "killed"
+        assert running.result(timeout=SECONDS)["state"] == "killed"
     client.shutdown()
 
 
@@ -184,18 +185,16 @@ def test_kernels_and_server_die_with_a_process_that_is_killed(tmp_path):
     started = {}
     for kernel in ("warm", "ordinary"):
         arguments = [str(SPECIMENS / "sleeps.ipynb"), str(tmp_path / kernel), kernel]
-        started[kernel] = subprocess.Popen([sys.executable, "-c", code, *arguments])
+        command = [sys.executable, "-c", code, *arguments]
+        started[kernel] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     descendants = []
     for kernel, parent in started.items():
-        while not (found := _sleepers(parent.pid)):
-            assert parent.poll() is None
-            time.sleep(0.1)
-        descendants += found
+        descendants += until(partial(_sleepers, parent.pid), f"the {kernel} kernel sleeps", parent)
         parent.kill()
-        parent.wait()
+        parent.communicate()
         assert execution.status.state_of(tmp_path / kernel) == "interrupted"
         assert not execution.status.is_finished(tmp_path / kernel)
-    _, alive = psutil.wait_procs(descendants, timeout=10)
+    _, alive = psutil.wait_procs(descendants, timeout=SECONDS)
     for process in alive:
         process.kill()
     assert not alive
@@ -203,11 +202,8 @@ def test_kernels_and_server_die_with_a_process_that_is_killed(tmp_path):
 
 def _sleepers(pid: int) -> list[psutil.Process]:
     """Return all Python descendants, once the notebook has started its child."""
-    try:
-        found = psutil.Process(pid).children(recursive=True)
-        names = [process.name() for process in found]
-    except psutil.Error:
-        return []
+    found = psutil.Process(pid).children(recursive=True)
+    names = [process.name() for process in found]
     if "sleep" not in names:
         return []
     return [process for process in found if process.name() != "sleep"]

@@ -3,26 +3,26 @@
 After each: nothing looks finished that is not, and calling again completes what is left.
 """
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from candgen.session import status
+from waiting import SECONDS, gone, until
 
 pytestmark = pytest.mark.notebook
 
-# The report is not what is tried here; everything else is as in life.
+# The report is not what is tried here, nor what the pages of the library preload.
 CANDGEN = """\
 from candgen import cli
 from candgen.sweeps import run_report
+from candgen.sweeps.kernels import client
 
 def make_report(folder, **_):
     for name in ("report.html", "leaderboard.csv"):
@@ -30,6 +30,7 @@ def make_report(folder, **_):
     return folder / "report.html"
 
 run_report.make_report = make_report
+client.LIGHT = ("ipykernel.kernelapp", "ipykernel.ipkernel")
 cli.main()
 """
 SWEEP = """\
@@ -41,7 +42,6 @@ runs:
   b-slow: {generator: sleeping}
   c-quick: {dim: 3}
 """
-SECONDS = 90  # far more than anything here takes, even on a busy machine
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def sweep(project, write_sweep):
     write_sweep(SWEEP)
     started = []
 
-    def start(*options, workers=2, kernel="ordinary"):
+    def start(*options, workers=2, kernel="warm"):
         options = ["--workers", str(workers), "--kernel", kernel, *options]
         command = [sys.executable, "-c", CANDGEN, "sweep", "params/asked.yaml", *options]
         process = subprocess.Popen(
@@ -70,29 +70,16 @@ def outputs(project):
     return project / "outputs" / "asked"
 
 
-def until(true, what):
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError, ValueError):
-            if found := true():
-                return found
-        time.sleep(0.05)
-    raise AssertionError(f"waited in vain until {what}")
-
-
 def kernel_of(folder):
     """The process number of the kernel that works, or worked last, in a run's folder."""
     return int((folder / "trace.txt").read_text().split()[-1])
 
 
-def until_slow_sleeps(outputs):
-    pid = until(lambda: kernel_of(outputs / "b-slow"), "the slow run sleeps")
-    until(lambda: status.state_of(outputs / "a-quick") == "done", "the quick run is done")
+def until_slow_sleeps(outputs, process):
+    """Wait until the slow run works and the quick one is done; return the slow run's kernel."""
+    pid = until(lambda: kernel_of(outputs / "b-slow"), "the slow run sleeps", process)
+    until(lambda: states(outputs)["a-quick"] == "done", "the quick run is done", process)
     return pid
-
-
-def gone(pid):
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def times_run(folder):
@@ -117,7 +104,7 @@ def completes(sweep, outputs, **options):
 @pytest.mark.parametrize("kernel", ["ordinary", "warm"])
 def test_a_killed_sweep_leaves_no_kernel_and_nothing_that_looks_finished(sweep, outputs, kernel):
     process = sweep(kernel=kernel)
-    pid = until_slow_sleeps(outputs)
+    pid = until_slow_sleeps(outputs, process)
     process.kill()
     process.wait()
     until(lambda: gone(pid), "the kernel has followed its sweep")
@@ -131,7 +118,7 @@ def test_a_killed_sweep_leaves_no_kernel_and_nothing_that_looks_finished(sweep, 
 @pytest.mark.parametrize("kernel", ["ordinary", "warm"])
 def test_a_killed_kernel_fails_its_run_only(sweep, outputs, kernel):
     process = sweep(kernel=kernel)
-    os.kill(until_slow_sleeps(outputs), signal.SIGKILL)
+    os.kill(until_slow_sleeps(outputs, process), signal.SIGKILL)
     out, said = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert states(outputs) == {"a-quick": "done", "b-slow": "killed", "c-quick": "done"}
@@ -142,7 +129,7 @@ def test_a_killed_kernel_fails_its_run_only(sweep, outputs, kernel):
 
 def test_a_killed_kernel_server_fails_what_it_carried(sweep, outputs):
     process = sweep(kernel="warm")
-    pid = until_slow_sleeps(outputs)
+    pid = until_slow_sleeps(outputs, process)
     psutil.Process(pid).parent().kill()
     process.communicate(timeout=SECONDS)
     assert process.returncode == 1
@@ -151,10 +138,13 @@ def test_a_killed_kernel_server_fails_what_it_carried(sweep, outputs):
     completes(sweep, outputs)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_kernels_and_says_so(sweep, outputs, number, code):
-    process = sweep(workers=1)
-    pid = until_slow_sleeps(outputs)
+@pytest.mark.parametrize(
+    ("number", "code", "kernel"),
+    [(signal.SIGINT, 130, "ordinary"), (signal.SIGTERM, 143, "warm")],
+)
+def test_a_signal_stops_kernels_and_says_so(sweep, outputs, number, code, kernel):
+    process = sweep(workers=1, kernel=kernel)
+    pid = until_slow_sleeps(outputs, process)
     process.send_signal(number)
     out, said = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (code, ""), said
@@ -166,17 +156,17 @@ def test_a_signal_stops_kernels_and_says_so(sweep, outputs, number, code):
 
 
 def test_a_run_that_takes_too_long_is_stopped_by_itself(sweep, outputs, write_sweep):
-    write_sweep(SWEEP.replace("generator: sleeping", "generator: sleeping, minutes: 0.1"))
+    write_sweep(SWEEP.replace("generator: sleeping", "generator: sleeping, minutes: 0.05"))
     process = sweep()
     said = process.communicate(timeout=SECONDS)[1]
     assert process.returncode == 1
     assert states(outputs) == {"a-quick": "done", "b-slow": "timed out", "c-quick": "done"}
-    assert "ran longer than 0.1 minutes" in said
+    assert "ran longer than 0.05 minutes" in said
 
 
 def test_a_second_sweep_on_the_same_folder_is_refused_and_disturbs_nothing(sweep, outputs):
     first = sweep()
-    until_slow_sleeps(outputs)
+    until_slow_sleeps(outputs, first)
     second = sweep("--fresh")
     out, said = second.communicate(timeout=SECONDS)
     assert (second.returncode, out) == (2, "")
@@ -196,7 +186,7 @@ sweep = outputs / "asked"
 found = []
 for _ in range(2):
     command = [sys.executable, *sys.argv[1:]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     statuses = {p.parent.name: json.loads(p.read_text()) for p in sweep.glob("*/status.json")}
     found.append({
         "code": done.returncode,

@@ -55,7 +55,6 @@ _READERS: dict[str, tuple[Callable[..., Source], type[Settings]]] = {
     "table": (tables.read, tables.TableSettings),
     "given": (given.read, given.GivenSettings),
 }
-_EVENT_COLUMNS = (USER, ITEM, RATING, TIMESTAMP)
 
 
 class PreparationSettings(SplitShares):

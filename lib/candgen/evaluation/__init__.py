@@ -15,7 +15,7 @@ from candgen.evaluation.freshness import ages_of_items, best_candidates, by_age,
 from candgen.evaluation.groups import by_group
 from candgen.evaluation.judgement import Judgement
 from candgen.evaluation.judging import judge, judge_candidates, judge_file
-from candgen.evaluation.overlap import overlap, shared_hits
+from candgen.evaluation.overlap import overlap
 from candgen.evaluation.titles import known_of, titles_side_by_side
 from candgen.evaluation.truth import (
     best_true_relevance,
@@ -52,7 +52,6 @@ __all__ = [
     "relevance_table",
     "relevance_tables",
     "share_among",
-    "shared_hits",
     "titles_side_by_side",
     "true_recall",
     "true_relevance",

@@ -83,23 +83,11 @@ class Calibration(NamedTuple):
     """Of each user; NaN without an oracle or where all scores are alike."""
 
 
-def reliability(
-    predicted: NDArray[np.floating], observed: NDArray[np.floating], edges: NDArray[np.floating]
-) -> Reliability:
-    """Put predictions into bins; a value on an edge belongs to the bin above it, if there is one.
-
-    Args:
-        predicted: Within the edges, any shape.
-        observed: The outcome of each: 0 and 1, or what is expected of it; same shape.
-        edges: Rising.
-    """
-    bins = _Bins(edges)
-    bins.add(np.ravel(predicted), np.ravel(observed))
-    return bins.read()
-
-
 class _Bins:
-    """Sums by bin, so that blocks can be added one after the other."""
+    """Sums by bin, so that blocks can be added one after the other.
+
+    A value on an edge belongs to the bin above it, if there is one.
+    """
 
     def __init__(self, edges: NDArray[np.floating]) -> None:
         self.edges = np.asarray(edges, dtype=np.float64)

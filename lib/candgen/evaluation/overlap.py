@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen.columns import USER
-from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
 from candgen.evaluation.judgement import Judgement
 
@@ -33,22 +32,6 @@ def overlap(judgements: Sequence[Judgement], k: int) -> pd.DataFrame:
     return _square(judgements, lambda a, b: _jaccard(lists[a], lists[b]))
 
 
-def shared_hits(judgements: Sequence[Judgement], dataset: Dataset, k: int) -> pd.DataFrame:
-    """Count the held-out events that both of two generators find in their first k.
-
-    Returns:
-        A square table of counts; the diagonal holds what each finds itself.
-
-    Raises:
-        DataError: If candidates are missing, or the users differ.
-    """
-    users = _common_users(judgements)
-    held_out = dataset.held_out_matrix[users]
-    n_items = dataset.n_items
-    hits = [_marked(judgement, users, k, n_items).multiply(held_out) for judgement in judgements]
-    return _square(judgements, lambda a, b: int(hits[a].multiply(hits[b]).nnz))
-
-
 def _jaccard(one: csr_array, other: csr_array) -> float:
     columns = max(one.shape[1], other.shape[1])
     one, other = (_widened(lists, columns) for lists in (one, other))
@@ -62,12 +45,11 @@ def _widened(lists: csr_array, columns: int) -> csr_array:
     return csr_array((lists.data, lists.indices, lists.indptr), shape=(lists.shape[0], columns))
 
 
-def _marked(judgement: Judgement, users: NDArray, k: int, n_items: int | None = None) -> csr_array:
+def _marked(judgement: Judgement, users: NDArray, k: int) -> csr_array:
     items = judgement.candidates.for_users(users)[:, :k]
     row, place = np.nonzero(items >= 0)
-    columns = n_items or int(items.max(initial=0)) + 1
     marks = (np.ones(len(row), dtype=np.int64), (row, items[row, place]))
-    return csr_array(marks, shape=(len(users), columns))
+    return csr_array(marks, shape=(len(users), int(items.max(initial=0)) + 1))
 
 
 def _common_users(judgements: Sequence[Judgement]) -> NDArray[np.int32]:

@@ -39,8 +39,6 @@ from candgen.seeds import derive_seed
 if TYPE_CHECKING:
     from candgen.datasets.world import Oracle
 
-ESTIMATES = ("plain", "weighed", "pooled", "true")
-
 
 def held_out_exposure(dataset: Dataset) -> NDArray[np.int64]:
     """Return how often each item was shown while events were held out, shape `(n_items,)`.
@@ -151,8 +149,8 @@ def recall_estimates(
         seed: Of the bootstrap.
 
     Returns:
-        One row a name and estimate: `generator`, `estimate` (out of `ESTIMATES`), `mean`, and
-        `low` and `high`, a 95 % interval over users.
+        One row a name and estimate: `generator`, `estimate` ("plain", "weighed", "pooled" or
+        "true"), `mean`, and `low` and `high`, a 95 % interval over users.
     """
     exposure = held_out_exposure(dataset)
     rows, seed = [], derive_seed(seed, "bootstrap")
@@ -169,14 +167,3 @@ def recall_estimates(
         low, high = bootstrap_intervals(values, seed=seed)
         rows += zip([name] * len(found), found, values.mean(axis=0), low, high, strict=True)
     return pd.DataFrame(rows, columns=["generator", "estimate", "mean", "low", "high"])
-
-
-def effective_events(
-    dataset: Dataset, exposure: NDArray[np.integer], *, power: float = 1.0
-) -> float:
-    """Return how many equally weighing events tell as much as the weighed held-out ones (Kish).
-
-    That is the squared sum of the weights over the sum of their squares.
-    """
-    weights = np.asarray(exposure, np.float64)[dataset.held_out[ITEM].to_numpy()] ** -power
-    return float(weights.sum() ** 2 / (weights**2).sum())

@@ -4,7 +4,7 @@ from candgen.retrieval.recommend import top_items
 from candgen.retrieval.related import related_items
 from candgen.retrieval.subsets import top_k_among
 from candgen.retrieval.timing import queries_per_second, speeds
-from candgen.retrieval.topk import NO_ITEM, TopK, top_k, top_k_of_scores
+from candgen.retrieval.topk import NO_ITEM, TopK, top_k
 
 __all__ = [
     "NO_ITEM",
@@ -15,5 +15,4 @@ __all__ = [
     "top_items",
     "top_k",
     "top_k_among",
-    "top_k_of_scores",
 ]

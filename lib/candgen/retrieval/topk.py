@@ -108,31 +108,6 @@ def top_k_of_products(
     return ranking.found
 
 
-def top_k_of_scores(
-    scores: NDArray[np.floating],
-    k: int,
-    *,
-    exclude: csr_array | None = None,
-    allowed: NDArray[np.bool_] | csr_array | None = None,
-) -> TopK:
-    """Find the `k` largest scores of each row; see `top_k` for masks, ties and padding.
-
-    Args:
-        scores: Shape `(n_queries, n_items)`, left as it is. Items at -inf or NaN are not offered.
-        k: Candidates a row, capped at `n_items`.
-        exclude: Items to withhold from each row.
-        allowed: Items that may be offered.
-
-    Raises:
-        ValueError: If `k` is not positive, or the shapes disagree.
-    """
-    if np.ndim(scores) != 2:
-        raise ValueError(f"scores must have two dimensions, got shape {np.shape(scores)}.")
-    ranking = Ranking(*np.shape(scores), k, exclude=exclude, allowed=allowed)
-    ranking.take(0, np.array(scores, dtype=np.float32, order="C"))
-    return ranking.found
-
-
 def default_rows(n_items: int) -> int:
     """Return how many whole rows of scores are held at once, 1 at least."""
     return _SCORES_BYTES // (4 * max(n_items, 1)) or 1

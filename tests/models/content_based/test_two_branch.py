@@ -3,7 +3,6 @@ import json
 import numpy as np
 import pytest
 from contract import VectorContract
-from test_content import taste_world  # noqa: F401  (with genres, years and likes)
 
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import SettingError
@@ -126,7 +125,7 @@ def test_the_rows_left_over_by_the_batches_are_taught(tables):
     assert trained.losses[-1] < 0.1 * trained.losses[0]
 
 
-def test_labels_are_drawn_anew_each_epoch(taste_world):  # noqa: F811
+def test_labels_are_drawn_anew_each_epoch(taste_world):
     model = TwoBranch(targets="labels", n_negatives=3).fit(taste_world)
     rng = np.random.default_rng(0)
     draw = model._labels(taste_world)
@@ -138,7 +137,7 @@ def test_labels_are_drawn_anew_each_epoch(taste_world):  # noqa: F811
     assert set(np.unique(first.items)) <= set(np.unique(taste_world.train["item"]))
 
 
-def test_ratings_are_predicted_where_they_can_be(taste_world, tmp_path):  # noqa: F811
+def test_ratings_are_predicted_where_they_can_be(taste_world, tmp_path):
     """Everybody likes the films of 2001 and dislikes those of 2000."""
     described = taste_world
     names = {name: described.table(name).copy() for name in described.info["tables"]}
@@ -151,7 +150,7 @@ def test_ratings_are_predicted_where_they_can_be(taste_world, tmp_path):  # noqa
     assert scores[:, late].min() > scores[:, ~late].max()
 
 
-def test_ratings_that_are_not_there_are_refused(taste_world, tmp_path):  # noqa: F811
+def test_ratings_that_are_not_there_are_refused(taste_world, tmp_path):
     tables = {name: taste_world.table(name) for name in taste_world.info["tables"]}
     tables["train"] = tables["train"][["user", "item"]]
     clicks = write_dataset(tmp_path / "clicks", tables, {"name": "clicks"})

@@ -6,6 +6,7 @@ from scipy.sparse import csr_array, csr_matrix
 from candgen.errors import DataError, SettingError
 from candgen.models import WALS
 from candgen.models.factorization.wals_solver import Observed, Penalty, objective, solve_rows
+from tolerance import rounding
 
 SOLVERS = ["cg", "cholesky"]
 
@@ -119,7 +120,7 @@ def test_a_few_conjugate_gradient_steps_reach_what_exact_steps_reach():
         model = WALS(dim=5, epochs=30, regularization=0.02, solver=solver)
         model.fit_matrix(weights, values)
         reached.append(model.history_[-1].objective)
-    assert reached[0] == pytest.approx(reached[1], rel=2e-3)
+    assert reached[0] == pytest.approx(reached[1], rel=0.01)  # 30 epochs leave a little to go
 
 
 def test_no_observation_means_the_vector_zero():
@@ -343,4 +344,6 @@ def test_the_first_user_waits_for_no_product_of_all_items():
         model.fit_matrix(weights)
         of_items, kept = model._grams["items"]
         assert of_items is model._items
-        np.testing.assert_allclose(kept, model._items.T @ model._items, rtol=1e-5)
+        items = model._items
+        atol = rounding(np.float32, len(items), np.abs(items).T @ np.abs(items))
+        np.testing.assert_allclose(kept, items.T @ items, rtol=0, atol=atol)

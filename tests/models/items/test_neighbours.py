@@ -7,6 +7,9 @@ from sklearn.metrics.pairwise import cosine_similarity
 from candgen.errors import SettingError
 from candgen.models import ItemKNN, UserKNN
 from candgen.models.items.neighbours import nearest
+from tolerance import rounding
+
+OF_COSINES = rounding(np.float32, 4)  # a count by a root of a product, no sum
 
 
 class TestItemKNN(GeneratorContract):
@@ -27,19 +30,20 @@ def test_cosines_of_a_hand_worked_example():
     # {0, 1}, {1, 2}, {3}: the first two share one of two columns each, the third shares none.
     sets = csr_array([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]])
     expected = [[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]]
-    np.testing.assert_allclose(nearest(sets, sets, 2).toarray(), expected)
+    np.testing.assert_allclose(nearest(sets, sets, 2).toarray(), expected, atol=OF_COSINES)
 
 
 def test_shrinkage_is_added_below_the_fraction():
     sets = csr_array([[1, 1, 0], [0, 1, 1]])
-    np.testing.assert_allclose(nearest(sets, sets, 1, 3.0).toarray(), [[0, 0.2], [0.2, 0]])
+    found = nearest(sets, sets, 1, 3.0).toarray()
+    np.testing.assert_allclose(found, [[0, 0.2], [0.2, 0]], atol=OF_COSINES)
 
 
 def test_with_room_for_all_neighbours_the_cosines_are_those_of_scikit_learn():
     sets = some_sets()
     expected = cosine_similarity(sets.toarray())
     np.fill_diagonal(expected, 0)
-    np.testing.assert_allclose(nearest(sets, sets, 99).toarray(), expected, atol=1e-6)
+    np.testing.assert_allclose(nearest(sets, sets, 99).toarray(), expected, atol=OF_COSINES)
 
 
 @pytest.mark.parametrize("k", [1, 5])
@@ -50,7 +54,8 @@ def test_the_k_largest_cosines_are_kept_and_ties_go_to_the_smaller_index(k):
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
     expected = np.zeros_like(cosines)
     np.put_along_axis(expected, order, np.take_along_axis(cosines, order, axis=1), axis=1)
-    np.testing.assert_allclose(nearest(sets, sets, k).toarray(), expected, atol=1e-6)
+    atol = 0.5e-6 + OF_COSINES  # of the sixth digit above, and of rounding
+    np.testing.assert_allclose(nearest(sets, sets, k).toarray(), expected, atol=atol)
 
 
 def reference_scores(train, k, aggregate):

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from candgen.errors import DataError
 from candgen.retrieval import indexes
 from candgen.retrieval.indexes.digests import spread_digest, whole_digest
+from tolerance import rounding
 
 FILES = {"annoy": "index.annoy", "faiss-ivf": "index.faiss"}
 rng = np.random.default_rng(5)
@@ -55,7 +55,8 @@ def test_an_index_answers_the_same_after_a_round_trip(tmp_path, kind, similarity
     for index in (opened, built):  # the one that was saved still serves, too
         after = index.query(QUERIES, 12)
         np.testing.assert_array_equal(after.items, before.items)
-        np.testing.assert_allclose(after.scores, before.scores, rtol=1e-6)
+        atol = rounding(np.float32, 6 + 1, before.scores)  # six coordinates, and one added by some
+        np.testing.assert_allclose(after.scores, before.scores, rtol=0, atol=atol)
 
 
 def test_trees_in_bands_come_back_and_each_of_their_files_is_checked(tmp_path):
@@ -335,10 +336,3 @@ def test_libraries_are_imported_by_the_kind_that_needs_them():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
-
-
-def test_opening_is_quick(folder):
-    indexes.load(folder)
-    began = time.perf_counter()
-    indexes.load(folder)
-    assert time.perf_counter() - began < 0.2

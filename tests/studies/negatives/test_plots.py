@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen.evaluation.calibration import reliability
+from candgen.evaluation.calibration import Reliability
 from candgen.studies.negatives import plots as negatives
 from candgen.studies.three_posts import posts as three_posts
 from candgen.studies.three_posts import study as posts_study
@@ -40,8 +40,8 @@ def test_shares_of_cosines_add_up_to_one():
 
 
 def test_bins_with_few_predictions_are_not_drawn():
-    predicted = np.concatenate([np.full(50, 0.25), np.full(3, 0.75)])
-    bins = reliability(predicted, np.zeros(53), np.array([0, 0.5, 1.0]))
+    edges, means = np.array([0, 0.5, 1.0]), np.array([0.25, 0.75])
+    bins = Reliability(edges, means, np.zeros(2), np.array([50, 3]))
     ax = negatives.calibration_curves({"the log": bins}, meaning="probability")
     curve, diagonal = ax.lines
     assert curve.get_xdata().tolist() == [0.25]
@@ -49,9 +49,8 @@ def test_bins_with_few_predictions_are_not_drawn():
 
 
 def test_lifts_are_drawn_on_logarithmic_axes_without_zeros():
-    bins = reliability(
-        np.repeat([0.1, 0.9, 8.0], 30), np.repeat([0.0, 1.0, 4.0], 30), np.array([0, 0.5, 2, 16])
-    )
+    edges, means = np.array([0, 0.5, 2, 16]), np.array([0.1, 0.9, 8.0])
+    bins = Reliability(edges, means, np.array([0.0, 1.0, 4.0]), np.full(3, 30))
     ax = negatives.calibration_curves({"the oracle": bins}, meaning="lift")
     assert ax.get_xscale() == ax.get_yscale() == "log"
     assert ax.lines[0].get_ydata().tolist() == [1.0, 4.0]

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pydantic import model_validator
 
 from candgen.checks import Count, CountOrZero, NotNegative, Positive, Share
@@ -154,14 +154,6 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         """
         self._known("known_items_")
         return self._items
-
-    def user_vectors_at(self, users: ArrayLike, moment: int) -> NDArray[np.float32]:
-        """Return vectors of users as of another moment than `moment_`, in seconds since 1970.
-
-        The history is what it is; time and searches are read as of the moment.
-        """
-        asked = self._learned.now(self._log, self.checked_users(users), moment)
-        return self._learned.query_vectors(asked)
 
     def portable_queries(self) -> dict[str, NDArray]:
         """Return the query tower as arrays from which NumPy alone makes vectors of new users."""

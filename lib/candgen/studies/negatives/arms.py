@@ -23,7 +23,6 @@ from candgen.reports.reading import Run, Sweep
 from candgen.studies.negatives.measures import read_study
 
 OWN = "TwoTower"
-RIVALS = ("popularity", "random")
 _RESAMPLES, _DRAWS = 1000, 20_000_000  # resamples of the bootstrap, and the most users drawn in all
 _TAILS = (2.5, 97.5)
 
