@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.checks import number, whole_number
-from candgen.errors import DataError
+from candgen.errors import DataError, SettingError
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 from candgen.retrieval.indexes.augmenting import augmented_items
 from candgen.seeds import derive_seed
@@ -59,6 +59,17 @@ class TreeSettings:
         whole_number("rerank", self.rerank, at_least=1)
         number("length_quantile", self.length_quantile, above=0, at_most=1)
         whole_number("jobs", self.jobs, at_least=1)
+
+
+def _library() -> Any:
+    try:
+        import annoy
+    except ImportError:
+        raise SettingError(
+            "An index of kind 'annoy' needs the package annoy, which is not installed. Choose "
+            "another kind, such as faiss-hnsw, or install annoy: `candgen doctor` says how."
+        ) from None
+    return annoy
 
 
 class AnnoyIndex(ApproximateIndex):
@@ -109,9 +120,7 @@ class AnnoyIndex(ApproximateIndex):
         return self._order[start + part : end : self.n_parts]
 
     def _empty(self, forest: int) -> Any:
-        import annoy
-
-        made = annoy.AnnoyIndex(self.dim + (self.similarity == "dot"), "angular")
+        made = _library().AnnoyIndex(self.dim + (self.similarity == "dot"), "angular")
         purpose = f"annoy {forest}" if forest else "annoy"
         made.set_seed(derive_seed(self.seed, purpose) % 2**31)
         return made

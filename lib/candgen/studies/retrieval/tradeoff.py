@@ -291,8 +291,15 @@ def _built(
     seed: int,
     observer: Observer,
 ) -> Iterator[_Made]:
-    """Build and save one index after the other, the exact one first; none is kept."""
+    """Build and save one index after the other, the exact one first; none is kept.
+
+    A kind whose library is not installed is left out, and the page says so.
+    """
+    there = indexes.installed()
     for kind in ("exact", *kinds):
+        if kind in indexes.KINDS and kind not in there:
+            print(f"Index {kind!r} is left out: its package is not installed.")
+            continue
         for settings in builds.get(kind) or [{}]:
             began = time.perf_counter()
             index = indexes.build(kind, items, similarity, seed=seed, **settings)
