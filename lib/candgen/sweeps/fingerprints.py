@@ -39,7 +39,7 @@ class Fingerprints:
         self._library = library_digest(library, leave_out=_AROUND)
         beside = [name for name in _AROUND if name not in _REPORTING]
         self._reporting = library_digest(library, leave_out=beside)
-        surroundings = environment.describe()
+        surroundings = environment.versions()
         self._python = _digest([surroundings["python"], surroundings["packages"]])
         self._inputs: dict[Path, str] = {}
 
