@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 # A folder or zip of MovieLens; without it the report is about the invented world.
 DATA ?=
 LAB ?=
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: help setup report test lab lint bench clean
+.PHONY: help setup filter report test lab lint bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +16,10 @@ help: ## List the targets
 
 setup: $(VENV)/.ready ## Make the virtual environment from requirements.lock
 
-STRIP := $(BIN)/nbstripout --keep-id --extra-keys "metadata.papermill metadata.language_info cell.metadata.papermill"
+# Takes outputs out of notebooks; what else goes stands in .git-nbconfig.yaml. Without the tool
+# (another environment, none any more) git goes on and stores notebooks as they are.
+STRIP := if [ -x $(BIN)/nbstripout-fast ]; then $(BIN)/nbstripout-fast; \
+  elif command -v nbstripout-fast >/dev/null 2>&1; then nbstripout-fast; else cat; fi
 
 # The stamp appears last: an interrupted set-up is taken up again.
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -33,17 +37,21 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	  echo "$$python cannot make virtual environments: the modules venv and ensurepip are missing." >&2; \
 	  echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
 	fi; \
-	if ! command -v $${CXX:-c++} >/dev/null 2>&1 && ! command -v g++ >/dev/null 2>&1; then \
-	  echo "candgen needs a C++ compiler: the package annoy is compiled when it is installed." >&2; \
-	  echo "Debian: apt install g++ python3-dev; macOS: xcode-select --install." >&2; exit 1; \
-	fi; \
 	echo "Setting up $(VENV) with $$($$python --version); this takes a few minutes, once."; \
 	$$python -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@if [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ]; then \
-	  git config filter.nbstripout.clean '$(STRIP)'; git config filter.nbstripout.smudge cat; fi
+	@grep -v '^annoy==' requirements.lock > $(VENV)/without-annoy.txt
+	@$(PIP) --quiet -r $(VENV)/without-annoy.txt
+	@$(PIP) --quiet --no-deps --no-build-isolation -e .
+	@$(PIP) --no-deps $$(grep '^annoy==' requirements.lock) > $(VENV)/annoy.log 2>&1 || { \
+	  echo "annoy is left out: it has no wheel and could not be compiled ($(VENV)/annoy.log says why)."; \
+	  echo "All else works, with the other indexes. \`$(BIN)/candgen doctor\` says how to add it."; }
+	@$(MAKE) --no-print-directory filter
 	@touch $@
+
+filter: ## Tell git to leave the outputs of notebooks out of commits
+	@if [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ]; then \
+	  git config filter.nbstripout.clean '$(STRIP)'; \
+	  git config --unset filter.nbstripout.smudge || true; fi
 
 report: setup ## Run the quick sweep and write outputs/quick/report.html
 ifeq ($(DATA),)

@@ -38,6 +38,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
 
 
+NO_ANNOY = "annoy is not installed; it has no wheel and needs a C++ compiler"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Skip tests that build an index of annoy where that is left out; it has no wheel."""
+    report = yield
+    absent = importlib.util.find_spec("annoy") is None
+    if absent and report.failed and "needs the package annoy" in str(call.excinfo.value):
+        path, line, _ = item.location
+        report.outcome, report.longrepr = "skipped", (path, line or 0, f"Skipped: {NO_ANNOY}")
+    return report
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's root folder."""

@@ -36,8 +36,8 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Look at one thing after another; starting a kernel takes a few seconds."""
     yield _python()
-    yield _compiler()
     yield _packages()
+    yield _annoy()
     yield _tensorflow()
     yield _kernels()
     yield _warm_kernels()
@@ -55,14 +55,19 @@ def _python() -> Finding:
     return Finding("interpreter", "missing", found, remedy)
 
 
-def _compiler() -> Finding:
-    for name in (os.environ.get("CXX"), "c++", "g++", "clang++"):
-        if name and (program := shutil.which(name.split()[0])):
-            return Finding("compiler", "ok", program)
-    remedy = "Debian: `apt install g++ python3-dev`; macOS: `xcode-select --install`."
-    if _version("annoy"):
-        return Finding("compiler", "warning", "none, annoy is installed without it", remedy)
-    return Finding("compiler", "missing", "none, annoy cannot be installed", remedy)
+def _annoy() -> Finding:
+    if version := _version("annoy"):
+        return Finding("annoy", "ok", version)
+    names = (os.environ.get("CXX"), "c++", "g++", "clang++")
+    if any(name and shutil.which(name.split()[0]) for name in names):
+        first = ""
+    else:
+        first = "Debian: `apt install g++ python3-dev`; macOS: `xcode-select --install`. Then "
+    remedy = (
+        f"{first}`{sys.executable} -m pip install annoy` compiles it; conda: python-annoy. "
+        "The other indexes work without it."
+    )
+    return Finding("annoy", "warning", "not installed, one kind of index is missing", remedy)
 
 
 def _packages() -> Finding:

@@ -108,7 +108,7 @@ from candgen.serving import export
 def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)
 setattr(*((export, "{where}") if "." not in "{where}" else (export.os, "replace")), die)
-export.export("asked/wals", sys.argv[1], kind="annoy")
+export.export("asked/wals", sys.argv[1], kind="faiss-flat")
 """
 
 

@@ -2,6 +2,10 @@ import json
 import os
 import platform
 import socket
+import subprocess
+
+import psutil
+import pytest
 
 from candgen.session import environment
 
@@ -27,10 +31,63 @@ def test_neither_the_machine_nor_its_owner_is_named():
     assert socket.gethostname() not in json.dumps(environment.describe()).split('"')
 
 
-def test_outside_git_there_is_no_commit(tmp_path, monkeypatch):
+@pytest.fixture
+def standing(tmp_path, monkeypatch):
+    """The root of a project outside git, of which nothing is known yet."""
     for name in ("notebooks", "params"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
-    environment.commit.cache_clear()
+    for name in [name for name in os.environ if name.startswith(("GIT_", "CANDGEN_"))]:
+        monkeypatch.delenv(name)
+    environment._asked_commit.cache_clear()
+    yield tmp_path
+    environment._asked_commit.cache_clear()
+
+
+def git(*arguments):
+    who = ("-c", "user.name=A User", "-c", "user.email=user@example.org")
+    done = subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def stand_in(folder, monkeypatch, script):
+    """Put a program in front of git."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "git").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_outside_git_there_is_no_commit(standing):
     assert environment.commit() is None
-    environment.commit.cache_clear()
+
+
+def test_the_commit_says_whether_tracked_files_differ(standing):
+    git("init", "--quiet")
+    (standing / "params" / "a.yaml").write_text("k: 1\n")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "Add a sweep")
+    (standing / "params" / "new.yaml").write_text("k: 2\n")
+    head = git("rev-parse", "HEAD")
+    assert environment.commit() == head
+    (standing / "params" / "a.yaml").write_text("k: 20\n")
+    assert environment.commit() == head  # asked once
+    environment._asked_commit.cache_clear()
+    assert environment.commit() == f"{head}+changes"
+
+
+def test_when_git_hangs_changes_are_unknown_and_nothing_is_left_running(standing, monkeypatch):
+    hanging = "sleep 600 & echo $! > child; wait"
+    stand_in(standing, monkeypatch, f'case "$*" in *rev-parse*) echo abc;; *) {hanging};; esac')
+    monkeypatch.setattr(environment, "_GIT_SECONDS", 2.0)
+    assert environment.commit() == "abc+unknown"
+    child = int((standing / "child").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(("told", "kept"), [("abc+changes", "abc+changes"), ("", None)])
+def test_a_kernel_of_a_sweep_takes_the_commit_it_is_told(standing, monkeypatch, told, kept):
+    stand_in(standing, monkeypatch, "echo asked >> log")
+    monkeypatch.setenv(environment.COMMIT, told)
+    assert environment.describe()["commit"] == kept
+    assert not (standing / "log").exists()

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from candgen.sweeps import execution
-from candgen.sweeps.kernels import client, preload
+from candgen.sweeps.kernels import client, preload, spec
 from waiting import SECONDS, until
 
 ALL = client.LIGHT  # what sweeps preload, all of which must be there
@@ -91,6 +91,14 @@ def test_the_server_has_no_thread_of_python_beside_the_first():
     )
     done = subprocess.run([sys.executable, "-c", code, *ALL], capture_output=True, text=True)
     assert done.stdout.strip() == "1", done.stderr
+
+
+@pytest.mark.parametrize("kernel", ["warm", "ordinary"])
+def test_a_kernel_is_told_the_commit(monkeypatch, kernel):
+    monkeypatch.setattr(spec.environment, "commit", lambda: "abc+changes")
+    assert spec.kernel_spec(kernel).env["CANDGEN_COMMIT"] == "abc+changes"
+    monkeypatch.setattr(spec.environment, "commit", lambda: None)
+    assert spec.kernel_spec(kernel).env["CANDGEN_COMMIT"] == ""
 
 
 def test_a_kernel_has_its_own_session_folder_and_environment(tmp_path, monkeypatch):

@@ -194,6 +194,15 @@ def test_each_worker_gets_its_share_of_the_cores(sweep, executed, monkeypatch):
     assert {threads for name, threads, _ in executed if name != "report"} == {"3"}
 
 
+def test_what_is_run_and_what_is_skipped_is_decided_without_git(sweep, monkeypatch):
+    monkeypatch.setattr(run_sweep.environment, "_git", None)
+    monkeypatch.delenv("CANDGEN_COMMIT", raising=False)
+    run_sweep.environment._asked_commit.cache_clear()
+    healthy = SWEEP.replace("failing", "popularity")
+    assert len(sweep(healthy)[1]) == 6
+    assert sweep(healthy)[1] == []
+
+
 def test_a_second_sweep_in_the_same_folder_is_refused(sweep, project):
     with (
         locks.locked(project / "outputs" / "asked" / ".lock"),

@@ -38,7 +38,10 @@ class Judgement:
     counts: dict[str, int | float] = field(default_factory=dict)
     """Who was judged and who was not, and what the lists looked like."""
     cost: dict[str, float | None] = field(default_factory=dict)
-    """Seconds to fit and to rank, queries a second; None where nobody measured."""
+    """Seconds to fit and to rank, queries a second; None where nobody measured.
+
+    `compile_seconds` is what compiling and first loading added to both; no other cost holds it.
+    """
     settings: dict[str, Any] = field(default_factory=dict)
     ranking: str = FULL
     """What was ranked: the whole catalogue, or lists that came with the data."""

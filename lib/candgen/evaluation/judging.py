@@ -12,7 +12,6 @@ reach 1 for a generator that learns from interactions alone.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +30,7 @@ from candgen.evaluation.candidates import Candidates
 from candgen.evaluation.judgement import FULL, GIVEN_LISTS, Judgement
 from candgen.models.base import Generator
 from candgen.retrieval import NO_ITEM
+from candgen.training.compile_time import Stopwatch
 
 CUTOFFS = (10, 20, 50, 100)
 
@@ -85,7 +85,7 @@ def judge(
             "Use a generator with user features, or compare popularity and random."
         )
     lists = given_lists(dataset)
-    began = time.perf_counter()
+    clock = Stopwatch()
     top = retrieval.top_items(
         generator,
         users,
@@ -93,7 +93,7 @@ def judge(
         exclude=dataset.history_matrix[users],
         allowed=None if lists is None else lists[users],
     )
-    seconds = time.perf_counter() - began
+    ranking = clock.read()
     judgement = judge_candidates(
         Candidates(users, top.items, top.scores),
         dataset,
@@ -106,8 +106,9 @@ def judge(
     judgement.cost.update(
         fit_seconds=generator.fit_seconds_,
         fit_cpu_seconds=generator.fit_cpu_seconds_,
-        rank_seconds=seconds,
-        queries_per_second=len(users) / seconds,
+        rank_seconds=ranking.seconds,
+        compile_seconds=ranking.compile_seconds + generator.compile_seconds_,
+        queries_per_second=len(users) / ranking.seconds,
     )
     return judgement
 

@@ -22,7 +22,6 @@ What only some generators can do is declared here by a flag and a method. The me
 from __future__ import annotations
 
 import inspect
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
@@ -36,6 +35,7 @@ from candgen.columns import ITEM_ID, USER_ID
 from candgen.datasets import Dataset
 from candgen.errors import ColdStartError, SettingError, UnsupportedError, did_you_mean
 from candgen.models import own_ids
+from candgen.training.compile_time import Stopwatch
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -55,8 +55,9 @@ class Generator(ABC):
         known_users_: Users it can answer for, shape `(n_users,)`, bool.
         history_matrix_: What is known of each user, shape `(n_users, n_items)`.
         item_counts_: Training users of each item, shape `(n_items,)`.
-        fit_seconds_: Wall time of the last `fit`.
-        fit_cpu_seconds_: Processor time of the last `fit`, summed over threads.
+        fit_seconds_: Wall time of the last `fit`, without `compile_seconds_`.
+        fit_cpu_seconds_: Processor time of the last `fit`, summed over threads, likewise.
+        compile_seconds_: Wall time that the last `fit` spent on compiling and first loading.
     """
 
     name: ClassVar[str]
@@ -81,6 +82,7 @@ class Generator(ABC):
     """Whether `probability` predicts the probability of an event."""
     fit_seconds_: float | None = None
     fit_cpu_seconds_: float | None = None
+    compile_seconds_: float = 0.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Show the settings where Python, Jupyter and `help` look for them."""
@@ -121,7 +123,7 @@ class Generator(ABC):
         Returns:
             The generator itself.
         """
-        wall, cpu = time.perf_counter(), time.process_time()
+        clock = Stopwatch()
         self.history_matrix_ = dataset.history_matrix
         train = dataset.train_matrix
         self.item_counts_ = np.bincount(train.indices, minlength=dataset.n_items)
@@ -132,8 +134,7 @@ class Generator(ABC):
         self.known_items_ = everything if self.answers_cold_items else self.item_counts_ > 0
         self._dataset = dataset
         self._fit(dataset)
-        self.fit_seconds_ = time.perf_counter() - wall
-        self.fit_cpu_seconds_ = time.process_time() - cpu
+        self.fit_seconds_, self.fit_cpu_seconds_, self.compile_seconds_ = clock.read()
         return self
 
     def score(self, users: ArrayLike, items: ArrayLike | None = None) -> NDArray[np.float32]:

@@ -19,7 +19,8 @@ from candgen.reports.reading import Entry, Sweep, read_sweep
 
 FILE = "leaderboard.csv"
 COSTS = (
-    "fit_seconds", "fit_cpu_seconds", "rank_seconds", "queries_per_second", "peak_memory_mib",
+    "fit_seconds", "fit_cpu_seconds", "rank_seconds", "compile_seconds", "queries_per_second",
+    "peak_memory_mib",
 )  # fmt: skip
 _FIRST = ("run", "generator", "dataset")
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW = 0.31  # inches
+COMPILING = "compile and load, s"
 SHOWN = ("recall", "ndcg", "precision", "map", "hit_rate", "mrr")
 HINTS = {
     "recall": "held-out items found among the first k, over all held-out items",
@@ -241,7 +242,8 @@ def _costs(report: Report, ground: Comparison) -> Fragment:
         pieces += [] if drawn is None else [drawn]
     columns = [
         ("fit_seconds", "fit, s", 2), ("fit_cpu_seconds", "fit, CPU s", 2),
-        ("rank_seconds", "rank, s", 3), ("queries_per_second", "queries / s", 0),
+        ("rank_seconds", "rank, s", 3), ("compile_seconds", COMPILING, 2),
+        ("queries_per_second", "queries / s", 0),
         ("peak_memory_mib", "memory, MiB", 0),
     ]  # fmt: skip
     rows = [
@@ -250,8 +252,10 @@ def _costs(report: Report, ground: Comparison) -> Fragment:
         for c in ranked
     ]  # fmt: skip
     heads = ["run", report.metric, *(head for _, head, _ in columns), "whole run, s"]
+    hints = ["once a process, in no other column but the whole run" if head == COMPILING else ""
+             for head in heads]  # fmt: skip
     tones = ["reference" if c.reference else "" for c in ranked]
-    table = Table(f"Costs, {ground.title}", heads, rows, tones).fragment()
+    table = Table(f"Costs, {ground.title}", heads, rows, tones, hints).fragment()
     for piece in reversed(pieces):
         table = piece + table
     return table

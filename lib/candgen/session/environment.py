@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import subprocess
 import sys
+import threading
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from candgen.errors import DataError
 
 PACKAGES = (
     "candgen", "numpy", "scipy", "pandas", "pyarrow", "numba", "scikit-learn", "tensorflow",
@@ -19,6 +23,10 @@ _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
+COMMIT = "CANDGEN_COMMIT"
+"""Variable in which a sweep tells its kernels the commit, so that git is asked once."""
+_GIT_SECONDS = 5.0
+_asking = threading.Lock()
 
 
 def describe(parameters: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -33,15 +41,20 @@ def describe(parameters: dict[str, Any] | None = None) -> dict[str, Any]:
     """
     parameters = parameters or {}
     return {
-        "python": platform.python_version(),
+        **versions(),
         "implementation": platform.python_implementation(),
-        "packages": {name: _version(name) for name in PACKAGES},
         "commit": commit(),
         "machine": machine(),
         "threads": {name: os.environ.get(name) for name in _THREAD_VARIABLES}
         | {"usable_cores": usable_cores()},
         "seeds": {k: v for k, v in parameters.items() if k == "seed" or k.endswith("_seed")},
     }
+
+
+def versions() -> dict[str, Any]:
+    """Return the version of `python` and of each of the `packages`, None where not installed."""
+    packages = {name: _version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "packages": packages}
 
 
 @cache
@@ -58,16 +71,37 @@ def machine() -> dict[str, Any]:
     }
 
 
-@cache
 def commit() -> str | None:
-    """Return the project's commit, with "+changes" when files differ from it; None outside git."""
+    """Return the project's commit; None outside a project or git.
+
+    Git is asked once a process, and not at all where a sweep has told its kernel.
+
+    Returns:
+        The commit, with "+changes" when tracked files differ from it and "+unknown" when git did
+        not say in time whether they do.
+    """
+    told = os.environ.get(COMMIT)
+    if told is not None:
+        return told or None
+    with _asking:  # stages of a sweep start in several threads
+        return _asked_commit()
+
+
+@cache
+def _asked_commit() -> str | None:
     from candgen.session.paths import project_root
 
-    root = project_root()
-    head = _git(root, "rev-parse", "HEAD")
-    if head is None:
+    try:
+        root = project_root()
+    except DataError:
         return None
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    head = _git(root, "rev-parse", "HEAD")
+    if not head:
+        return None
+    # Unlike `git status`, this takes a notebook that was only executed for unchanged.
+    changed = _git(root, "diff", "--name-only", "HEAD")
+    if changed is None:
+        return f"{head}+unknown"
     return f"{head}+changes" if changed else head
 
 
@@ -87,13 +121,26 @@ def _version(package: str) -> str | None:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
+    """Return what git prints; None where it fails or takes too long, and none of it runs on."""
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), *arguments]
+    quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    surroundings = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        asked = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=surroundings, start_new_session=True,
+            **quiet,
+        )  # fmt: skip
+    except OSError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    try:
+        said, _ = asked.communicate(timeout=_GIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if asked.poll() is None:  # its filters belong to its group
+            os.killpg(asked.pid, signal.SIGKILL)
+            asked.communicate()
+    return said.strip() if asked.returncode == 0 else None
 
 
 def _processor() -> str:

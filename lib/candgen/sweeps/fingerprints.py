@@ -39,7 +39,7 @@ class Fingerprints:
             library: The folder of the package; the one that runs when omitted.
         """
         self._library = Library(library or Path(candgen.__file__).parent)
-        surroundings = environment.describe()
+        surroundings = environment.versions()
         self._python = _digest([surroundings["python"], surroundings["packages"]])
         self._inputs: dict[Path, str] = {}
 

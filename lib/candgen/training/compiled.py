@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.training import quiet
+from candgen.training.compile_time import FirstCalls
 
 Loss = Callable[[dict[str, Any], dict[str, Any]], Any]
 
@@ -33,9 +34,7 @@ class CompiledStep:
             optimizer: Of the layers' weights: adam, adagrad or sgd.
             jit: Whether XLA compiles it; otherwise TensorFlow runs its graph.
         """
-        tf = quiet.tensorflow()
-        from tensorflow import keras
-
+        tf, keras = quiet.tensorflow(), quiet.keras()
         unbuilt = [layer.name for layer in layers if not layer.built]
         if unbuilt:
             raise ValueError(f"Layers must be built before training; {unbuilt} are not.")
@@ -62,7 +61,7 @@ class CompiledStep:
                 optimizing.apply(slopes[len(names) :], variables)
             return value, dict(zip(names, slopes[: len(names)], strict=True))
 
-        self._run, self._tf = run, tf
+        self._run, self._tf, self._first = run, tf, FirstCalls()
 
     def __call__(
         self, embedded: Mapping[str, NDArray], given: Mapping[str, NDArray], rate: float
@@ -78,11 +77,14 @@ class CompiledStep:
             The loss, and a gradient for each name of `embedded`.
         """
         tensor = self._tf.convert_to_tensor
-        value, slopes = self._run(
-            {name: tensor(held) for name, held in embedded.items()},
-            {name: tensor(held) for name, held in given.items()},
-            self._tf.constant(rate, self._tf.float32),
-        )
+        both = (embedded, given)
+        shapes = tuple((name, held.shape) for part in both for name, held in part.items())
+        with self._first.of(shapes):
+            value, slopes = self._run(
+                {name: tensor(held) for name, held in embedded.items()},
+                {name: tensor(held) for name, held in given.items()},
+                self._tf.constant(rate, self._tf.float32),
+            )
         return float(value), {name: slope.numpy() for name, slope in slopes.items()}
 
     def weights(self) -> dict[str, NDArray]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from candgen.errors import TrainingError
 from candgen.seeds import derive_seed
 from candgen.training.checkpoints import Checkpoint
+from candgen.training.compile_time import Stopwatch
 from candgen.training.compiled import CompiledStep
 from candgen.training.progress import Progress
 from candgen.training.schedules import rate_at
@@ -158,9 +159,9 @@ class _Training:
 
     def epoch(self) -> None:
         number = len(self.history) + 1
-        began = time.perf_counter()
+        clock = Stopwatch()
         loss, rate = self._pass(number)
-        seconds = time.perf_counter() - began
+        seconds = clock.read().seconds
         watched = math.nan
         last = number == self.settings.epochs
         if self.watch is not None and (last or number % self.settings.watch_every == 0):

@@ -7,6 +7,8 @@ import sys
 from functools import cache
 from typing import Any
 
+from candgen.training.compile_time import preparing
+
 
 @cache
 def tensorflow() -> Any:
@@ -19,13 +21,25 @@ def tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        import tensorflow as tf
+    with preparing():
+        try:
+            os.dup2(nowhere, 2)
+            import tensorflow as tf
 
-        tf.config.list_physical_devices()  # a warm kernel has imported it, and looks only now
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+            tf.config.list_physical_devices()  # a warm kernel has imported it, and looks only now
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
     return tf
+
+
+@cache
+def keras() -> Any:
+    """Import Keras, after TensorFlow, and return it."""
+    tensorflow()
+    with preparing():
+        from tensorflow import keras
+
+        keras.layers  # noqa: B018 - it loads when it is first looked into
+    return keras

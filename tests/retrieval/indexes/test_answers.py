@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 
 import numba
 import numpy as np
@@ -40,12 +41,15 @@ def vectors():
 
 @pytest.fixture(scope="module")
 def built(vectors):
-    """All kinds for both similarities, each built once."""
-    return {
-        (kind, similarity): indexes.build(kind, vectors[0], similarity, **GENEROUS[kind])
-        for kind in indexes.KINDS
-        for similarity in ("dot", "cosine")
-    }
+    """All kinds for both similarities, each built once, when it is first asked for."""
+
+    class Built(dict):
+        def __missing__(self, asked):
+            kind, similarity = asked
+            self[asked] = indexes.build(kind, vectors[0], similarity, **GENEROUS[kind])
+            return self[asked]
+
+    return Built()
 
 
 def slowly(queries, items, similarity):
@@ -350,11 +354,19 @@ def test_vectors_with_nan_are_refused_before_anything_is_built(kind):
 
 def test_queries_of_another_space_are_refused(built):
     with pytest.raises(ValueError, match=r"\(n_queries, 12\) expected, got \(1, 13\)"):
-        built["annoy", "dot"].query(np.ones((1, 13)), 3)
+        built["faiss-ivf", "dot"].query(np.ones((1, 13)), 3)
     with pytest.raises(ValueError, match="k must be at least 1"):
-        built["annoy", "dot"].query(np.ones((1, 12)), 0)
+        built["faiss-ivf", "dot"].query(np.ones((1, 12)), 0)
     with pytest.raises(ValueError, match="queries hold NaN"):
-        built["annoy", "dot"].query(np.full((1, 12), np.nan), 1)
+        built["faiss-ivf", "dot"].query(np.full((1, 12), np.nan), 1)
+
+
+def test_without_annoy_its_kind_says_so_and_the_others_are_offered(monkeypatch):
+    monkeypatch.setitem(sys.modules, "annoy", None)  # what an import finds where it is left out
+    with pytest.raises(SettingError, match=r"not installed\. Choose another kind, such as"):
+        indexes.build("annoy", np.ones((3, 2)), "dot")
+    others = ("exact", "faiss-flat", "faiss-ivf", "faiss-hnsw", "faiss-pq")
+    assert indexes.installed() == others
 
 
 def test_ids_must_be_one_an_item_and_differ():

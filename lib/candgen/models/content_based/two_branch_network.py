@@ -15,7 +15,6 @@ Start and optimizer are those of Keras: Glorot uniform weights, zero biases, Ada
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.training import quiet
+from candgen.training.compile_time import Stopwatch, Took, count
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 _SHORTEST = 1e-12  # squared; a vector of zeros stays one
@@ -148,9 +148,9 @@ def train_network(
         tables = tuple(tf.constant(np.asarray(t, np.float32)) for t in (users, items))
         flat = tf.constant(np.concatenate([held.ravel() for held in weights]))
         state = (flat, tf.zeros_like(flat), tf.zeros_like(flat), tf.constant(0.0))
-        losses, seconds = [], []
+        losses, took, compiled = [], [], []
         for _ in range(epochs):
-            began = time.perf_counter()
+            clock, traced = Stopwatch(), epoch.experimental_get_tracing_count()
             drawn = pairs(rng) if callable(pairs) else pairs
             order = rng.permutation(len(drawn.targets))
             shuffled = (
@@ -160,11 +160,21 @@ def train_network(
             )
             state, loss = epoch(*tables, *shuffled, state)
             losses.append(float(loss))
-            seconds.append(time.perf_counter() - began)
+            took.append(clock.read())
+            compiled.append(epoch.experimental_get_tracing_count() > traced)
+    _count_compiling(took, compiled)
     ends = np.cumsum([held.size for held in weights])[:-1]
     parts = np.split(state[0].numpy(), ends)
     trained = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
-    return Trained(_as_network(trained), losses, seconds)
+    return Trained(_as_network(trained), losses, [each.seconds for each in took])
+
+
+def _count_compiling(took: list[Took], compiled: list[bool]) -> None:
+    """Count as compiling what epochs that compiled took beyond the quickest of the others."""
+    usual = min((t for t, c in zip(took, compiled, strict=True) if not c), default=None)
+    for each in [t for t, c in zip(took, compiled, strict=True) if c and usual is not None]:
+        beyond = [max(0.0, spent - known) for spent, known in zip(each, usual, strict=True)]
+        count(Took(*beyond))
 
 
 @lru_cache(maxsize=4)  # compiled once for each shape of the rows, however often it is asked for

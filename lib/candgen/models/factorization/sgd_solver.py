@@ -18,7 +18,6 @@ noise of the batches die out.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from candgen.errors import DataError
 from candgen.models.factorization.wals_solver import Observed, Penalty
 from candgen.models.threads import one_blas_thread
+from candgen.training.compile_time import Stopwatch
 
 
 class Epoch(NamedTuple):
@@ -120,7 +120,7 @@ def descend(
     history = [Epoch(0, measure(), 0.0)]
     with one_blas_thread():
         for epoch in range(1, settings.epochs + 1):
-            began = time.perf_counter()
+            clock = Stopwatch()
             run_epoch(
                 rng.permutation(n_pairs),
                 pair_users,
@@ -140,7 +140,7 @@ def descend(
                 np.float32(settings.learning_rate - fall * batches * (epoch - 1)),
                 np.float32(fall),
             )
-            seconds = time.perf_counter() - began
+            seconds = clock.read().seconds
             history.append(Epoch(epoch, measure(), seconds))
             if not np.isfinite(history[-1].objective):
                 raise DataError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from candgen.models.factorization.settings import WALSSettings
 from candgen.models.factorization.wals_solver import Observed, objective, solve_rows
 from candgen.models.factorization.weighted_factorization import WeightedFactorization
 from candgen.seeds import derive_seed
+from candgen.training.compile_time import Stopwatch
 
 
 class Epoch(NamedTuple):
@@ -54,10 +54,10 @@ class WALS(WeightedFactorization):
         start = objective(by_user, users, items, self._penalty, item_counts)
         self.history_ = [Epoch(0, start, 0.0)]
         for epoch in range(1, self.epochs + 1):
-            began = time.perf_counter()
+            clock = Stopwatch()
             solve_rows(by_item, users, self._penalty, items, **steps)
             solve_rows(by_user, items, self._penalty, users, **steps)
-            seconds = time.perf_counter() - began
+            seconds = clock.read().seconds
             reached = objective(by_user, users, items, self._penalty, item_counts)
             self.history_.append(Epoch(epoch, reached, seconds))
         self._users, self._items = users, items

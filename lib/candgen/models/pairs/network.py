@@ -60,8 +60,7 @@ class PairNetwork:
             dim: Length of the vectors.
             seed: Of the start.
         """
-        quiet.tensorflow()
-        from tensorflow import keras
+        keras = quiet.keras()
 
         seeds = iter(range(seed, seed + 10_000))
 

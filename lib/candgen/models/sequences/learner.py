@@ -18,7 +18,7 @@ from candgen.models.sequences.start import vectors_of_neighbours
 from candgen.models.sequences.windows import Batch, Windows, last_events
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
-from candgen.training import CompiledStep, EmbeddingTable, Learner, quiet
+from candgen.training import CompiledStep, EmbeddingTable, Learner, compile_time, quiet
 
 _USERS_AT_ONCE = 128
 _NEVER = 1e30  # subtracted from the score of an item that nobody has in training
@@ -245,4 +245,7 @@ def _answering(network: Network, length: int) -> Any:
         states = network.states(vectors, owners, steps, training=False)
         return tf.gather(states, last, batch_dims=1)
 
-    return answer.get_concrete_function()
+    with compile_time.preparing():
+        compiled = answer.get_concrete_function()
+        compiled(tf.zeros(vectors.shape), tf.zeros(last.shape, tf.int32))
+    return compiled

@@ -25,8 +25,7 @@ class Network:
     """
 
     def __init__(self, dim: int, dropout: float, seed: int) -> None:
-        quiet.tensorflow()
-        from tensorflow import keras
+        keras = quiet.keras()
 
         self.dim, self.dropout = dim, dropout
         self._keras, self._seed = keras, seed

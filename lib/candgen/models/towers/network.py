@@ -92,8 +92,7 @@ class Tower:
         return tf.reduce_sum(weights[:, :, None] * vectors, axis=1)
 
     def _build(self, widths: Mapping[str, int], normalization: str, seed: int) -> None:
-        quiet.tensorflow()
-        from tensorflow import keras
+        keras = quiet.keras()
 
         seeds = iter(range(seed, seed + 10_000))
 

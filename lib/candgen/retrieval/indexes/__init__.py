@@ -11,6 +11,7 @@ are imported by the kind that needs them.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +33,12 @@ _HOMES = {
 }
 KINDS = tuple(_HOMES)
 
-__all__ = ["KINDS", "Index", "build", "kind_of", "load"]
+__all__ = ["KINDS", "Index", "build", "installed", "kind_of", "load"]
+
+
+def installed() -> tuple[str, ...]:
+    """Return the kinds that can be built here; annoy has no wheel and may have been left out."""
+    return tuple(kind for kind in KINDS if kind != "annoy" or find_spec("annoy"))
 
 
 def kind_of(kind: str) -> type[Index]:
@@ -66,7 +72,8 @@ def build(
         **settings: Of the kind; its `Settings` says which.
 
     Raises:
-        SettingError: If kind, similarity or a setting does not exist or is out of range.
+        SettingError: If kind, similarity or a setting does not exist or is out of range, or the
+            kind's library is not installed.
         DataError: If a vector is not finite, or there is not one id an item.
     """
     found = kind_of(kind)

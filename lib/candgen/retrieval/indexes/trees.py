@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from candgen.checks import Count, CountOrZero, Settings
-from candgen.errors import DataError
+from candgen.errors import DataError, SettingError
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 from candgen.retrieval.indexes.augmenting import augmented_items
 from candgen.retrieval.indexes.reader_index import search_bands
@@ -50,6 +50,17 @@ class TreeSettings(Settings):
     """Of a band's lengths; longer items count as so long in the trees (see `augmenting`)."""
     jobs: Count = 1
     """Threads that build; the same number gives the same trees."""
+
+
+def _library() -> Any:
+    try:
+        import annoy
+    except ImportError:
+        raise SettingError(
+            "An index of kind 'annoy' needs the package annoy, which is not installed. Choose "
+            "another kind, such as faiss-hnsw, or install annoy: `candgen doctor` says how."
+        ) from None
+    return annoy
 
 
 class AnnoyIndex(ApproximateIndex):
@@ -100,9 +111,7 @@ class AnnoyIndex(ApproximateIndex):
         return self._order[start + part : end : self.n_parts]
 
     def _empty(self, forest: int) -> Any:
-        import annoy
-
-        made = annoy.AnnoyIndex(self.dim + (self.similarity == "dot"), "angular")
+        made = _library().AnnoyIndex(self.dim + (self.similarity == "dot"), "angular")
         purpose = f"annoy {forest}" if forest else "annoy"
         made.set_seed(derive_seed(self.seed, purpose) % 2**31)
         return made

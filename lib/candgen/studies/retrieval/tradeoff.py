@@ -66,7 +66,8 @@ def tradeoff(
         `recall` (share of exact search's first k that is found), `of_first` (of its first ten),
         `held_out` (recall of held-out items), `kept` (the same over that of exact search), queries
         a second `single`, `one_thread` and `batch` (see `Speeds`), `build_seconds`,
-        `load_seconds`, `disk_mib` and `memory_mib` (see `Footprint`). The first row is exact search.
+        `load_seconds`, `disk_mib` and `memory_mib` (see `Footprint`). Exact search is the first
+        row.
     """
     best = indexes.build("exact", item_vectors, similarity).query(queries, k, exclude=exclude).items
     rows = []
@@ -290,8 +291,15 @@ def _built(
     seed: int,
     observer: Observer,
 ) -> Iterator[_Made]:
-    """Build and save one index after the other, the exact one first; none is kept."""
+    """Build and save one index after the other, the exact one first; none is kept.
+
+    A kind whose library is not installed is left out, and the page says so.
+    """
+    there = indexes.installed()
     for kind in ("exact", *kinds):
+        if kind in indexes.KINDS and kind not in there:
+            print(f"Index {kind!r} is left out: its package is not installed.")
+            continue
         for settings in builds.get(kind) or [{}]:
             began = time.perf_counter()
             index = indexes.build(kind, items, similarity, seed=seed, **settings)

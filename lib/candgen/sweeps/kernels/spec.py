@@ -14,6 +14,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
+from candgen.session import environment
 from candgen.training.progress import BATCH
 
 NAME = "python3"
@@ -36,7 +37,8 @@ def kernel_spec(kernel: str, preload: Sequence[str] = ()) -> KernelSpec:
         display_name=METADATA["display_name"],
         language=METADATA["language"],
         metadata=metadata,
-        env={BATCH: "1"},  # nobody watches: lines of progress instead of bars
+        # Nobody watches: lines of progress instead of bars. And nobody else asks git.
+        env={BATCH: "1", environment.COMMIT: environment.commit() or ""},
     )
 
 
