@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral, Real
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -205,41 +203,4 @@ def _plain(value: Any) -> Any:
         return {key: _plain(held) for key, held in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(held) for held in value]
-    return value
-
-
-def whole_number(name: str, value: int, *, at_least: int = 0) -> int:
-    """Return `value` as an int, or raise a SettingError that names the setting."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise SettingError(f"{name} must be a whole number, got {value!r}.")
-    if value < at_least:
-        raise SettingError(f"{name} must be {at_least} or greater, got {value}.")
-    return int(value)
-
-
-def number(
-    name: str,
-    value: float,
-    *,
-    at_least: float = 0.0,
-    above: float | None = None,
-    at_most: float | None = None,
-) -> float:
-    """Return `value` as a finite float, or raise a SettingError that names the setting."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise SettingError(f"{name} must be a finite number, got {value!r}.")
-    if above is not None and value <= above:
-        raise SettingError(f"{name} must be greater than {above:g}, got {value!r}.")
-    if above is None and value < at_least:
-        raise SettingError(f"{name} must be {at_least:g} or greater, got {value!r}.")
-    if at_most is not None and value > at_most:
-        raise SettingError(f"{name} must be at most {at_most:g}, got {value!r}.")
-    return float(value)
-
-
-def one_of(name: str, value: str, known: Sequence[str]) -> str:
-    """Return `value` if it is one of the known words, or raise a SettingError."""
-    if value not in known:
-        hint = did_you_mean(str(value), known)
-        raise SettingError(f"{name} must be one of {', '.join(known)}; got {value!r}.{hint}")
     return value

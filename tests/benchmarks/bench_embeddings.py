@@ -154,6 +154,8 @@ def against_keras(dataset: Dataset, what: str, *, keras_steps: int) -> list[dict
         query_inputs=["id"],
         item_inputs=["id"],
         dim=DIM,
+        hidden=[],
+        id_at_least=1,
         similarity="dot",
         temperature=TEMPERATURE,
         negatives="in-batch",

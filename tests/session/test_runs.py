@@ -151,6 +151,7 @@ def test_impossible_metrics_are_not_recorded(run, data):
 
 def test_vectors_are_kept_for_the_users_that_have_a_history(run, data):
     class Model:
+        has_vectors, computes_queries = True, False
         similarity = "cosine"  # what they were trained for
         searched_by = "dot"  # how they must be searched
 

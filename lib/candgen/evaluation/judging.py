@@ -101,8 +101,8 @@ def judge(
     )
     judgement.settings.update(generator.settings)
     judgement.cost.update(
-        fit_seconds=_recorded(generator, "fit_seconds_"),
-        fit_cpu_seconds=_recorded(generator, "fit_cpu_seconds_"),
+        fit_seconds=generator.fit_seconds_,
+        fit_cpu_seconds=generator.fit_cpu_seconds_,
         rank_seconds=seconds,
         queries_per_second=len(users) / seconds,
     )
@@ -264,8 +264,3 @@ def _refuse_outsiders(items: NDArray, users: NDArray, lists: csr_array, dataset:
             f"{items[row, place]} is not in the list of user {users[row]} "
             f"({int(outside.sum()):,} candidates are outside). Rank the given lists only."
         )
-
-
-def _recorded(generator: Generator, name: str) -> float | None:
-    value = getattr(generator, name, None)
-    return None if value is None else float(value)

@@ -77,6 +77,8 @@ class Generator(ABC):
     """Whether a query tower computes users' vectors, which `portable_queries` exports."""
     gives_probabilities: ClassVar[bool] = False
     """Whether `probability` predicts the probability of an event."""
+    fit_seconds_: float | None = None
+    fit_cpu_seconds_: float | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Show the settings where Python, Jupyter and `help` look for them."""

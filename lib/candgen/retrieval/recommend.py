@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from candgen.models.base import Generator, VectorGenerator, unit_rows
+from candgen.models.base import Generator, unit_rows
 from candgen.retrieval.topk import Ranking, TopK, default_rows, top_k
 
 
@@ -49,7 +49,7 @@ def recommend(
         allowed = allowed & known
     else:
         allowed = _only(allowed, known)
-    if isinstance(generator, VectorGenerator):
+    if generator.has_vectors:
         queries, items = generator.user_vectors(users), generator.item_vectors()
         if generator.searched_by == "cosine":
             queries, items = unit_rows(queries), unit_rows(items)

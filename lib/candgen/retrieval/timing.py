@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from candgen.models.base import Generator, VectorGenerator, unit_rows
+from candgen.models.base import Generator, unit_rows
 from candgen.retrieval.indexes.base import Index
 from candgen.retrieval.topk import Ranking, default_rows, top_k
 
@@ -40,14 +40,14 @@ def queries_per_second(
     known = np.flatnonzero(generator.known_items_)
     items = np.resize(known, n_items or len(known))
     k = min(k, len(items))
-    if isinstance(generator, VectorGenerator):
+    if generator.has_vectors:
         found = generator.item_vectors()[items]
         found = unit_rows(found) if generator.searched_by == "cosine" else found
     else:
         found = items
 
     def search(asked: np.ndarray) -> None:
-        if isinstance(generator, VectorGenerator):
+        if generator.has_vectors:
             queries = generator.user_vectors(asked)
             top_k(unit_rows(queries) if generator.searched_by == "cosine" else queries, found, k)
             return

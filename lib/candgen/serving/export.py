@@ -32,8 +32,6 @@ from candgen.session import paths, runs, status
 
 VECTORS = "vectors.npz"
 _READERS = {"": "reader.py", "_index": "reader_index.py", "_new_users": "reader_new_users.py"}
-_FOLDING = ("unobserved_weight", "regularization", "frequency_power")
-_FACTORIZATIONS, _TOWERS = ("WALS", "MF-SGD"), ("TwoTower", "SoftmaxNetwork")
 
 
 def export(
@@ -228,14 +226,17 @@ def _write_titles(path: Path, titles: NDArray) -> None:
 
 def _folding(row: dict[str, Any], similarity: str) -> dict[str, float] | None:
     """Return what folding in needs, for a factorization of plain events."""
-    if row.get("generator") not in _FACTORIZATIONS or similarity != "dot" or _weighted(row):
+    if similarity != "dot":
         return None
-    return {name: float(row["settings"][name]) for name in _FOLDING}
+    return _generator(row).portable_fold_in(row.get("settings", {}))
 
 
-def _weighted(row: dict[str, Any]) -> bool:
-    settings = row.get("settings", {})
-    return bool(settings.get("weight_by") or settings.get("weight_power"))
+def _generator(row: dict[str, Any]) -> type[Any]:
+    """Return the class of a run's generator; the base class, which lacks everything, if unknown."""
+    from candgen import models
+
+    name = row.get("generator")
+    return models.by_name(name) if name in models.names() else models.Generator
 
 
 def _tower(run: Path, goal: Path, index: Any) -> dict[str, str]:
@@ -263,13 +264,13 @@ def _tower(run: Path, goal: Path, index: Any) -> dict[str, str]:
 
 def _why_not(row: dict[str, Any]) -> str:
     """Say why nothing said of somebody new can be answered."""
-    name = row.get("generator", "unknown")
-    if name in _FACTORIZATIONS and _weighted(row):
+    name, kind = row.get("generator", "unknown"), _generator(row)
+    if kind.folds_in_items:
         return (
             f"{name} weighed events here, by {row['settings'].get('weight_by') or 'frequency'}, "
             "which a list of items does not say."
         )
-    if name in _TOWERS:
+    if kind.computes_queries:
         return f"this run of {name} kept no query tower. Run its page again, and export it again."
     return (
         f"vectors of users of {name} are made by what was trained, and a run keeps its vectors "

@@ -14,13 +14,13 @@ class FactorizationSettings(Settings):
     """Settings of the objective, of the number of passes and of the start."""
 
     dim: Count = 32
-    """Length of the vectors of users and items; biases, where there are some, come on top."""
+    """Length of the vectors of users and items."""
     epochs: Count = 12
     """Passes over the events."""
     unobserved_weight: NotNegative = 0.1
     """w0: weight of every pair's pull towards 0, where an observed pair weighs 1."""
     regularization: NotNegative = 0.003
-    """Penalty on the squared length of the vectors (and on biases, where there are some)."""
+    """Penalty on the squared length of the vectors, and on the biases of MF-logistic."""
     frequency_power: NotNegative = 1.0
     """Multiplies the penalty of a row by (its observed pairs + w0 * all its pairs) to this power;
     0 treats all rows alike."""

@@ -25,9 +25,9 @@ class Epoch(NamedTuple):
 class WALS(WeightedFactorization):
     """User and item vectors whose products are near 1 where a pair was observed, else near 0.
 
-    See `candgen.models.factorization.wals_solver` for the objective. Each epoch solves for
-    the items with the
-    users held still, then for the users, so trained users stand where folding in would put them.
+    See `candgen.models.factorization.wals_solver` for the objective. Each epoch solves for the
+    items with the users fixed, then for the users, so that trained users have the vectors that
+    folding in would give them.
 
     Attributes:
         history_: One `Epoch` a sweep, with the objective, which never rises.

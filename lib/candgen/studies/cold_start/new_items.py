@@ -19,7 +19,6 @@ from candgen.datasets.world import Oracle
 from candgen.errors import DataError
 from candgen.evaluation import metrics
 from candgen.models.base import unit_rows
-from candgen.models.factorization.weighted_factorization import WeightedFactorization
 from candgen.models.ratings import ratings
 from candgen.studies.cold_start.new_users import known_table, sorted_numbers
 
@@ -94,7 +93,7 @@ class NewItems:
         """
         users = np.flatnonzero(self.offered)
         vectors = model.user_vectors(users)
-        if isinstance(model, WeightedFactorization):
+        if model.folds_in_items:
             items = model.fold_in_items(self.first(n))
         else:
             items = model.item_vectors()[self.items]

@@ -128,20 +128,20 @@ class NewUsers:
     def lists(self, model: models.Generator, n: int) -> TopK:
         """Return the lists of a fitted generator that is told the first `n` events.
 
-        One with `serving` reads them as histories, one with `fold_in` solves for vectors, others
-        go by what they know. Where that is nothing, the popular items are offered.
+        One that `reads_histories` gets them as histories, one that `folds_in` solves for vectors,
+        others go by what they know. Where that is nothing, the popular items are offered.
         """
         options = {"exclude": self.withheld, "allowed": self.offered}
-        if isinstance(model, WeightedFactorization):
+        if model.folds_in:
             history = self.data(n).history_matrix[self.users]
             return self._by_vectors(model, model.fold_in(history))
-        if hasattr(model, "serving"):
+        if model.reads_histories:
             model = model.serving(self.data(n))
         if not model.known_users_[self.users].all():
             return self.popular
         return retrieval.recommend(model, self.users, self.k, **options)
 
-    def _by_vectors(self, model: WeightedFactorization, vectors: NDArray[np.float32]) -> TopK:
+    def _by_vectors(self, model: models.Generator, vectors: NDArray[np.float32]) -> TopK:
         options = {"exclude": self.withheld, "allowed": self.offered}
         found = retrieval.top_k(vectors, model.item_vectors(), self.k, **options)
         nothing = ~vectors.any(axis=1)  # all items tie at 0

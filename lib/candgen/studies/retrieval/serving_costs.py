@@ -21,7 +21,6 @@ from candgen.evaluation.judging import judged_users
 from candgen.evaluation.metrics import gains_of_lists
 from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import Generator, VectorGenerator
-from candgen.models.factorization.weighted_factorization import WeightedFactorization
 from candgen.retrieval import NO_ITEM, TopK, indexes
 from candgen.seeds import derive_seed
 from candgen.studies.retrieval import tradeoff
@@ -43,9 +42,9 @@ def queries_now(model: Generator, data: Dataset, users: NDArray[np.integer]) -> 
     Returns:
         Shape `(len(users), dim)`; None where the generator cannot take new events in.
     """
-    if isinstance(model, WeightedFactorization):
+    if model.folds_in:
         return model.fold_in(data.history_matrix[users])
-    if hasattr(model, "serving"):
+    if model.reads_histories:
         return model.serving(data).user_vectors(users)
     return None
 
@@ -78,7 +77,7 @@ def serving_costs(
         index = indexes.build("exact", model.item_vectors(), model.searched_by)
         ways: dict[str, Callable[[NDArray], NDArray]] = {"computed": model.user_vectors}
         items = index.vectors.nbytes
-        if isinstance(model, WeightedFactorization):
+        if model.folds_in:
             ways = {"looked up": model.user_vectors, "folded in": _folding(model, data)}
             items += model.user_vectors(everybody).nbytes
         for way, query in ways.items():
@@ -249,7 +248,7 @@ def said_of_sizes(table: pd.DataFrame, target: float) -> dict[str, str]:
     return told
 
 
-def _folding(model: WeightedFactorization, data: Dataset) -> Callable[[NDArray], NDArray]:
+def _folding(model: Generator, data: Dataset) -> Callable[[NDArray], NDArray]:
     return lambda users: model.fold_in(data.history_matrix[users])
 
 

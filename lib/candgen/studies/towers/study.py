@@ -60,13 +60,13 @@ def changed_inputs(model: TwoTower, names: Sequence[str]) -> dict[str, TwoTower]
         names: Out of `INPUTS`. One that is all a tower reads stays, and gets no entry.
     """
     made = {}
+    both = {"query_inputs": model.query_inputs_, "item_inputs": model.item_inputs_}
     for name in names:
         setting, word = INPUTS[checked("change_inputs", name, Literal[tuple(INPUTS)])]
-        held = list(getattr(model, f"{setting}_"))
+        held = both[setting]
         there = word in held
         changed = [n for n in held if n != word] if there else [*held, word]
         if changed:
-            both = {"query_inputs": model.query_inputs_, "item_inputs": model.item_inputs_}
             settings = {**model.settings, **both, setting: changed}
             made[f"{'without' if there else 'with'} {name}"] = TwoTower(**settings)
     return made
@@ -124,7 +124,7 @@ def seldom_shown_truth(
     allowed, history = seldom_shown(data), data.history_matrix[users]
     found = {}
     for name, model in fitted.items():
-        if isinstance(model, models.VectorGenerator):
+        if model.has_vectors:
             vectors = model.user_vectors(users), model.item_vectors()
         else:
             crowd = model.item_counts_.astype(np.float32)[:, None]
