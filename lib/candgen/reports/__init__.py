@@ -1,6 +1,6 @@
 """The comparison of a sweep's runs: one page to send, a table beside it, an archive of both.
 
-The sections live in `overview`, `results`, `groups`, `examples` and `closing`; the page
+The sections live in `overview`, `results`, `groups`, `examples` and `closing`; the notebook
 `notebooks/90_compare_runs.ipynb` puts them in order. Importing this package is cheap.
 """
 

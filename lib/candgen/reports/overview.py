@@ -149,9 +149,9 @@ def parameters(report: Report) -> Fragment:
     notebooks = len({run.notebook for run in runs}) > 1
     differing = Table(
         "Parameters that differ between runs",
-        ["run", *(["page"] if notebooks else []), "generator", "dataset", *names],
+        ["run", *(["notebook"] if notebooks else []), "generator", "dataset", *names],
         [
-            [_run_cell(run), *([Cell(_page(run))] if notebooks else []), _generator(run),
+            [_run_cell(run), *([Cell(_notebook(run))] if notebooks else []), _generator(run),
              _dataset(run), *(_parameter(report.sweep.parameter(run, name)) for name in names)]
             for run in runs
         ],
@@ -170,7 +170,7 @@ def _run_cell(run: Run) -> Cell:
     return Cell(run.name, link=run.link)
 
 
-def _page(run: Run) -> str:
+def _notebook(run: Run) -> str:
     return PurePath(run.notebook).stem
 
 

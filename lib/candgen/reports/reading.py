@@ -167,7 +167,7 @@ class Sweep:
     def parameter(self, run: Run, name: str) -> Any:
         """Return what a run was given.
 
-        None if its page has no such parameter, or if it is a setting of other generators that
+        None if its notebook has no such parameter, or if it is a setting of other generators that
         this run's generator does not take: the number of dimensions of popularity says nothing.
         """
         unused = run.tells_settings and name in self._settings and name not in run.settings

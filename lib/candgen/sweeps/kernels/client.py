@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-# Wanted by nearly every page; a module that is not installed, or not there yet, is passed over.
+# Wanted by nearly every notebook; a module that is not installed, or not there yet, is passed over.
 LIGHT = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger", "sqlite3",
     "tornado.platform.asyncio", "IPython.core.completerlib", "IPython.core.pylabtools",
@@ -27,7 +27,7 @@ LIGHT = (
     "candgen.models", "candgen.retrieval", "candgen.evaluation", "candgen.plots", "candgen.session",
 )  # fmt: skip
 _PATIENCE = 300  # seconds for an answer; importing everything takes a tenth of that
-# Read once, when matplotlib and TensorFlow load; the latter would fill pages with its remarks.
+# Read once, when matplotlib and TensorFlow load; the latter would fill notebooks with its remarks.
 _WHILE_LOADING = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "TF_CPP_MIN_LOG_LEVEL": "2",

@@ -18,7 +18,7 @@ def heavy_modules(notebook: Path | str) -> list[str]:
     """List the slow modules that a notebook imports itself or through `candgen`.
 
     Through a package such as `candgen.models` only those modules count whose names the notebook
-    uses, if only in a comment on a parameter: a page that fits `models.WALS` does not want what
+    uses, if only in a comment on a parameter: a notebook that fits `models.WALS` does not want what
     another model imports.
     """
     import nbformat

@@ -181,7 +181,7 @@ def _leave(kernel: Any) -> None:
     """End a kernel as Python would, but for taking the kernel's own threads apart.
 
     There ipykernel 7 waits now and then for a thread that waits for it, and would have to be
-    killed after seconds. What a page left open is closed, hence written, among the exit functions.
+    killed after seconds. Exit functions close, hence write, what a notebook left open.
     """
     with contextlib.suppress(Exception):
         threading._shutdown()
