@@ -13,6 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: the workers share the co
 
 import pytest
 
+pytest.register_assert_rewrite("contract")  # so that its failures show their values
 pytest_plugins = ["tiny_project"]
 
 ROOT = Path(__file__).resolve().parents[1]

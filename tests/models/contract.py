@@ -138,7 +138,7 @@ class GeneratorContract:
     def test_users_who_fold_in_are_answered_as_well(self, fitted, folded_users):
         assert np.isfinite(fitted.score(folded_users)[:, fitted.known_items_]).all()
         if self.beats_popularity:
-            assert share_of_own_taste(fitted, folded_users) > 0.99
+            assert share_of_own_taste(fitted, folded_users) > 0.95  # of 120 candidates
 
     def test_scoring_before_fitting_says_what_to_call(self):
         with pytest.raises(RuntimeError, match=r"call fit\(dataset\)"):
