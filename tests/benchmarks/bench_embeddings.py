@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from gowalla import train_matrix
+from data import gowalla
+from scipy.sparse import csr_array
 
 from candgen.datasets.dataset import Dataset, write_dataset
 from candgen.models.towers.learning import TowerLearner
@@ -41,7 +42,8 @@ def run() -> list[dict]:
     quiet.tensorflow()
     rows = growth()
     with tempfile.TemporaryDirectory() as folder:
-        rows += against_keras(gowalla(folder), "Gowalla", keras_steps=STEPS)
+        matrix, name = gowalla()
+        rows += against_keras(of_matrix(folder, matrix), name, keras_steps=STEPS)
     with tempfile.TemporaryDirectory() as folder:
         rows += against_keras(wide(folder, MILLION), f"{MILLION:,} a side", keras_steps=6)
     return rows
@@ -124,9 +126,8 @@ def growth() -> list[dict]:
 # --- against Keras
 
 
-def gowalla(folder: str) -> Dataset:
-    """The Gowalla benchmark's training events as a dataset."""
-    matrix = train_matrix()
+def of_matrix(folder: str, matrix: csr_array) -> Dataset:
+    """A matrix of training events as a dataset."""
     users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     return _dataset(folder, users, matrix.indices, matrix.shape)
 

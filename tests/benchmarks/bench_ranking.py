@@ -1,9 +1,9 @@
-"""Ranking everything on Gowalla, against the bare matrix product and against NumPy."""
+"""Ranking everything on Gowalla or data of its shape, against the bare matrix product and against NumPy."""
 
 import time
 
 import numpy as np
-from gowalla import train_matrix
+from data import gowalla
 
 from candgen.retrieval import top_k
 
@@ -36,7 +36,7 @@ def seconds(call, *arguments, **settings) -> float:
 
 def run() -> list[dict]:
     """Measure in turns and keep the fastest of each, so that no busy moment hits one alone."""
-    seen = train_matrix()
+    seen, data = gowalla()
     rng = np.random.default_rng(0)
     queries, items = (rng.standard_normal((n, DIM), dtype=np.float32) for n in seen.shape)
     top_k(queries[:64], items, K, exclude=seen[:64])  # compiled before the clock starts
@@ -46,7 +46,7 @@ def run() -> list[dict]:
         ours.append(seconds(top_k, queries, items, K, exclude=seen))
     part = len(queries) // 10  # a tenth is enough to see how NumPy does
     numpy = 10 * seconds(by_argpartition, queries[:part], items, seen[:part])
-    what = f"{seen.shape[0]:,} x {seen.shape[1]:,}, {DIM} dimensions, top {K}, masked"
+    what = f"{data}: {seen.shape[0]:,} x {seen.shape[1]:,}, {DIM} dimensions, top {K}, masked"
     return [
         {
             "benchmark": "ranking: top-k against the bare product",

@@ -1,12 +1,10 @@
 """Learning ratings: the compiled loop over observed ratings against TensorFlow over all cells.
 
-On ml-latest-small where it is at hand (`CANDGEN_TEST_DATA`), else on ratings of the same size. Both
+On ml-latest-small where it is at hand (see `data`), else on ratings of the same size. Both
 start from the same vectors and must reach the same cost.
 """
 
-import os
-from pathlib import Path
-
+import data
 import numpy as np
 
 from candgen.datasets import rated_films
@@ -42,9 +40,8 @@ def run() -> list[dict]:
 
 
 def _rated() -> tuple[RatedFilms, str]:
-    folder = Path(os.environ.get("CANDGEN_TEST_DATA", Path(__file__).parents[3] / "shared/data"))
-    if (folder / "ml-latest-small").is_dir():
-        rated = rated_films.read(str(folder / "ml-latest-small"))
+    if (data.FOLDER / "ml-latest-small").is_dir():
+        rated = rated_films.read(str(data.FOLDER / "ml-latest-small"))
         return rated.with_user_in_front(rated.rows(rated_films.COURSE_RATINGS)), "ml-latest-small"
     rng = np.random.default_rng(0)
     cells = np.sort(rng.choice(FILMS * USERS, RATINGS, replace=False))

@@ -5,11 +5,12 @@ Same rows, same sizes, same batch (32), same number of epochs; the test losses a
 
 import os
 import statistics
+import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from data import movielens
 
 from candgen.studies.course.films import course_films
 from candgen.studies.course.rating_network import DIM, HIDDEN, RatingNetwork
@@ -17,12 +18,13 @@ from candgen.studies.course.rating_network import DIM, HIDDEN, RatingNetwork
 EPOCHS = int(os.environ.get("CANDGEN_BENCH_EPOCHS", "30"))
 SEEDS = range(5)
 TURNS = 5
-DATA = Path(os.environ.get("CANDGEN_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def run() -> list[dict]:
     """Measure seconds an epoch, in turns so that both meet the same load, and where both end."""
-    rows = course_films(str(DATA / "ml-latest-small"))
+    with tempfile.TemporaryDirectory() as folder:
+        path, data = movielens(folder)
+        rows = course_films(str(path))
     ours = [RatingNetwork(epochs=EPOCHS, seed=seed).fit(rows) for seed in SEEDS]
     twin = keras_twin(ours[0])
     losses = [fit(twin, ours[0]) for _ in range(EPOCHS)]  # the first of them builds the graph
@@ -34,7 +36,9 @@ def run() -> list[dict]:
         fit(twin, ours[0])
         others.append(time.perf_counter() - began)
     return [
-        _row(seconds, others, f"{len(rows.rows):,} rows, batch 32, median of {TURNS} turns"),
+        _row(
+            seconds, others, f"{data}, {len(rows.rows):,} rows, batch 32, median of {TURNS} turns"
+        ),
         _loss("training loss", [m.losses_[-1] for m in ours], losses[-1]),
         _loss("test loss", [m.test_loss_ for m in ours], tested),
     ]
