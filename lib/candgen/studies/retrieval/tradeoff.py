@@ -66,7 +66,8 @@ def tradeoff(
         `recall` (share of exact search's first k that is found), `of_first` (of its first ten),
         `held_out` (recall of held-out items), `kept` (the same over that of exact search), queries
         a second `single`, `one_thread` and `batch` (see `Speeds`), `build_seconds`,
-        `load_seconds`, `disk_mib`, `memory_mib` (see `Footprint`). The first row is exact search.
+        `load_seconds`, `disk_mib` and `memory_mib` (see `Footprint`). Exact search is the first
+        row.
     """
     best = indexes.build("exact", item_vectors, similarity).query(queries, k, exclude=exclude).items
     rows = []
