@@ -1,4 +1,4 @@
-"""Ranking everything on Gowalla or data of its shape, against the bare matrix product and against NumPy."""
+"""Ranking everything on Gowalla or its like, against the bare matrix product and NumPy."""
 
 import time
 

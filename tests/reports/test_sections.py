@@ -100,6 +100,11 @@ def test_the_reference_is_the_first_row_of_the_leaderboard(report):
     assert "cg-reference" in first
 
 
+def test_compiling_has_a_column_of_its_own_among_the_costs(report):
+    said = text_of(results.costs(report).html)
+    assert re.search(r"rank, s compile and load, s .* 0\.200 3\.50 ", said)
+
+
 def test_differences_never_mix_datasets(report):
     for part in results.differences(report).html.split('<h3 class="cg-heading">')[1:]:
         assert ("films-wals" in part) == part.startswith("films")
