@@ -262,7 +262,7 @@ def test_with_patience_late_users_fold_in_and_late_items_are_not_known(late):
         (GMF, {"negatives": "in-batch"}, "negatives must be one of uniform"),
         (GMF, {"hidden": [8]}, "GMF has no setting 'hidden'"),
         (MLP, {"hidden": []}, "Without layers, use GMF"),
-        (NeuMF, {"hidden": [8, 0]}, "hidden must be 1 or greater"),
+        (NeuMF, {"hidden": [8, 0]}, r"hidden\[1\] must be 1 or greater"),
         (DeepFactorization, {"layers_over": "products"}, "Did you mean 'product'"),
     ],
 )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field
+from pydantic import model_validator
 
 from candgen.checks import Count, NotNegative, Positive, Share
 from candgen.datasets import Dataset
+from candgen.errors import SettingError
 from candgen.models.base import VectorGenerator
 from candgen.models.learned import LearnedGenerator
 from candgen.models.pairs.learning import PairLearner
@@ -60,8 +61,17 @@ class GMFSettings(PairSettings):
 class LayeredSettings(PairSettings):
     """Settings of NeuMF, shared by all scores with layers."""
 
-    hidden: Annotated[list[Count], Field(min_length=1)] = [64, 32, 16]
-    """Sizes of the ReLU layers, the first one nearest to the vectors; without layers, use GMF."""
+    hidden: list[Count] = [64, 32, 16]
+    """Sizes of the ReLU layers, the first one nearest to the vectors."""
+
+    @model_validator(mode="after")
+    def _has_layers(self) -> LayeredSettings:
+        if not self.hidden:
+            raise SettingError(
+                "hidden must be a list of at least one size, such as [64, 32]; got []. Without "
+                "layers, use GMF."
+            )
+        return self
 
 
 class MLPSettings(LayeredSettings):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from candgen.checks import checked
 from candgen.columns import USER
 from candgen.datasets import Dataset
 from candgen.errors import DataError, SettingError
@@ -93,7 +94,7 @@ def chosen_inputs(
         optional: Which of the two, by name, leaves out what the dataset lacks.
 
     Raises:
-        SettingError: If the dataset lacks what an input reads.
+        SettingError: If an input does not exist, or the dataset lacks what it reads.
     """
     lacking = _lacking(dataset)
     made = []
@@ -105,6 +106,7 @@ def chosen_inputs(
         if setting in optional:
             asked = [name for name in asked if (side, name) not in lacking]
         for name in asked:
+            checked(setting, name, Literal[known])
             if (side, name) in lacking:
                 raise SettingError(f"{setting} has {name!r}, but {lacking[side, name]}")
         there = [n for n in known if (side, n) not in lacking and (side, n) != ("query", "id")]
