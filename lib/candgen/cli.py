@@ -116,6 +116,9 @@ def run(
         Path | None, typer.Option(help="Run folder, outputs/scratch/NOTEBOOK by default")
     ] = None,
     minutes: Minutes = 120,
+    stage_only: Annotated[
+        bool, typer.Option("--stage-only", help="Leave out exploring cells, as a sweep does")
+    ] = False,
     listed: Listed = False,
 ) -> None:
     """Run one notebook with parameters of your own; print the run's folder.
@@ -129,9 +132,8 @@ def run(
     if listed:
         return _list_parameters(page)
     where = folder.expanduser().resolve() if folder else paths.run_folder(page.name)
-    _run(
-        single_run.stage("run", page.name, page, single_run.given(page, parameter), where, minutes)
-    )
+    given = single_run.given(page, parameter)
+    _run(single_run.stage("run", page.name, page, given, where, minutes, explore=not stage_only))
 
 
 @app.command(short_help="Run what has changed in a sweep, then make its report")

@@ -52,7 +52,7 @@ class Fingerprints:
         left_out = {"run_folder", *stage.inputs} | ({"dataset"} if stage.dataset else set())
         parameters = {k: v for k, v in stage.parameters.items() if k not in left_out}
         parts = {
-            "page": page_digest(stage.page),
+            "page": page_digest(stage.page, explore=stage.explore),
             "parameters": _digest(parameters),
             "library": self._library,
             "python": self._python,
@@ -107,10 +107,11 @@ def why_not_done(stage: Stage, fingerprint: str) -> str | None:
     return None
 
 
-def page_digest(page: Page) -> str:
-    """Digest what the cells say, not what they once showed."""
+def page_digest(page: Page, *, explore: bool = True) -> str:
+    """Digest what the cells that are executed say, not what they once showed."""
     cells = [
-        [c.get("cell_type"), c.get("metadata", {}).get("tags"), source_of(c)] for c in page.cells
+        [c.get("cell_type"), c.get("metadata", {}).get("tags"), source_of(c)]
+        for c in page.executed(explore=explore)
     ]
     return _digest(cells)
 

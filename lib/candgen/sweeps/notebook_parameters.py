@@ -22,6 +22,7 @@ from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.session import runs
 
 TAG = "parameters"
+EXPLORE = "explore"
 _TYPES = {
     "str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict, "None": None,
 }  # fmt: skip
@@ -73,6 +74,10 @@ class Page:
         self.parameters = parameters
         self.cells = cells
 
+    def executed(self, *, explore: bool) -> list[dict]:
+        """List the cells that a run executes: all, or without those tagged `explore`."""
+        return [cell for cell in self.cells if explore or not is_exploring(cell)]
+
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Check names and types of the values given; return them as the page will get them.
 
@@ -114,6 +119,11 @@ def read_page(path: Path | str) -> Page:
         raise DataError(f"{path}: {len(tagged)} cells are tagged {TAG!r}, expected one.")
     parameters = _parse(source_of(tagged[0]), path) if tagged else {}
     return Page(path, parameters, cells)
+
+
+def is_exploring(cell: Mapping[str, Any]) -> bool:
+    """Say whether a cell is tagged `explore`, so that a sweep leaves it out."""
+    return EXPLORE in cell.get("metadata", {}).get("tags", [])
 
 
 def source_of(cell: Mapping[str, Any]) -> str:

@@ -54,12 +54,14 @@ def stage(
     values: dict[str, Any],
     folder: Path,
     minutes: float,
+    *,
+    explore: bool = True,
 ) -> Stage:
-    """Make a stage of its own, outside any sweep."""
+    """Make a stage of its own, outside any sweep; it executes all cells unless told otherwise."""
     parameters = dict(values)
     if kind == "dataset" and "name" in page.parameters:
         parameters["name"] = name
-    return Stage(kind, name, page, values, parameters, values, folder, minutes)
+    return Stage(kind, name, page, values, parameters, values, folder, minutes, explore=explore)
 
 
 def safe_name(name: str) -> str:
