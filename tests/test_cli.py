@@ -165,6 +165,21 @@ def test_run_executes_one_notebook_into_a_scratch_folder(candgen, project, execu
     assert executed == [(folder, {"dim": 3, "run_folder": str(folder)})]
 
 
+@pytest.mark.parametrize(("options", "whole"), [([], True), (["--stage-only"], False)])
+def test_run_executes_exploring_cells_unless_told_not_to(
+    candgen, project, executed, monkeypatch, options, whole
+):
+    stand_in, asked = execution.execute, []
+
+    def execute(*given, **settings):
+        asked.append(settings["explore"])
+        return stand_in(*given, **settings)
+
+    monkeypatch.setattr(execution, "execute", execute)
+    assert candgen("run", "15_page", *options)[0] == 0
+    assert asked == [whole]
+
+
 def test_run_takes_a_path_and_a_folder(candgen, project, executed):
     code, out, _ = candgen("run", "notebooks/15_page.ipynb", "--folder", "kept/here")
     assert (code, out) == (0, f"{project}/kept/here\n")

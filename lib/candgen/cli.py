@@ -116,6 +116,9 @@ def run(
         Path | None, typer.Option(help="Run folder, outputs/scratch/NOTEBOOK by default")
     ] = None,
     minutes: Minutes = 120,
+    stage_only: Annotated[
+        bool, typer.Option("--stage-only", help="Leave out exploring cells, as a sweep does")
+    ] = False,
     listed: Listed = False,
 ) -> None:
     """Run one notebook with parameters of your own; print the run's folder.
@@ -130,11 +133,8 @@ def run(
         return _list_parameters(found)
     named = paths.run_folder(notebook_name.of_file(found.path))
     where = folder.expanduser().resolve() if folder else named
-    _run(
-        single_run.stage(
-            "run", found.name, found, single_run.given(found, parameter), where, minutes
-        )
-    )
+    given = single_run.given(found, parameter)
+    _run(single_run.stage("run", found.name, found, given, where, minutes, explore=not stage_only))
 
 
 @app.command(short_help="Run what has changed in a sweep, then make its report")

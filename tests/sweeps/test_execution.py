@@ -66,6 +66,32 @@ def test_a_fine_run_leaves_its_notebook_page_environment_and_status(tmp_path):
     assert not status.is_finished(tmp_path, "another")
 
 
+def test_cells_tagged_explore_are_left_out_when_asked_and_the_page_says_how_many(tmp_path):
+    seen = []
+    found = run(
+        "explores", tmp_path, explore=False, on_progress=lambda cell, cells: seen.append(cells)
+    )
+    assert found["state"] == "done", found["error"]
+    text = (tmp_path / "page.html").read_text()
+    assert "2 exploring cells were left out" in text and "candgen run explores" in text
+    assert "the answer is 6" in text and "A further question" not in text
+    cells = nbformat.read(tmp_path / "notebook.ipynb", as_version=4).cells
+    assert not [cell for cell in cells if "explore" in cell.metadata.tags]
+    assert set(seen) == {len(cells)}
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_whole_notebook_runs_its_exploring_cells(tmp_path):
+    assert run("explores", tmp_path)["state"] == "done"
+    text = (tmp_path / "page.html").read_text()
+    assert "twice that is 12" in text and "were left out" not in text
+
+
+def test_a_notebook_without_exploring_cells_says_nothing_of_them(tmp_path):
+    assert run("fine", tmp_path, explore=False)["state"] == "done"
+    assert "left out" not in (tmp_path / "page.html").read_text()
+
+
 def test_the_kernel_works_in_the_notebooks_folder_and_the_caller_stays_where_it_was(tmp_path):
     before = os.getcwd()
     run("fine", tmp_path)

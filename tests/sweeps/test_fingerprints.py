@@ -63,6 +63,18 @@ def test_a_change_in_a_cell_counts_and_a_saved_output_does_not(stages, project):
     assert differences(before, prints(stages())) == [False, True]
 
 
+def test_an_exploring_cell_counts_only_where_it_is_executed(stages, project):
+    def explore(notebook):
+        cell = {**notebook["cells"][1], "source": "further = 1", "metadata": {"tags": ["explore"]}}
+        notebook["cells"].append(cell)
+
+    page, explores = project / "notebooks" / "15_train.ipynb", "explore=true"
+    before, whole = prints(stages()), prints(stages(SWEEP, explores))
+    edit(page, explore)
+    assert differences(before, prints(stages())) == [False, False]
+    assert differences(whole, prints(stages(SWEEP, explores))) == [False, True]
+
+
 def test_input_files_count_by_content_and_not_by_place(stages, project):
     before = prints(stages())
     (project / "events.csv").rename(project / "moved.csv")

@@ -38,6 +38,21 @@ def test_a_default_reaches_only_the_notebooks_that_take_it(plan):
     assert a.written == {"dim": 4} and toy.written == {} and toy.dataset is None
 
 
+def test_runs_leave_exploring_cells_out_unless_the_sweep_or_the_run_asks_for_them(plan):
+    runs = "runs:\n  a: {explore: true}\n  b: {}\n  c: {explore: false}\n"
+    assert [run.explore for run in plan(HEAD + runs).runs] == [True, False, False]
+    assert [run.explore for run in plan(HEAD + "explore: true\n" + runs).runs] == [
+        True,
+        True,
+        False,
+    ]
+    assert [run.explore for run in plan(HEAD + runs, "explore=true").runs] == [True, True, False]
+    with pytest.raises(
+        SettingError, match=r"runs\.a\.explore: expected true or false, got 'maybe'"
+    ):
+        plan(HEAD + "runs:\n  a: {explore: maybe}\n")
+
+
 def test_a_grid_is_every_combination_with_names_that_say_which(plan):
     text = (
         HEAD

@@ -52,7 +52,7 @@ def executed(monkeypatch):
     """Stand in for kernels: stages end at once; `executed` lists them with their environment."""
     seen = []
 
-    def execute(notebook, parameters, folder, *, kernel, timeout_s, fingerprint, on_progress):
+    def execute(notebook, parameters, folder, *, kernel, fingerprint, on_progress, **_):
         on_progress(1, 2)
         seen.append((folder.name, os.environ.get("OMP_NUM_THREADS"), parameters))
         failing = parameters.get("generator") == "failing" or parameters.get("n_users") == 0

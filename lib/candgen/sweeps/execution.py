@@ -27,9 +27,11 @@ from candgen import files
 from candgen.session import environment, runs, status
 from candgen.sweeps.kernel_watch import Watch, kill_group
 from candgen.sweeps.kernels import preload, spec
+from candgen.sweeps.notebook_parameters import is_exploring
 
 NOTEBOOK, PAGE = "notebook.ipynb", "page.html"
 _PASSING = ".notebook.part.ipynb"
+_STAGE_PART = ".stage.part.ipynb"
 _START_TIMEOUT = 120  # seconds; the first warm kernel waits for the server to import
 _TRACEBACK_LINES = 30
 
@@ -65,6 +67,7 @@ def execute(
     kernel: Literal["warm", "ordinary"] = "warm",
     timeout_s: float | None = None,
     fingerprint: str | None = None,
+    explore: bool = True,
     on_progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Execute a notebook; never raises for what happens inside it.
@@ -79,6 +82,8 @@ def execute(
             an ordinary kernel is started and it is said once.
         timeout_s: Wall-clock limit; then the kernel's whole process group is killed.
         fingerprint: What the caller knows this run by; kept in the status.
+        explore: Whether to execute cells tagged `explore`, too. Without them the page says how
+            many were left out.
         on_progress: Called with (number of the cell that begins, number of cells), from 1, in
             the calling thread.
 
@@ -107,6 +112,8 @@ def execute(
         _clear(folder)
         status.write(folder, state)
         files.write_json(folder / runs.ENVIRONMENT, environment.describe(parameters))
+        if not explore:
+            attempt.source = _write_stage_part(notebook, folder)
         outcome = attempt.run()
         _publish(folder, notebook, outcome["error"])
     except Exception as error:  # a full disk, mostly; what went wrong first is the cause
@@ -114,8 +121,9 @@ def execute(
         if outcome["state"] == status.DONE:
             outcome["state"] = status.FAILED
     finally:
-        with contextlib.suppress(OSError):
-            (folder / _PASSING).unlink(missing_ok=True)
+        for name in (_PASSING, _STAGE_PART):
+            with contextlib.suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
     state |= {
         "ended": _now(),
         "wall_seconds": round(time.monotonic() - began, 3),
@@ -143,6 +151,8 @@ class _Attempt:
         on_progress: Progress | None,
     ) -> None:
         self.notebook = notebook
+        self.source = notebook
+        """What is executed: the notebook, or a copy of its stage part."""
         self.parameters = parameters
         self.folder = folder
         self.kernel = kernel
@@ -202,7 +212,7 @@ class _Attempt:
     def _papermill(self) -> None:
         import papermill
 
-        described = spec.kernel_spec(self.kernel, preload.heavy_modules(self.notebook))
+        described = spec.kernel_spec(self.kernel, preload.heavy_modules(self.source))
         attempt = self
 
         class Manager(spec.manager_class(described)):
@@ -212,7 +222,7 @@ class _Attempt:
 
         with _own_loop():
             papermill.execute_notebook(
-                str(self.notebook),
+                str(self.source),
                 str(self.folder / _PASSING),
                 parameters=self.parameters,
                 kernel_name=spec.NAME,
@@ -280,6 +290,23 @@ def _clear(folder: Path) -> None:
         for path in folder.glob(pattern):
             path.unlink()
     shutil.rmtree(folder / "figures", ignore_errors=True)
+
+
+def _write_stage_part(notebook: Path, folder: Path) -> Path:
+    """Copy a notebook without its exploring cells; below the title the copy says so."""
+    import nbformat
+
+    content = nbformat.v4.upgrade(nbformat.read(notebook, as_version=4))
+    left_out = [cell for cell in content.cells if is_exploring(cell)]
+    content.cells = [cell for cell in content.cells if not is_exploring(cell)]
+    if n_left_out := sum(cell.cell_type == "code" for cell in left_out):
+        note = (
+            f"*{n_left_out} exploring cells were left out. `candgen run {notebook.stem}` runs "
+            "them; so does `explore: true` in a sweep's file.*"
+        )
+        content.cells.insert(1, nbformat.v4.new_markdown_cell(note, id="left-out"))
+    files.write_text(folder / _STAGE_PART, nbformat.writes(content))
+    return folder / _STAGE_PART
 
 
 def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None:

@@ -31,9 +31,9 @@ DEFAULT_REPORT = {
 
 _TOP = (
     "question", "notebook", "settings", "datasets", "defaults", "seeds", "runs", "report",
-    "minutes",
+    "minutes", "explore",
 )  # fmt: skip
-_OF_A_RUN = ("notebook", "grid", "minutes")
+_OF_A_RUN = ("notebook", "grid", "minutes", "explore")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _METRIC = re.compile(r"[a-z_]+@[1-9]\d*")
 _TAKEN = ("datasets", "report")
@@ -343,7 +343,7 @@ class _Reader:
         plain = {key: _plain(value) for key, value in parameters.items()}
         return Stage(
             kind, name, notebook, _plain(written), plain, _plain(differs), folder, minutes,
-            dataset, needs, inputs,
+            dataset, needs, inputs, self._explores(keys if kind == "run" else ()),
         )  # fmt: skip
 
     def _dataset_folder(
@@ -372,6 +372,14 @@ class _Reader:
         if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
             raise self.source.error((*keys, "minutes"), f"expected minutes above 0, got {given!r}.")
         return float(given)
+
+    def _explores(self, keys: tuple[str, ...]) -> bool:
+        at = keys if "explore" in self.source.section(keys) else ()
+        given = self.source.section(at).get("explore", False)
+        if not isinstance(given, bool):
+            message = f"expected true or false, got {given!r}."
+            raise self.source.error((*at, "explore"), message)
+        return given
 
     def _report(self) -> dict[str, Any]:
         self.source.check_keys(("report",), DEFAULT_REPORT)

@@ -76,6 +76,7 @@ def execute_stage(
             kernel=kernel,
             timeout_s=stage.minutes * 60,
             fingerprint=record.fingerprint,
+            explore=stage.explore,
             on_progress=progressed,
         )
     except Exception as error:  # a fault of ours stops one stage, not the sweep

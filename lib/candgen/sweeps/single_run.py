@@ -59,8 +59,10 @@ def stage(
     values: dict[str, Any],
     folder: Path,
     minutes: float,
+    *,
+    explore: bool = True,
 ) -> Stage:
-    """Make a stage of its own, outside any sweep.
+    """Make a stage of its own, outside any sweep; it executes all cells unless told otherwise.
 
     Raises:
         SettingError: If the generator refuses one of its settings.
@@ -68,7 +70,7 @@ def stage(
     parameters = flat_settings.nested(notebook, values)
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
-    return Stage(kind, name, notebook, values, parameters, values, folder, minutes)
+    return Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
 
 
 def safe_name(name: str) -> str:
