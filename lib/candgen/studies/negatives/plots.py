@@ -1,4 +1,4 @@
-"""Pictures of what negatives are and what they teach."""
+"""Pictures of sampled negatives and of what towers learn from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy.optimize import isotonic_regression
 from candgen.evaluation.calibration import Reliability
 from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALE, PALETTE, axes
 
-_OF_RELIABILITY = {"the log": MODEL, "the oracle": ACCENT}
+_OF_RELIABILITY = {"held-out events": MODEL, "the oracle": ACCENT}
 _FEWEST = 20  # predictions that a bin needs to be drawn
 
 
@@ -63,7 +63,7 @@ def calibration_curves(
     """Show mean outcomes over mean predictions; on the dashed line a score means what it says.
 
     Args:
-        found: By what the predictions are held against: "the log", "the oracle".
+        found: By what the predictions are compared with: "held-out events", "the oracle".
         meaning: "probability", or "lift" (both axes are then logarithmic).
         ax: Axes to draw on. A new figure when omitted.
     """

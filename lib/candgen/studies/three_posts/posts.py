@@ -1,4 +1,4 @@
-"""Three posts on a line, and where a user who saw two of them ends up.
+"""Three posts on a line, and the losses of a user who was shown two of them.
 
 The posts have one number each: their ids 0, 1, 2. The user engaged with post 1 and left post 2,
 and was never shown post 0. The user's number u is taught by one of three losses:
