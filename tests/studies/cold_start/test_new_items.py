@@ -1,8 +1,9 @@
-"""What page 81 asks of new items and new raters."""
+"""The study of new items and new raters."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from candgen import models
@@ -11,7 +12,7 @@ from candgen.datasets import preparation
 from candgen.datasets.cold_users import set_apart
 from candgen.errors import DataError
 from candgen.models import WALS
-from candgen.studies.cold_start.new_items import NewItems, ratings_of_new_users
+from candgen.studies.cold_start.new_items import NewItems, ratings_of_new_users, said_of_stars
 from candgen.studies.towers import study as towers
 
 KNOWN = [0, 1, 4]
@@ -155,3 +156,13 @@ def test_new_raters_are_judged_by_what_they_rate_later(apart):
     held = table.query("generator == 'film means'")
     np.testing.assert_allclose(held["mean"], np.mean(off), rtol=1e-5)
     assert (held["users"] == len(off)).all()
+
+
+def test_errors_in_stars_are_read_at_both_ends():
+    rows = [(n, way, n / 10 + place) for n in (0, 4) for place, way in enumerate(
+        ("mean-normalized", "as they are", "film means")
+    )]  # fmt: skip
+    told = said_of_stars(pd.DataFrame(rows, columns=["known", "generator", "mean"]))
+    assert (told["few"], told["many"]) == (0, 4)
+    assert (told["before"], told["plain"]) == (0.0, 1.0)
+    assert (told["after"], told["plain_after"], told["means"]) == (0.4, 1.4, 2.4)

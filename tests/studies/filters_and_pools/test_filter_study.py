@@ -1,4 +1,4 @@
-"""What page 82 asks of filters, on a small world and a small invented catalogue."""
+"""The study of filters, on a small world and a small invented catalogue."""
 
 import numpy as np
 import pandas as pd
@@ -78,8 +78,17 @@ def test_filters_come_from_columns_and_the_place_of_each_user(data, fitted):
         assert mask.tolist() == [place in held for held in data.items["places"]]
     assert named["there by the median upload time"][1][0].mean() == pytest.approx(0.5, abs=0.02)
     assert not named["without 2 items"][1][0][[1, 2]].any()
-    plain = filtering.filters_of(data, users, place="", since="", wanted={}, denied=[])
-    assert list(plain) == ["everything"]
+    absent = {"place": "planet", "since": "year", "wanted": {"colour": "red"}, "denied": []}
+    assert list(filtering.filters_of(data, users, **absent)) == ["everything"]
+
+
+def test_a_generator_is_searched_under_all_filters_that_its_dataset_allows(data, fitted):
+    model, users, _ = fitted
+    columns = {"place": "place", "wanted": {}, "since": "year", "denied": 3}
+    table = filtering.of_users(model, data, users, 10, columns, "exact", {}, target=0.9)
+    assert table["filter"].tolist() == ["everything", "without 3 items", "near the user"]
+    assert (table["of exact"] == 1).all()
+    assert table["left"].iloc[1] == pytest.approx(1 - 3 / data.n_items)
 
 
 def test_under_real_filters_the_rule_finds_what_exact_search_finds(data, fitted):

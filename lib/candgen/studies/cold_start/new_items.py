@@ -1,5 +1,5 @@
-"""What page 81 asks of new items and new raters: to whom does an item belong, and what will be
-thought of it, by how many users or ratings are known?
+"""The study of new items and new raters: users found for an item, and ratings predicted for a user,
+by the number of known users or ratings.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _WAYS = ("mean-normalized", "as they are")
 
 
 class NewItems:
-    """New items, the users they may be offered to, and who counts as found.
+    """New items, the users that they may be offered to, and the users to find.
 
-    An item is offered to users as items are offered to a user: those whose vectors fit. To be found
-    are the users who took it after the first few did; the first few are not offered it again.
+    An item is offered to the users whose vectors fit best. To be found are the users who interacted
+    with it after the first few; the first few are not offered it again.
 
     Attributes:
         items: New items with somebody to be found, dense ids.
@@ -49,7 +49,7 @@ class NewItems:
         headline: str = "recall@20",
         seed: int = 0,
     ) -> None:
-        """Decide which items are judged, and on what.
+        """Choose the items to judge and the users to find.
 
         Raises:
             DataError: If no new item has more users than the largest of `known`.
@@ -225,3 +225,24 @@ def _off(
         w, b = ratings.solve_user(x[first], given[:n] - added[first], regularization)
         predicted = predicted + x[items[most:]] @ w + b
     return float(np.abs(given[most:] - predicted).mean())
+
+
+def said_of_stars(table: pd.DataFrame) -> dict[str, float]:
+    """Return the errors of `ratings_of_new_users` for the fewest and the most known ratings.
+
+    Returns:
+        The numbers `few` and `many`; errors in stars with normalization, `before` and `after`,
+        without, `plain` and `plain_after`; and of the film means with many known, `means`.
+    """
+    errors = table.pivot(index="known", columns="generator", values="mean")
+    few, many = (int(n) for n in errors.index[[0, -1]])
+    early, late = errors.loc[few], errors.loc[many]
+    return {
+        "few": few,
+        "many": many,
+        "before": early[_WAYS[0]],
+        "plain": early[_WAYS[1]],
+        "after": late[_WAYS[0]],
+        "plain_after": late[_WAYS[1]],
+        "means": late[MEANS],
+    }

@@ -1,4 +1,4 @@
-"""Pictures of search: how much an index finds at which speed, and what filters do to it."""
+"""Pictures of search: speed against recall of indexes, and the cost of filters."""
 
 from __future__ import annotations
 
