@@ -64,7 +64,7 @@ class Slope(NamedTuple):
         return self.steepness * u - self.pull
 
     def descend(self, *, start: float, rate: float, steps: int) -> NDArray[np.float64]:
-        """Follow the slope down by hand; returns u before and after every step, `(steps + 1,)`.
+        """Descend the slope step by step; returns u before and after every step, `(steps + 1,)`.
 
         Raises:
             SettingError: If the rate is so large that the steps run away.
@@ -109,7 +109,7 @@ class Bend:
         return float(brentq(self.derivative, places[left], places[left + 1], xtol=1e-13))
 
     def descend(self, *, start: float, rate: float, steps: int) -> NDArray[np.float64]:
-        """Follow the slope down by hand; returns u before and after every step, `(steps + 1,)`.
+        """Descend the slope step by step; returns u before and after every step, `(steps + 1,)`.
 
         Raises:
             SettingError: If the rate is so large that steps could run away.
