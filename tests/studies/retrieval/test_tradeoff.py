@@ -173,3 +173,17 @@ def test_a_kept_table_is_read_back(tmp_path):
     tradeoff.keep(table, tmp_path / "kept.parquet")
     back = pd.read_parquet(tmp_path / "kept.parquet")
     assert back["settings"].tolist() == ['{"lists": 8}'] and back["recall"].tolist() == [0.5]
+
+
+def test_a_choice_is_said_with_its_speed_and_exact_search_without():
+    rows = {"kind": ["exact", "a"], "built": "", "setting": ["", "probes 4"], "recall": [1, 0.96]}
+    table = pd.DataFrame({**rows, "batch": [10.0, 25.0], "single": [2.0, 1.0]})
+    assert tradeoff.said_of_choice(table.iloc[0], table).startswith("**exact search**")
+    said = tradeoff.said_of_choice(table.iloc[1], table)
+    assert said.startswith("**a, probes 4**, 2.5 times") and "0.5 times one query" in said
+    assert "96.0%" in said
+
+
+def test_names_of_indexes_stay_on_one_line():
+    shown = tradeoff.styled(pd.DataFrame({"index": ["a, lists 3"], "recall": [0.5]})).to_html()
+    assert "nowrap" in shown and "0.500" in shown

@@ -31,10 +31,9 @@ Builds = Mapping[str, Sequence[Mapping[str, Any]]]
 """Kind -> settings of each building that is tried, such as {"annoy": [{"trees": 10}]}."""
 
 
-FORMATS = dict.fromkeys(["all at once", "one thread", "one at a time", "items"], "{:,.0f}")
-FORMATS |= dict.fromkeys(["recall", f"of first {_FIRST}", "kept", "open s"], "{:.3f}")
-FORMATS |= {"times exact": "{:.2f}"}
-"""Number formats of columns of `described`."""
+_FORMATS = dict.fromkeys(["all at once", "one thread", "one at a time", "items"], "{:,.0f}")
+_FORMATS |= dict.fromkeys(["recall", f"of first {_FIRST}", "kept", "open s"], "{:.3f}")
+_FORMATS |= {"times exact": "{:.2f}"}
 BUILDS: Builds = {
     "annoy": [{"trees": 10}, {"trees": 50}],
     "faiss-ivf": [{"lists": 32}, {"lists": 128}],
@@ -333,6 +332,31 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
         if name in table:
             made[shown] = table[name].to_numpy()
     return made
+
+
+def styled(table: pd.DataFrame) -> Any:
+    """Format a table of `described` for a notebook: numbers by column, names on one line."""
+    names = [f"td.col{place}" for place, name in enumerate(table) if name in ("index", "pareto")]
+    one_line = {"selector": ", ".join(names), "props": "white-space: nowrap; text-align: left"}
+    shown = table.style.hide(axis="index").format(_FORMATS, precision=1)
+    return shown.set_table_styles([one_line])
+
+
+def said_of_choice(row: pd.Series, table: pd.DataFrame) -> str:
+    """Return as text a setting and its speed over exact search.
+
+    Args:
+        row: From `recommended`.
+        table: From `tradeoff`; its first row is exact search.
+    """
+    if row["kind"] == "exact":
+        return "**exact search** itself: no index is faster"
+    first = table.iloc[0]
+    together, alone = row["batch"] / first["batch"], row["single"] / first["single"]
+    return (
+        f"**{name_of(row)}**, {together:.1f} times as fast as exact search all at once and "
+        f"{alone:.1f} times one query at a time (it finds {row['recall']:.1%} of the candidates)"
+    )
 
 
 def beside_the_curve(table: pd.DataFrame, tried: pd.DataFrame) -> pd.DataFrame:
