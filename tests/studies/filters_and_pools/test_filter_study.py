@@ -69,14 +69,14 @@ def test_filters_come_from_columns_and_the_place_of_each_user(data, fitted):
     asked = {"wanted": {"provider": data.items["provider"].iloc[0]}, "denied": [1, 2]}
     named = filtering.filters_of(data, users, place="place", since="upload_time", **asked)
     assert [name.split(":")[0] for name in named] == [
-        "everything", "without 2 items", "provider", "there by the median upload time",
+        "everything", "without 2 items", "provider", "available by the median upload time",
         "near the user",
     ]  # fmt: skip
     groups, masks = named["near the user"]
     assert groups.tolist() == data.users["place"].iloc[users].tolist()
     for place, mask in masks.items():
         assert mask.tolist() == [place in held for held in data.items["places"]]
-    assert named["there by the median upload time"][1][0].mean() == pytest.approx(0.5, abs=0.02)
+    assert named["available by the median upload time"][1][0].mean() == pytest.approx(0.5, abs=0.02)
     assert not named["without 2 items"][1][0][[1, 2]].any()
     absent = {"place": "planet", "since": "year", "wanted": {"colour": "red"}, "denied": []}
     assert list(filtering.filters_of(data, users, **absent)) == ["everything"]

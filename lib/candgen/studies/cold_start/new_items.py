@@ -35,7 +35,7 @@ class NewItems:
     with it after the first few; the first few are not offered it again.
 
     Attributes:
-        items: New items with somebody to be found, dense ids.
+        items: New items with users to find, dense ids.
         known: Numbers of first users that are known.
         offered: Users of training, shape `(n_users,)`.
     """
@@ -63,7 +63,7 @@ class NewItems:
         self.items = np.unique(events.loc[events["place"] >= most, ITEM]).astype(np.int64)
         if not len(self.items):
             raise DataError(
-                f"None of the {len(apart.items)} new items was taken by more than {most} users. "
+                f"None of the {len(apart.items)} new items has more than {most} users. "
                 "Ask for fewer known users, or set apart more items."
             )
         self._events = events[events[ITEM].isin(self.items)]
@@ -167,7 +167,7 @@ def ratings_of_new_users(
     """Predict later ratings of new users from their first few, with and without film means.
 
     Films are learned once, from others' ratings. Then each new user's vector and bias are solved
-    for from the first ratings, with the films still. Films nobody rated in training are left out.
+    for from the first ratings, with the films fixed. Films without ratings in training are left out.
 
     Args:
         apart: The training part without the new users, and what they did.

@@ -56,7 +56,7 @@ class NewUsers:
         known: Numbers of events (or answers) that are known, in rising order.
         users: Those who have something to be found, dense ids.
         offered: Which items may be offered, shape `(n_items,)`.
-        withheld: First events, offered to nobody, shape `(len(users), n_items)`.
+        withheld: First events, never offered, shape `(len(users), n_items)`.
         asked: By strategy, the items to ask about.
     """
 

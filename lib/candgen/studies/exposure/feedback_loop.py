@@ -61,7 +61,7 @@ class Rounds(NamedTuple):
     table: pd.DataFrame
     """One row a round: `round`, `relevance` with `low` and `high` (95 %, over users), `coverage`,
     `gini`, `popularity` (mean of the candidates, in users of the world's own log), `gap <groups>`,
-    `taken` (a user) and `seconds`."""
+    `taken` (events per user) and `seconds`."""
     relevance: NDArray[np.float64]
     """True relevance of each user's candidates, shape `(n_rounds, n_users)`."""
     exposed: dict[str, NDArray[np.float64]]
@@ -109,7 +109,7 @@ def feedback_rounds(
         shown: How many of them make a page, at most `k`; a user takes no more than that a round.
         groups: Whose exposure is watched, by name.
         position_bias: Attention falls with place ** -this; None: as the world was made.
-        seed: Of what is noticed and taken, and of the bootstrap.
+        seed: Of the events that are drawn, and of the bootstrap.
 
     Raises:
         SettingError: If `shown` exceeds `k`, or a number is out of range.
@@ -153,7 +153,7 @@ def show(
     position_bias: float,
     rng: np.random.Generator,
 ) -> Page:
-    """Show each user a page, and draw what is noticed and taken.
+    """Show each user a page, and draw the events.
 
     Args:
         users: Shape `(n,)`.
@@ -173,7 +173,7 @@ def show(
 def with_page(dataset: Dataset, page: Page, moment: int) -> Dataset:
     """Return a dataset whose log holds a page, too; made in memory, nothing is written.
 
-    What was taken joins the training events, what was shown the impressions, if it has any. Columns
+    Events join the training events, and pages join the impressions, if it has any. Columns
     that nothing is known of, such as ratings, are missing in the new rows. There is no validation
     part: what the dataset learns from is all in train.
 

@@ -56,7 +56,7 @@ def tower_settings(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -
     """Return the settings that all towers of the study share.
 
     Args:
-        parameters: Of the notebook; those that are settings of `TwoTower` are taken, but for the
+        parameters: Of the notebook; those that are settings of `TwoTower` are used, except the
             exposure weights, which only one training has.
         settings: Further settings, which take precedence.
     """

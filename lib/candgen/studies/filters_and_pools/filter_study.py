@@ -217,7 +217,7 @@ def filters_of(
     if since in data.items:
         half = float(np.nanmedian(data.items[since].to_numpy(dtype=float)))
         mask = filters.available(half, since=data.items[since])
-        named[f"there by the median {since.replace('_', ' ')}"] = (everybody, {0: mask})
+        named[f"available by the median {since.replace('_', ' ')}"] = (everybody, {0: mask})
     of_items = next((c for c in (place, f"{place}s") if c in data.items), None)
     if of_items and place in data.users:
         groups = data.users[place].to_numpy()[users]
@@ -246,7 +246,7 @@ def freshness(
         data: Its impressions, and its items' column `since`, are read where there are some.
         users: Dense ids of users with held-out items.
         k: Candidates a user.
-        metric: Such as recall@20, of which the cut-off is taken.
+        metric: Such as recall@20; its cutoff is used.
         since: Column of items with the time from which each is available; see `days_old`.
         days: Items shown in the last so many days are withheld.
         half_life: Days after which the bonus for new items is half.

@@ -64,7 +64,7 @@ class Learned:
         """Fit the generators' settings again to training without validation, and learn from that.
 
         Args:
-            generators: Their settings are taken, nothing else.
+            generators: Only their settings are used.
             data: Any judging of it; validation is asked.
             k: Candidates a user.
             most_users: Learned from, drawn at random.

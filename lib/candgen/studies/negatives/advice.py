@@ -1,8 +1,8 @@
 """Advice on negatives: every statement is computed from the runs of a study.
 
-A *choice* is taken between two arms that differ in one thing. It is judged by the log (recall of
-held-out events) and, in an invented world, by the oracle (true relevance of the candidates). A
-statement says how sure it is, and what it would take to overturn it.
+A *choice* is between two arms that differ in one thing. It is judged by the log (recall of held-out
+events) and, in an invented world, by the oracle (true relevance of the candidates). A statement has
+its degree of certainty and the changes that would overturn it.
 """
 
 from __future__ import annotations
@@ -339,7 +339,7 @@ def checks(ground: Ground) -> list[Check]:
 
 
 def _positives_alone(ground: Ground, alone: Arm, uniform: Arm | None) -> list[Check]:
-    found, random = [], ground.rival("random", "recall")
+    found, random = [], ground.baseline("random", "recall")
     reached = ground.contrast([alone], [ground.column("recall")], lambda means: means[0, 0])
     if random is not None:
         low, high = ground.interval(random)

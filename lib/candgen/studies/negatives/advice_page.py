@@ -37,7 +37,7 @@ _MEASURES = (  # of the record: name, head, digits, hint
     ("true_relevance", "true relevance", 4, "of the first k, by the oracle"),
     ("popularity_bias", "bias, own", 2, "popularity of candidates over that of histories"),
     ("taste_bias", "bias, taste", 2, "popularity of candidates over that of the oracle's lists"),
-    ("coverage", "coverage", 2, "share of the catalogue in somebody's first k"),
+    ("coverage", "coverage", 2, "share of the catalogue in the first k of any user"),
     ("calibration_logged", "error, log", 3, "expected calibration error, against the log"),
     ("calibration_true", "error, oracle", 3, "expected calibration error, against the oracle"),
     ("slope", "slope", 3, "of true relevance on the score, 1 is calibrated"),
@@ -99,7 +99,7 @@ def answer(ground: Ground, margin: float) -> list[str]:
         said.append(f"Judged by the oracle, use {_with(ground, truth, 'true_relevance')}")
         said.append(_price(ground, log, truth))
     else:
-        said.append("Nobody knows here what was never shown: this is what the log rewards.")
+        said.append("There is no oracle here: results are by held-out events alone.")
     made = advice.statements(ground, (), margin)
     for verdict, opening in (
         (advice.YES, "Clear" if not ground.has_truth else "Clear by both judges"),

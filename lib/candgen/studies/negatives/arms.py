@@ -1,9 +1,9 @@
 """The runs of a study as arms: one sampler, loss and likeness, repeated over seeds.
 
 Differences between arms are paired: the same users, and the same seeds where both have them. An
-interval draws users and seeds again, both with replacement, so luck in training widens it
-as luck in users does (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). One
-seed alone cannot tell how far luck goes, and whoever reads such an interval is told so.
+interval resamples users and seeds, both with replacement, so it covers chance in training and in
+the choice of users (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). With
+one seed it does not cover chance in training, and the report says so.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class Ground:
         low, high = np.percentile(self._weights(len(values)) @ values, _TAILS)
         return float(low), float(high)
 
-    def rival(self, name: str, measure: str) -> NDArray[np.float64] | None:
+    def baseline(self, name: str, measure: str) -> NDArray[np.float64] | None:
         """Return values of a baseline per user, the mean over the runs that recorded it."""
         found = []
         for arm in self.arms:

@@ -107,7 +107,7 @@ def ageing(
     the users' events of validation happen. Candidates are judged by what came after those.
 
     Args:
-        model: A generator that folds new events in; its settings are taken, nothing else.
+        model: A generator that folds new events in; only its settings are used.
         data: Judged on test, so that validation lies between.
         k: Candidates a user.
         metric: Such as recall@20.
@@ -116,7 +116,7 @@ def ageing(
     Returns:
         One row a judged user who had a history before: `user`, `since` (events since then),
         `changed` (share of the stored list that a new search would not find) and `taken` (share
-        of it that the user has taken since), then the metric of each of `STORED`, `TAKEN_OUT` and
+        of it that is in the user's history now), then the metric of each of `STORED`, `TAKEN_OUT` and
         `FRESH`. None where the data is judged on validation, where nothing happened since, or
         where the generator cannot take new events in.
     """

@@ -197,17 +197,19 @@ def softmax_slope(
     """
     one_of("score", score, SCORES)
     number("penalty", penalty)
-    rivals = [np.array([post, *negatives]) for post in engaged]
+    compared = [np.array([post, *negatives]) for post in engaged]
 
     def derivative(u: float) -> float:
         slope = 2 * penalty * u
-        for posts in rivals:
+        for posts in compared:
             scores, slopes = _scores(u, posts, score)
             slope += float(softmax(scores) @ slopes) - slopes[0]
         return float(slope)
 
     stretch = 1.0 if score == "product" else 2.0
-    bend = sum((stretch * np.ptp(posts)) ** 2 / 4 for posts in rivals)  # the most a variance can be
+    bend = sum(
+        (stretch * np.ptp(posts)) ** 2 / 4 for posts in compared
+    )  # the most a variance can be
     return Bend(derivative, float(bend) + 2 * penalty)
 
 
