@@ -167,7 +167,7 @@ def ratings_of_new_users(
     """Predict later ratings of new users from their first few, with and without film means.
 
     Films are learned once, from others' ratings. Then each new user's vector and bias are solved
-    for from the first ratings, with the films fixed. Films without ratings in training are left out.
+    for from the first ratings, with the films fixed. Films without training ratings are left out.
 
     Args:
         apart: The training part without the new users, and what they did.

@@ -116,7 +116,7 @@ def ageing(
     Returns:
         One row a judged user who had a history before: `user`, `since` (events since then),
         `changed` (share of the stored list that a new search would not find) and `taken` (share
-        of it that is in the user's history now), then the metric of each of `STORED`, `TAKEN_OUT` and
+        of it that is in the history now), then the metric of each of `STORED`, `TAKEN_OUT` and
         `FRESH`. None where the data is judged on validation, where nothing happened since, or
         where the generator cannot take new events in.
     """
