@@ -78,13 +78,13 @@ def test_filters_come_from_columns_and_the_place_of_each_user(data, fitted):
         assert mask.tolist() == [place in held for held in data.items["places"]]
     assert named["available by the median upload time"][1][0].mean() == pytest.approx(0.5, abs=0.02)
     assert not named["without 2 items"][1][0][[1, 2]].any()
-    absent = {"place": "planet", "since": "year", "wanted": {"colour": "red"}, "denied": []}
+    absent = {"place": "planet", "since": "arrival", "wanted": {"colour": "red"}, "denied": []}
     assert list(filtering.filters_of(data, users, **absent)) == ["everything"]
 
 
 def test_a_generator_is_searched_under_all_filters_that_its_dataset_allows(data, fitted):
     model, users, _ = fitted
-    columns = {"place": "place", "wanted": {}, "since": "year", "denied": 3}
+    columns = {"place": "place", "wanted": {}, "since": "arrival", "denied": 3}
     table = filtering.of_users(model, data, users, 10, columns, "exact", {}, target=0.9)
     assert table["filter"].tolist() == ["everything", "without 3 items", "near the user"]
     assert (table["of exact"] == 1).all()
