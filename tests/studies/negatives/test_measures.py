@@ -1,4 +1,4 @@
-"""What page 70 asks of a sampler, on a small world and on numbers worked out by hand."""
+"""Measures of a sampler, on a small world and on numbers worked out by hand."""
 
 import json
 
