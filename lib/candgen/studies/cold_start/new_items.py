@@ -25,7 +25,7 @@ from candgen.studies.cold_start.new_users import known_table, sorted_numbers
 
 ACTIVE = "active users"
 MEANS = "film means"
-_WAYS = ("mean-normalized", "as they are")
+_WAYS = ("mean-normalized", "not normalized")
 
 
 class NewItems:
@@ -205,7 +205,7 @@ def ratings_of_new_users(
             x = fitted.vectors.x
             off[way] = [_off(e, x, added, n, known[-1], regularization) for e in histories]
         values = {way: np.array(held) for way, held in off.items()}
-        tables.append(known_table(values, "stars off", n, baseline=MEANS, seed=seed))
+        tables.append(known_table(values, "error in stars", n, baseline=MEANS, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -208,7 +208,7 @@ def filters_of(
     """
     everybody = np.zeros(len(users), dtype=int)
     n = data.n_items
-    named = {"everything": (everybody, {0: np.ones(n, bool)})}
+    named = {"no filter": (everybody, {0: np.ones(n, bool)})}
     if len(denied):
         named[f"without {len(denied)} items"] = (everybody, {0: filters.without(n, denied)})
     for column, value in ((c, v) for c, v in wanted.items() if c in data.items):
@@ -289,7 +289,8 @@ def said_of(table: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         `recall`, `low` and `high` of the rule where it finds least; `less`, the least that after
-        finds; `strict`, the least of the rule where a hundredth or less is left; and `how` (text).
+        finds; `strict` (text), the least of the rule where at most 1 % is left, "" where no share is
+        so small; and `how` (text).
     """
     ruled, after = (table[table["way"] == way] for way in ("by the rule", "after"))
     sides = {how: ruled.loc[ruled["chosen"] == how, "share"] for how in ("before", "after")}
@@ -299,7 +300,8 @@ def said_of(table: pd.DataFrame) -> dict[str, Any]:
     if len(sides["after"]):
         ends.append(f"after it from {sides['after'].min():.1%} left")
     worst = ruled.loc[ruled["recall"].idxmin(), ["recall", "low", "high"]].to_dict()
-    strict = ruled.loc[ruled["share"] <= _STRICT, "recall"].min()
+    few = ruled.loc[ruled["share"] <= _STRICT, "recall"]
+    strict = f"; where at most {_STRICT:.0%} is left, {few.min():.3f}" if len(few) else ""
     return {**worst, "less": after["recall"].min(), "strict": strict, "how": ", ".join(ends)}
 
 

@@ -130,12 +130,12 @@ def ways_to_filter(
         spent.plot(rows["share"], rows["ms"], marker="o", **style)
     found.axhline(target, color=INK, linestyle=":", linewidth=1.2)
     found.annotate(
-        f"promised: {target:.0%}", (0, target), xycoords=("axes fraction", "data"), va="top",
+        f"target: {target:.0%}", (0, target), xycoords=("axes fraction", "data"), va="top",
         xytext=(4, -4), textcoords="offset points", color=INK, fontsize="small",
     )  # fmt: skip
     found.set_ylim(min(table["low"].min(), target) - 0.05, 1.02)
-    found.set(ylabel=f"recall@{k} of exact search among them")
-    spent.set(yscale="log", ylabel="milliseconds a query")
+    found.set(ylabel=f"recall@{k} against exact search")
+    spent.set(yscale="log", ylabel="milliseconds per query")
     _plain(spent.yaxis)
     last = table[table["share"] == shares[-1]].set_index("way")
     for panel in ax:
