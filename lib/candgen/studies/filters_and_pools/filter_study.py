@@ -289,8 +289,8 @@ def said_of(table: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         `recall`, `low` and `high` of the rule where it finds least; `less`, the least that after
-        finds; `strict` (text), the least of the rule where at most 1 % is left, "" where no share is
-        so small; and `how` (text).
+        finds; `strict` (text), the least of the rule where at most 1 % is left, "" without such a
+        share; and `how` (text).
     """
     ruled, after = (table[table["way"] == way] for way in ("by the rule", "after"))
     sides = {how: ruled.loc[ruled["chosen"] == how, "share"] for how in ("before", "after")}
