@@ -1,4 +1,4 @@
-"""Page 70 on its smallest settings, for samplers and losses that its defaults do not meet."""
+"""Notebook 70 with small settings, for samplers and losses that its defaults do not use."""
 
 import json
 import math
@@ -9,8 +9,8 @@ from candgen.datasets import preparation
 from candgen.sweeps.execution import execute
 
 SMALL = {
-    "posts": False, "collapse": False, "dim": 4, "epochs": 2, "batch_size": 64, "n_negatives": 4,
-    "k": 10, "cutoffs": [5, 10], "headline": "recall@5",
+    "dim": 4, "epochs": 2, "n_negatives": 4, "settings": {"batch_size": 64},
+    "sampled_zeros": 1, "collapse_epochs": 2, "k": 10, "cutoffs": [5, 10], "headline": "recall@5",
 }  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def world(tmp_path_factory):
     [
         {"negatives": "impressions"},
         {"negatives": "none", "loss": "logistic", "similarity": "dot", "temperature": 1.0},
-        {"negatives": "hard", "loss": "hinge", "hardness": 0.5},
+        {"negatives": "hard", "loss": "hinge", "settings": {"hardness": 0.5}},
     ],
     ids=["impressions", "positives alone", "hard"],
 )

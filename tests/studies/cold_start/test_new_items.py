@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from candgen import models
@@ -12,7 +13,7 @@ from candgen.datasets.cold_users import make_cold
 from candgen.datasets.world import oracle_of
 from candgen.errors import DataError
 from candgen.models import WALS
-from candgen.studies.cold_start.new_items import NewItems, ratings_of_new_users
+from candgen.studies.cold_start.new_items import NewItems, ratings_of_new_users, said_of_stars
 
 KNOWN = [0, 1, 4]
 
@@ -128,12 +129,12 @@ def stars(apart):
 def test_without_ratings_the_film_means_are_predicted_or_nothing_at_all(stars):
     assert stars.loc[0, "mean-normalized"] == pytest.approx(stars.loc[0, "film means"])
     assert stars.loc[0, "film means"] == pytest.approx(1, abs=0.35)
-    assert stars.loc[0, "as they are"] == pytest.approx(3, abs=0.5)
+    assert stars.loc[0, "not normalized"] == pytest.approx(3, abs=0.5)
 
 
 def test_a_few_ratings_tell_how_far_above_the_means_a_user_lies(stars):
     assert stars.loc[4, "mean-normalized"] < 0.5 * stars.loc[0, "mean-normalized"]
-    assert stars.loc[4, "as they are"] < stars.loc[0, "as they are"]
+    assert stars.loc[4, "not normalized"] < stars.loc[0, "not normalized"]
     assert stars["film means"].nunique() == 1
 
 
@@ -155,3 +156,13 @@ def test_new_raters_are_judged_by_what_they_rate_later(apart):
     held = table.query("generator == 'film means'")
     np.testing.assert_allclose(held["mean"], np.mean(off), rtol=1e-5)
     assert (held["users"] == len(off)).all()
+
+
+def test_errors_in_stars_are_read_at_both_ends():
+    rows = [(n, way, n / 10 + place) for n in (0, 4) for place, way in enumerate(
+        ("mean-normalized", "not normalized", "film means")
+    )]  # fmt: skip
+    told = said_of_stars(pd.DataFrame(rows, columns=["known", "generator", "mean"]))
+    assert (told["few"], told["many"]) == (0, 4)
+    assert (told["before"], told["plain"]) == (0.0, 1.0)
+    assert (told["after"], told["plain_after"], told["means"]) == (0.4, 1.4, 2.4)

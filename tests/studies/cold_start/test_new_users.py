@@ -172,6 +172,14 @@ def test_normal_equations_agree_with_folding_in(new, wals):
     )
 
 
+def test_fold_in_is_checked_and_timed(new, wals):
+    history = new.data(4).history_matrix[new.users]
+    told = new_users.fold_in_check(wals, history)
+    apart_from = np.abs(wals.fold_in(history) - new_users.solved_again(wals, history)).max()
+    assert told["furthest"] == pytest.approx(apart_from) and told["furthest"] < 1e-4
+    assert told["numbers"] == len(new.users) * wals.dim and 0 < told["median"] <= told["slow"]
+
+
 def test_questions_are_told_with_how_often_they_get_a_yes(by_log):
     told = by_log.told(["popular", "informative"], titles=2).set_index("questions")
     items = by_log.asked["popular"]
@@ -180,19 +188,19 @@ def test_questions_are_told_with_how_often_they_get_a_yes(by_log):
 
 
 def made_up(**differences):
-    """A table of one measure: the rival reaches .2, each other what it gains, known to .01."""
-    rows = {"rival": 0.0, **differences}
+    """A table of one measure: the baseline reaches .2, each other what it gains, known to .01."""
+    rows = {"baseline": 0.0, **differences}
     more = np.array(list(rows.values()))
     held = {"measure": "recall@5", "generator": list(rows), "mean": 0.2 + more}
     ends = {"difference_low": more - 0.01, "difference_high": more + 0.01}
     return pd.DataFrame({**held, **ends})
 
 
-def test_the_best_is_named_only_where_it_is_clearly_above_the_rival():
-    said = new_users.said_of(made_up(a=-0.3, b=0.05, c=0.02), "rival")
-    assert said == "by recall@5 b does best, 0.250 (+0.040 to +0.060) against 0.200 of rival"
-    said = new_users.said_of(made_up(a=-0.3, b=0.005), "rival")
-    assert said == "by recall@5 nobody is clearly above rival, 0.200"
+def test_the_best_is_named_only_where_it_is_clearly_above_the_baseline():
+    said = new_users.said_of(made_up(a=-0.3, b=0.05, c=0.02), "baseline")
+    assert said == "by recall@5 b is best, 0.250 (+0.040 to +0.060) against 0.200 of baseline"
+    said = new_users.said_of(made_up(a=-0.3, b=0.005), "baseline")
+    assert said == "by recall@5 no generator is clearly above baseline, 0.200"
 
 
 def test_what_is_said_has_a_part_for_each_measure(new, wals):
@@ -201,11 +209,13 @@ def test_what_is_said_has_a_part_for_each_measure(new, wals):
     assert first.startswith("by recall@5 ") and second.startswith("by true relevance@5 ")
 
 
-def test_gains_put_the_rival_first_in_each_section():
+def test_gains_put_the_baseline_first_in_each_section():
     other = made_up(a=0.1).iloc[::-1]
-    found = new_users.gains({"one": (made_up(a=0.1, b=-0.1), "rival"), "two": (other, "rival")})
+    found = new_users.gains(
+        {"one": (made_up(a=0.1, b=-0.1), "baseline"), "two": (other, "baseline")}
+    )
     assert found.index.tolist() == [
-        ("one", "rival"), ("one", "a"), ("one", "b"), ("two", "rival"), ("two", "a"),
+        ("one", "baseline"), ("one", "a"), ("one", "b"), ("two", "baseline"), ("two", "a"),
     ]  # fmt: skip
     assert found["recall@5", "mean"].round(3).tolist() == [0.2, 0.3, 0.1, 0.2, 0.3]
     assert found["recall@5", "difference"].tolist()[:3] == [

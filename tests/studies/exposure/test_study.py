@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from candgen import evaluation, models
+from candgen.errors import SettingError
 from candgen.studies.exposure import feedback_loop, study
 
 TOWERS = {
@@ -91,10 +92,10 @@ def test_gaps_are_told_by_popularity_and_by_provider(world):
 
 def test_towers_and_controls_go_round(world):
     data, oracle = world
-    policies = study.loop_policies(TOWERS, {"weighed": {"exposure_power": 1.0}}, oracle)
-    assert list(policies) == ["weighed", "at random", "the oracle's best"]
+    policies = study.loop_policies(TOWERS, ["weighted"], oracle)
+    assert list(policies) == ["weighted", "at random", "the oracle's best"]
     users = np.flatnonzero(np.diff(data.history_matrix.indptr) > 0)
-    found = policies["weighed"](data, users, 5, 2)
+    found = policies["weighted"](data, users, 5, 2)
     same = models.TwoTower(**{**TOWERS, "exposure_power": 1.0, "seed": 3}).fit(data)
     expected = feedback_loop.by_generator(lambda turn: same)(data, users, 5, 0)
     np.testing.assert_array_equal(found, expected)
@@ -114,3 +115,38 @@ def test_tables_are_kept_with_their_names(tmp_path):
     read = pd.read_parquet(tmp_path / "kept.parquet")
     assert read["x"].tolist() == [1, 2, 3]
     assert read["table"].tolist() == ["one", "one", "other"]
+
+
+def test_an_unknown_way_to_train_in_the_loop_is_named(world):
+    with pytest.raises(SettingError, match="weighted"):
+        study.loop_policies(TOWERS, ["weigthed"], world[1])
+
+
+def test_exposure_weights_are_of_one_training_and_other_settings_of_all():
+    told = {"dim": 4, "exposure_power": 2.0, "exposure_clip": 3.0, "rounds": 3, "seed": 5}
+    made = study.tower_settings(told, {"hidden": [8]})
+    assert (made["dim"], made["seed"], made["hidden"]) == (4, 5, [8])
+    assert not {"exposure_power", "exposure_clip", "rounds"} & set(made)
+
+
+def test_clicks_per_impression_follow_relevance_where_clicks_follow_impressions():
+    shown = np.arange(10, 30) * 10
+    relevance = np.linspace(0.9, 0.1, 20)
+    items = pd.DataFrame({"shown": shown, "taken": shown * relevance, "relevance": relevance})
+    told = study.rank_correlations(items)
+    assert told["share"] == pytest.approx(1)
+    assert told["top"] == pytest.approx((280 + 290) / shown.sum())
+
+
+def test_changes_are_said_with_their_intervals():
+    table = pd.DataFrame(
+        {
+            "training": ["a", "b"], "bias": [0.5, 0.5], "difference": [0.1, 0.9],
+            "difference_low": [0.05, 0.8], "difference_high": [0.15, 1.0],
+        }
+    )  # fmt: skip
+    assert study.said_of_biases(table, "a") == "+0.100 (+0.050 to +0.150) at a bias of 0.5"
+    changed = pd.DataFrame(
+        {"measure": "gap", "policy": ["a", "b"], "low": [0.1, -0.1], "high": [0.2, 0.1]}
+    )
+    assert study.said_of_verdicts(changed, "gap") == "grows with a; is undecided with b"

@@ -61,7 +61,9 @@ def test_the_worst_is_told():
     told = filtering.said_of(table)
     assert told["how"] == "before the search up to 1.0% left, after it from 50.0% left"
     assert (told["recall"], told["low"], told["high"]) == (0.96, 0.95, 0.97)
-    assert (told["less"], told["strict"]) == (0.7, 1.0)
+    assert (told["less"], told["strict"]) == (0.7, "; where at most 1% is left, 1.000")
+    loose = filtering.said_of(table[table["share"] > 0.01])
+    assert loose["strict"] == "" and loose["less"] == 0.9
 
 
 def test_filters_come_from_columns_and_the_place_of_each_user(data, fitted):
@@ -69,17 +71,26 @@ def test_filters_come_from_columns_and_the_place_of_each_user(data, fitted):
     asked = {"wanted": {"provider": data.items["provider"].iloc[0]}, "denied": [1, 2]}
     named = filtering.filters_of(data, users, place="place", since="upload_time", **asked)
     assert [name.split(":")[0] for name in named] == [
-        "everything", "without 2 items", "provider", "there by the median upload time",
+        "no filter", "without 2 items", "provider", "available by the median upload time",
         "near the user",
     ]  # fmt: skip
     groups, masks = named["near the user"]
     assert groups.tolist() == data.users["place"].iloc[users].tolist()
     for place, mask in masks.items():
         assert mask.tolist() == [place in held for held in data.items["places"]]
-    assert named["there by the median upload time"][1][0].mean() == pytest.approx(0.5, abs=0.02)
+    assert named["available by the median upload time"][1][0].mean() == pytest.approx(0.5, abs=0.02)
     assert not named["without 2 items"][1][0][[1, 2]].any()
-    plain = filtering.filters_of(data, users, place="", since="", wanted={}, denied=[])
-    assert list(plain) == ["everything"]
+    absent = {"place": "planet", "since": "arrival", "wanted": {"colour": "red"}, "denied": []}
+    assert list(filtering.filters_of(data, users, **absent)) == ["no filter"]
+
+
+def test_a_generator_is_searched_under_all_filters_that_its_dataset_allows(data, fitted):
+    model, users, _ = fitted
+    columns = {"place": "place", "wanted": {}, "since": "arrival", "denied": 3}
+    table = filtering.of_users(model, data, users, 10, columns, "exact", {}, target=0.9)
+    assert table["filter"].tolist() == ["no filter", "without 3 items", "near the user"]
+    assert (table["of exact"] == 1).all()
+    assert table["left"].iloc[1] == pytest.approx(1 - 3 / data.n_items)
 
 
 def test_under_real_filters_the_rule_finds_what_exact_search_finds(data, fitted):

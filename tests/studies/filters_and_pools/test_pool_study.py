@@ -93,3 +93,8 @@ def test_models_module_takes_more_settings_than_the_page_has():
     assert (made.dim, made.epochs) == (3, 2)
     with pytest.raises(SettingError, match="Did you mean 'epochs'"):
         models.from_parameters("WALS", {}, {"epoch": 2})
+
+
+def test_the_first_generator_gets_half_of_the_pool():
+    assert pooling.first_half(["a", "b", "c"]) == {"a": 0.5, "b": 0.25, "c": 0.25}
+    assert pooling.first_half(["a"]) == {"a": 0.5}

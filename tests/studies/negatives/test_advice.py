@@ -290,7 +290,7 @@ def test_without_an_oracle_the_log_alone_advises(sweep_builder, tmp_path):
         sweep_builder, tmp_path / "s", arms=("in-batch", "in-batch-plain"), seeds=(1,), oracle=False
     )
     report = open_report(folder)
-    assert "what the log rewards" in text_of(advice_page.opening(report))
+    assert "by held-out events alone" in text_of(advice_page.opening(report))
     table = text_of(advice_page.table_of_advice(report))
     assert "Yes." in table and "One seed: another start was not tried." in table
     assert "no oracle here" in text_of(advice_page.disagreement(report))

@@ -67,6 +67,16 @@ def test_every_way_to_teach_ends_where_it_must_and_only_closeness_comes_back_to_
     assert ends["squared, with sampled 0"] == pytest.approx(2)
 
 
+def test_posts_are_counted_by_where_the_user_ends():
+    table, _ = posts_study.landings(posts_study.ways_to_teach(2))
+    told = posts_study.summary(table)
+    assert (told["ways"], told["zero"], told["two"]) == (6, 6, 3)
+    assert set(told["which"].split("; ")) == {
+        f"{loss} by closeness" for loss in ("squared", "logistic", "softmax")
+    }
+    assert told["apart"] < 1e-6
+
+
 def test_one_sampled_zero_is_a_tie_by_closeness():
     table, _ = posts_study.landings(
         posts_study.ways_to_teach(1, weight=0.25, penalty=0.01), start=0.0, rate=0.1, steps=2000
@@ -235,3 +245,17 @@ def test_the_frame_of_users_keeps_its_order(judged, data):
     study.add_what_users_got(judged, data, None, 10)
     assert judged[1].per_user["user"].tolist() == before
     assert isinstance(judged[1].per_user, pd.DataFrame)
+
+
+def test_popularity_is_looked_for_in_lengths_where_they_are_free_and_in_scores_elsewhere(
+    data, fitted
+):
+    users = np.arange(10)
+    label, scores = study.popularity_in_vectors(fitted, users)
+    known = np.flatnonzero(fitted.known_items_)
+    assert label == "mean score" and len(scores) == len(known)
+    assert scores[0] == pytest.approx(fitted.score(users)[:, known[0]].mean())
+    free = TwoTower(query_inputs=["id"], item_inputs=["id"], dim=4, epochs=1, similarity="dot")
+    label, lengths = study.popularity_in_vectors(free.fit(data), users)
+    assert label.startswith("length")
+    assert lengths[0] ** 2 == pytest.approx((free.item_vectors()[known[0]] ** 2).sum(), rel=1e-5)

@@ -42,7 +42,7 @@ def test_shares_of_cosines_add_up_to_one():
 def test_bins_with_few_predictions_are_not_drawn():
     edges, means = np.array([0, 0.5, 1.0]), np.array([0.25, 0.75])
     bins = Reliability(edges, means, np.zeros(2), np.array([50, 3]))
-    ax = negatives.calibration_curves({"the log": bins}, meaning="probability")
+    ax = negatives.calibration_curves({"held-out events": bins}, meaning="probability")
     curve, diagonal = ax.lines
     assert curve.get_xdata().tolist() == [0.25]
     assert diagonal.get_xdata().tolist() == diagonal.get_ydata().tolist() == [0, 1]

@@ -40,7 +40,7 @@ def test_speed_is_drawn_over_recall_with_exact_search_dashed():
 
 
 def test_a_kind_has_the_same_colour_whatever_comes_first():
-    """As in page 80, where the order of the kinds differs from figure to figure."""
+    """As in notebook 80, where the order of the kinds differs from figure to figure."""
     sizes = pd.DataFrame(
         {"n_items": 9, "kind": ["exact", "faiss-ivf", "annoy"], "times": [1.0, 3, 2], "recall": 1.0}
     )

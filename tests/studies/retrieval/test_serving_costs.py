@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen import evaluation, models, retrieval
+from candgen import models, retrieval
 from candgen.datasets import preparation
 from candgen.retrieval import TopK
 from candgen.studies.retrieval import serving_costs as serving
-from candgen.studies.retrieval import tradeoff
 
 
 @pytest.fixture(scope="module")
@@ -93,52 +92,32 @@ def test_groups_are_averaged_by_events_since():
         held[name] = float(value)
     table = serving.by_events_since(held, "recall@5")
     assert sorted(table["known"].unique()) == [0, 1] and (table["users"] == n).all()
-    share = table[table["generator"] == "would not be named again"].set_index("known")["mean"]
+    share = table[table["generator"] == "would not be found again"].set_index("known")["mean"]
     assert share.to_dict() == {0: 0.0, 1: 0.5}
     gain = serving.difference(held, serving.FRESH, serving.STORED)
     assert gain == {"mean": 2.0, "low": 2.0, "high": 2.0}
 
 
-def test_what_is_lost_is_paired_with_exact_search(wals, data):
-    users = evaluation.judge(wals, data, k=10, cutoffs=[5]).per_user["user"].to_numpy()
-    builds = {"faiss-ivf": [{"lists": 30}]}
-    table = tradeoff.tradeoff(
-        wals.item_vectors(), "dot", wals.user_vectors(users), 10, {"faiss-ivf": [1]}, builds=builds
-    )
-    asked = {"metric": "recall@5", "margin": 0.01, "k": 10, "cutoffs": [5]}
-    lost = serving.lost_to_approximation(wals, data, table, **asked)
-    assert lost["generator"].tolist() == ["faiss-ivf"] and lost["users"].iloc[0] == len(users)
-    exact = evaluation.judge(wals, data, k=10, cutoffs=[5]).mean("recall@5")
-    assert lost["baseline_mean"].iloc[0] == pytest.approx(exact)
-
-
-def test_two_settings_of_a_kind_are_told_apart(wals, data):
-    users = evaluation.judge(wals, data, k=10, cutoffs=[5]).per_user["user"].to_numpy()
-    table = tradeoff.tradeoff(
-        wals.item_vectors(), "dot", wals.user_vectors(users), 10, {"faiss-ivf": [1, 30]},
-        builds={"faiss-ivf": [{"lists": 30}]},
+def test_ageing_is_averaged_with_its_differences():
+    held = pd.DataFrame(
+        {
+            "since": [2, 4], "changed": [0.0, 0.5],
+            serving.STORED: [0.1, 0.2], serving.TAKEN_OUT: [0.1, 0.3], serving.FRESH: [0.3, 0.4],
+        }
     )  # fmt: skip
-    asked = {"metric": "recall@5", "margin": 0.01, "k": 10, "cutoffs": [5]}
-    lost = serving.lost_to_approximation(wals, data, table, **asked).set_index("generator")
-    named = [f"faiss-ivf, lists 30, probes {probes}" for probes in (1, 30)]
-    assert sorted(lost.index) == named
-    assert lost["difference"][named[1]] == 0, "all lists are looked at"
+    told = serving.said_of_ageing(held)
+    assert (told["since"], told["changed"]) == (3.0, 0.25)
+    assert told["new"]["mean"] == pytest.approx(0.2) and told["out"]["mean"] == pytest.approx(0.05)
 
 
-def test_what_is_lost_is_told_as_a_loss():
-    lost = pd.DataFrame(
-        {"generator": ["a", "b"], "difference": [-0.02, 0.0], "low": [-0.03, 0], "high": [0.01, 0]}
-    )
-    assert serving.said_of(lost) == "a 0.0200 (-0.0100 to 0.0300); b 0.0000 (0.0000 to 0.0000)"
-
-
-def test_it_is_told_from_which_size_a_kind_pays():
-    rows = [(n, kind, times, 0.99) for n, kind, times in (
-        (10, "exact", 1.0), (10, "a", 0.5), (90, "exact", 1.0), (90, "a", 2.0),
-    )]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["n_items", "kind", "times", "recall"])
-    table["times_single"] = 0.5
-    table = table.assign(build_seconds=1.0, load_seconds=0.1, disk_mib=7.0)
-    told = serving.said_of_sizes(table, 0.95)
-    assert told["together"] == "a from 90 items" and told["alone"] == "a at none of these"
-    assert told["stand"].startswith("a 2.00 times exact search's speed all at once, 0.50 one")
+def test_related_items_are_the_nearest_by_angle_and_longer_ones_are_more_popular(wals, data):
+    titles, told = serving.related(wals, data, 3)
+    vectors = wals.item_vectors()
+    most = int(np.argmax(np.where(wals.known_items_, wals.item_counts_, -1)))
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+    cosines = vectors @ vectors[most] / (lengths * lengths[most])
+    cosines[most] = -np.inf
+    cosines[~wals.known_items_] = -np.inf
+    assert titles.columns[0] == data.titles[most]
+    assert titles.iloc[0, 0] == data.titles[np.argmax(cosines)] and titles.shape == (6, 3)
+    assert told["dot"] >= told["cosine"]

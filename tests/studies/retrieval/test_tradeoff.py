@@ -123,3 +123,67 @@ def test_of_the_first_ten_it_counts_whether_they_are_found_at_all():
         shares = [len(set(b[:n]) & set(f)) / n for f, b in zip(found, best, strict=True)]
         assert table[name].iloc[1] == pytest.approx(np.mean(shares)) and table[name].iloc[1] < 1
     assert table["of_first"].iloc[0] == 1
+
+
+def test_it_is_told_from_which_size_a_kind_pays():
+    rows = [(n, kind, times, 0.99) for n, kind, times in (
+        (10, "exact", 1.0), (10, "a", 0.5), (90, "exact", 1.0), (90, "a", 2.0),
+    )]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["n_items", "kind", "times", "recall"])
+    table["times_single"] = 0.5
+    table = table.assign(build_seconds=1.0, load_seconds=0.1, disk_mib=7.0)
+    told = tradeoff.said_of_sizes(table, 0.95)
+    assert told["together"] == "a from 90 items" and told["alone"] == "a at none of these"
+    assert told["stand"].startswith("a 2.00 times exact search's speed all at once, 0.50 one")
+
+
+def test_given_vectors_are_searched_like_invented_ones():
+    rng = np.random.default_rng(0)
+    items, queries = rng.normal(size=(400, 8)), rng.normal(size=(16, 8))
+    vectors = items.astype(np.float32), queries.astype(np.float32)
+    told = {"similarity": "dot", "k": 5, "target": 0.9, "n_single": 4}
+    table = tradeoff.at_least_effort(*vectors, {"faiss-ivf": [{"lists": 8}]}, **told)
+    assert table["kind"].tolist() == ["exact", "faiss-ivf"]
+    assert table["n_items"].unique().tolist() == [400] and table["times"].iloc[0] == 1
+    assert table["recall"].iloc[1] >= 0.9
+
+
+def test_the_fastest_index_has_to_find_enough():
+    table = pd.DataFrame(
+        {"kind": ["exact", "a", "b"], "recall": [1.0, 0.96, 0.5], "times": [1.0, 0.7, 9.0]}
+    )
+    assert tradeoff.fastest(table, 0.95) == 0.7
+    assert np.isnan(tradeoff.fastest(table, 0.99))
+
+
+def test_the_curve_is_shown_with_other_settings_beside_it():
+    table = pd.DataFrame(
+        {
+            "kind": ["exact", "a", "b"], "built": "", "setting": "", "recall": [1.0, 0.9, 0.8],
+            "batch": [1.0, 5.0, 4.0],
+        }
+    )  # fmt: skip
+    shown = tradeoff.beside_the_curve(table, table.iloc[2:])
+    assert shown["index"].tolist() == ["exact", "a", "b"]
+    assert shown["pareto"].tolist() == ["on the curve", "on the curve", "beaten"]
+
+
+def test_a_kept_table_is_read_back(tmp_path):
+    table = pd.DataFrame({"kind": ["a"], "settings": [{"lists": 8}], "recall": [0.5]})
+    tradeoff.keep(table, tmp_path / "kept.parquet")
+    back = pd.read_parquet(tmp_path / "kept.parquet")
+    assert back["settings"].tolist() == ['{"lists": 8}'] and back["recall"].tolist() == [0.5]
+
+
+def test_a_choice_is_said_with_its_speed_and_exact_search_without():
+    rows = {"kind": ["exact", "a"], "built": "", "setting": ["", "probes 4"], "recall": [1, 0.96]}
+    table = pd.DataFrame({**rows, "batch": [10.0, 25.0], "single": [2.0, 1.0]})
+    assert tradeoff.said_of_choice(table.iloc[0], table).startswith("**exact search**")
+    said = tradeoff.said_of_choice(table.iloc[1], table)
+    assert said.startswith("**a, probes 4**, 2.5 times") and "0.5 times one query" in said
+    assert "96.0%" in said
+
+
+def test_names_of_indexes_stay_on_one_line():
+    shown = tradeoff.styled(pd.DataFrame({"index": ["a, lists 3"], "recall": [0.5]})).to_html()
+    assert "nowrap" in shown and "0.500" in shown

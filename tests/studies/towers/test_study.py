@@ -65,19 +65,19 @@ def test_nothing_recovers_more_than_there_is(data, oracle, fitted):
     unknown = make_users_cold(data, 0.2)
     asked = {"popularity": models.Popularity(), "WALS": models.WALS(), "TwoTower": fitted}
     asked = {name: type(m)(**m.settings).fit(unknown) for name, m in asked.items()}
-    new = towers.strangers_truth(asked, unknown, oracle, 5)
+    new = towers.cold_user_truth(asked, unknown, oracle, 5)
     assert {len(values) for values in new.values()} == {len(np.unique(unknown.held_out["user"]))}
-    seldom = towers.seldom_shown_truth({"TwoTower": fitted}, data, oracle, 2)
+    seldom = towers.rarely_shown_truth({"TwoTower": fitted}, data, oracle, 2)
     for truth in (new, seldom):
         best = truth["the most there is"]
         assert all((values <= best + 1e-6).all() for values in truth.values())
 
 
-def test_items_shown_five_times_are_not_seldom_shown(data):
-    seldom = towers.seldom_shown(data)
+def test_items_with_five_impressions_are_not_rarely_shown(data):
+    rarely = towers.rarely_shown(data)
     shown = data.table("impressions")["item"].value_counts()
     for item in range(data.n_items):
-        assert seldom[item] == (shown.get(item, 0) < 5)
+        assert rarely[item] == (shown.get(item, 0) < 5)
 
 
 def test_datasets_that_nobody_invented_have_no_oracle(data):
@@ -85,3 +85,38 @@ def test_datasets_that_nobody_invented_have_no_oracle(data):
 
     elsewhere = dataclasses.replace(data, folder=data.folder / "nowhere")
     assert oracle_of(elsewhere) is None
+
+
+def test_towers_are_compared_with_the_baselines_that_are_there():
+    truth = {"TwoTower": np.array([0.5, 0.7]), "popularity": np.array([0.2, 0.2])}
+    (row,) = towers.against(truth, ("WALS", "popularity"), seed=0)
+    assert row["baseline"] == "popularity"
+    assert (row["mean"], row["less"], row["difference"]) == pytest.approx((0.6, 0.2, 0.4))
+
+
+def test_users_who_came_after_training_are_counted_by_their_held_out_events(data):
+    import dataclasses
+
+    late = data.held_out["user"].to_numpy()[0]
+    learned = data.train[data.train["user"] != late]
+    n = int((data.held_out["user"] == late).sum())
+    later = dataclasses.replace(data, _tables={**data._tables, "train+validation": learned})
+    assert towers.later_users(later, more_than=0) == towers.later_users(data, more_than=0) + 1
+    assert towers.later_users(later, more_than=n) == towers.later_users(data, more_than=n)
+
+
+def test_judgements_bear_the_names_that_were_asked_for(data):
+    named = {"most popular": models.Popularity()}
+    found = towers.judged(named, data, {"k": 5, "cutoffs": [5], "seed": 0})
+    assert found["most popular"].generator == "most popular"
+
+
+def test_items_are_coloured_by_genre_and_by_nothing_where_nothing_is_known(data):
+    import dataclasses
+
+    some = np.arange(data.n_items) < 3
+    label, groups = towers.item_groups(data, some)
+    assert label == "genres" and len(groups) == 3
+    bare = data.items[["item", "item_id", "title"]]
+    plain = dataclasses.replace(data, _tables={**data._tables, "items": bare})
+    assert towers.item_groups(plain, some)[1].tolist() == ["", "", ""]

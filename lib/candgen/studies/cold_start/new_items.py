@@ -1,5 +1,5 @@
-"""What page 81 asks of new items and new raters: to whom does an item belong, and what will be
-thought of it, by how many users or ratings are known?
+"""The study of new items and new raters: users found for an item, and ratings predicted for a user,
+by the number of known users or ratings.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from candgen.studies.cold_start.new_users import known_table, sorted_numbers
 
 ACTIVE = "active users"
 MEANS = "film means"
-_WAYS = ("mean-normalized", "as they are")
+_WAYS = ("mean-normalized", "not normalized")
 
 
 class NewItems:
-    """New items, the users they may be offered to, and who counts as found.
+    """New items, the users that they may be offered to, and the users to find.
 
-    An item is offered to users as items are offered to a user: those whose vectors fit. To be found
-    are the users who took it after the first few did; the first few are not offered it again.
+    An item is offered to the users whose vectors fit best. To be found are the users who interacted
+    with it after the first few; the first few are not offered it again.
 
     Attributes:
-        items: New items with somebody to be found, dense ids.
+        items: New items with users to find, dense ids.
         known: Numbers of first users that are known.
         offered: Users of training, shape `(n_users,)`.
     """
@@ -48,7 +48,7 @@ class NewItems:
         headline: str = "recall@20",
         seed: int = 0,
     ) -> None:
-        """Decide which items are judged, and on what.
+        """Choose the items to judge and the users to find.
 
         Raises:
             DataError: If no new item has more users than the largest of `known`.
@@ -62,7 +62,7 @@ class NewItems:
         self.items = np.unique(events.loc[events["place"] >= most, ITEM]).astype(np.int64)
         if not len(self.items):
             raise DataError(
-                f"None of the {len(apart.items)} new items was taken by more than {most} users. "
+                f"None of the {len(apart.items)} new items has more than {most} users. "
                 "Ask for fewer known users, or set apart more items."
             )
         self._events = events[events[ITEM].isin(self.items)]
@@ -166,7 +166,7 @@ def ratings_of_new_users(
     """Predict later ratings of new users from their first few, with and without film means.
 
     Films are learned once, from others' ratings. Then each new user's vector and bias are solved
-    for from the first ratings, with the films still. Films nobody rated in training are left out.
+    for from the first ratings, with the films fixed. Films without training ratings are left out.
 
     Args:
         apart: The training part without the new users, and what they did.
@@ -204,7 +204,7 @@ def ratings_of_new_users(
             x = fitted.vectors.x
             off[way] = [_off(e, x, added, n, known[-1], regularization) for e in histories]
         values = {way: np.array(held) for way, held in off.items()}
-        tables.append(known_table(values, "stars off", n, baseline=MEANS, seed=seed))
+        tables.append(known_table(values, "error in stars", n, baseline=MEANS, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -224,3 +224,24 @@ def _off(
         w, b = ratings.solve_user(x[first], given[:n] - added[first], regularization)
         predicted = predicted + x[items[most:]] @ w + b
     return float(np.abs(given[most:] - predicted).mean())
+
+
+def said_of_stars(table: pd.DataFrame) -> dict[str, float]:
+    """Return the errors of `ratings_of_new_users` for the fewest and the most known ratings.
+
+    Returns:
+        The numbers `few` and `many`; errors in stars with normalization, `before` and `after`,
+        without, `plain` and `plain_after`; and of the film means with many known, `means`.
+    """
+    errors = table.pivot(index="known", columns="generator", values="mean")
+    few, many = (int(n) for n in errors.index[[0, -1]])
+    early, late = errors.loc[few], errors.loc[many]
+    return {
+        "few": few,
+        "many": many,
+        "before": early[_WAYS[0]],
+        "plain": early[_WAYS[1]],
+        "after": late[_WAYS[0]],
+        "plain_after": late[_WAYS[1]],
+        "means": late[MEANS],
+    }

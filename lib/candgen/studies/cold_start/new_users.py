@@ -1,19 +1,19 @@
-"""What page 81 asks of new users: what can be offered to them, by how much is known of them?
+"""The study of new users: candidates by the number of known events or answers.
 
-Everything is asked of the same new users, with the same items to choose from and the same later
-events to find, so that nothing but what is known differs:
+All numbers are compared on the same new users, with the same items to choose from and the same
+later events to find:
 
-- to be found are a user's events after the first few, the most that are ever known;
-- those first few are offered to nobody, known or not;
-- no item that any strategy asks about is offered or to be found. So an answer earns nothing by
-  itself, even where the answer is read off what the user did later.
+- to be found are a user's events after the first few, the largest number that is ever known;
+- the first few are withheld from every list, known or not;
+- items that any strategy asks about are neither offered nor to be found, so an answer gains nothing
+  by itself, even where it is read from later events.
 
-Generators are fitted once, to a training part from which the new users and everything they ever
-did are gone, and none of them learns anything afterwards.
+Generators are fitted once, to training without the new users and their events, and never again.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -35,28 +35,28 @@ from candgen.models.factorization.weighted_factorization import WeightedFactoriz
 from candgen.retrieval import TopK
 from candgen.seeds import derive_seed
 
-POPULAR = "popularity"  # what answers where nothing is known
+POPULAR = "popularity"  # answers where nothing is known
 _BLOCK = 256
 
 
 class Found(NamedTuple):
-    """What generators found, by how much was known."""
+    """Judged candidates, by generator and number known."""
 
     table: pd.DataFrame
-    """One row a measure, number known and generator, as `evaluation.relevance_table` gives it."""
+    """One row per measure, number known and generator, as of `evaluation.relevance_table`."""
     judgements: dict[tuple[str, int], Judgement]
     """By generator and number known."""
 
 
 class NewUsers:
-    """New users, what may be offered to them, and what counts as found.
+    """New users, the items that may be offered to them, and the events to find.
 
     Attributes:
         apart: The training part without them, and what they did.
         known: Numbers of events (or answers) that are known, in rising order.
         users: Those who have something to be found, dense ids.
         offered: Which items may be offered, shape `(n_items,)`.
-        withheld: First events, offered to nobody, shape `(len(users), n_items)`.
+        withheld: First events, never offered, shape `(len(users), n_items)`.
         asked: By strategy, the items to ask about.
     """
 
@@ -72,7 +72,7 @@ class NewUsers:
         cutoffs: Sequence[int] = (10, 20, 50, 100),
         seed: int = 0,
     ) -> None:
-        """Decide who is judged, on what.
+        """Choose the users to judge and the events to find.
 
         Args:
             apart: Made with `more_than` at least the largest of `known`.
@@ -126,10 +126,10 @@ class NewUsers:
         return self._data[n]
 
     def lists(self, model: models.Generator, n: int) -> TopK:
-        """Return the lists of a fitted generator that is told the first `n` events.
+        """Return the lists of a fitted generator that knows the first `n` events.
 
-        One that `reads_histories` gets them as histories, one that `folds_in` solves for vectors,
-        others go by what they know. Where that is nothing, the popular items are offered.
+        A query tower reads them as histories, a factorization folds them in, others know nothing
+        new. Without any knowledge the popular items are offered.
         """
         options = {"exclude": self.withheld, "allowed": self.offered}
         if model.folds_in:
@@ -153,11 +153,10 @@ class NewUsers:
 
     @cached_property
     def answers(self) -> NDArray[np.bool_]:
-        """Say who would take what is asked about, shape `(len(users), n_items)`.
+        """Answers to all questions, shape `(len(users), n_items)`; True is yes.
 
-        Where an oracle knows how likely a user is to take an item, a yes is drawn with that
-        probability, once for each pair, whoever asks. Elsewhere, yes is what the user took at any
-        time.
+        With an oracle, a yes is drawn with the true relevance as its probability, once for each
+        pair of user and item. Without one, an event at any time is a yes.
         """
         if self.oracle is None:
             return self.apart.data.held_out_matrix[self.users].toarray() > 0
@@ -196,7 +195,7 @@ class NewUsers:
         return self._found(lambda name, n: self.lists(asked[name], n), list(asked))
 
     def by_questions(self, model: WeightedFactorization, *, no_weight: float) -> Found:
-        """Judge a factorization told answers, once for each strategy and number of questions."""
+        """Judge a factorization that folds answers in, by strategy and number of questions."""
 
         def lists(strategy: str, n: int) -> TopK:
             return self.answered(model, strategy, n, no_weight=no_weight)
@@ -238,7 +237,7 @@ class NewUsers:
         return {self.measures[1]: float(best.mean())}
 
     def told(self, strategies: Sequence[str], titles: int = 5) -> pd.DataFrame:
-        """Tell what each strategy asks first, and how many yeses its questions get."""
+        """Return the first questions of each strategy, and how often they are answered with yes."""
         rows = []
         for strategy in strategies:
             items = self.asked[strategy]
@@ -280,44 +279,76 @@ def solved_again(model: WeightedFactorization, history: csr_array) -> NDArray[np
     return found
 
 
-def said_of(table: pd.DataFrame, rival: str) -> str:
-    """Say, measure by measure, who does best, or that nobody is clearly above a rival."""
+def fold_in_check(model: WeightedFactorization, history: csr_array) -> dict[str, float]:
+    """Compare fold-in with `solved_again`, and time it user by user.
+
+    Args:
+        model: As of `solved_again`.
+        history: Events of each user, shape `(n, n_items)`.
+
+    Returns:
+        `furthest`, the largest absolute difference in any of the `numbers`; and the `median` and
+        the 99th percentile (`slow`) of milliseconds per user.
+    """
+    folded, again = model.fold_in(history), solved_again(model, history)
+    spent = []
+    for user in range(history.shape[0]):
+        began = time.perf_counter()
+        model.fold_in(history[[user]])
+        spent.append(1000 * (time.perf_counter() - began))
+    return {
+        "furthest": float(np.abs(folded - again).max()),
+        "numbers": folded.size,
+        "median": float(np.median(spent)),
+        "slow": float(np.quantile(spent, 0.99)),
+    }
+
+
+def said_of(table: pd.DataFrame, baseline: str) -> str:
+    """Return as text the best generator by each measure, if it is clearly above a baseline."""
     parts = []
     for measure, held in table.groupby("measure", sort=False):
-        less = held.set_index("generator").loc[rival, "mean"]
-        others = held[held["generator"] != rival]
+        less = held.set_index("generator").loc[baseline, "mean"]
+        others = held[held["generator"] != baseline]
         best = others.loc[others["mean"].idxmax()]
         if best["difference_low"] > 0:
             low, high = best["difference_low"], best["difference_high"]
-            said = f"{best['generator']} does best, {best['mean']:.3f} ({low:+.3f} to {high:+.3f})"
-            parts.append(f"by {measure} {said} against {less:.3f} of {rival}")
+            said = f"{best['generator']} is best, {best['mean']:.3f} ({low:+.3f} to {high:+.3f})"
+            parts.append(f"by {measure} {said} against {less:.3f} of {baseline}")
         else:
-            parts.append(f"by {measure} nobody is clearly above {rival}, {less:.3f}")
+            parts.append(f"by {measure} no generator is clearly above {baseline}, {less:.3f}")
     return "; ".join(parts)
 
 
 def gains(sections: Mapping[str, tuple[pd.DataFrame, str]]) -> pd.DataFrame:
-    """Return one row a section and generator, with means and differences from a rival.
+    """Return one row a section and generator, with means and differences from a baseline.
 
     Args:
-        sections: By name, a table as `NewUsers.by_events` makes it, and the rival's name.
+        sections: By name, a table as `NewUsers.by_events` makes it, and the baseline's name.
 
     Returns:
-        Indexed by section and generator, the rival first. Columns are, for each measure, its mean
-        and as text the 95 % interval of the difference from the rival, which has none.
+        Indexed by section and generator, the baseline first. Columns are, for each measure, its
+        mean and as text the 95 % interval of the difference from the baseline, which has none.
     """
     rows: dict[tuple[str, str], dict[tuple[str, str], Any]] = {}
-    for section, (table, rival) in sections.items():
-        first = table["generator"] != rival
+    for section, (table, baseline) in sections.items():
+        first = table["generator"] != baseline
         for row in table.iloc[np.argsort(first, kind="stable")].to_dict("records"):
             held = rows.setdefault((section, row["generator"]), {})
             held[row["measure"], "mean"] = row["mean"]
             low, high = row["difference_low"], row["difference_high"]
-            own = row["generator"] == rival
+            own = row["generator"] == baseline
             held[row["measure"], "difference"] = "" if own else f"{low:+.3f} to {high:+.3f}"
     made = pd.DataFrame(list(rows.values()), index=pd.MultiIndex.from_tuples(rows))
     made.columns = pd.MultiIndex.from_tuples(made.columns)
     return made
+
+
+def styled(table: pd.DataFrame) -> Any:
+    """Format `gains` for a notebook."""
+    names = {"selector": "th.row_heading", "props": "text-align: left; font-weight: normal"}
+    cells = {"selector": "td", "props": "white-space: nowrap"}
+    return table.style.format(precision=3, na_rep="").set_table_styles([names, cells])
 
 
 def known_table(

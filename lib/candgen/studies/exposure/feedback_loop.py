@@ -1,14 +1,14 @@
-"""What becomes of a generator that is trained again and again on what it recommended.
+"""The feedback loop: a generator that is trained again and again on its own recommendations.
 
 The world goes on after its log ends. Each round a generator is fitted to all events so far and
-finds `k` candidates a user, of what the user has not taken; the first `shown` of them make a page.
-What stands at a place is noticed as in the world (place ** -position_bias), and what is noticed is
-taken with the probability that the oracle calls relevance. What was shown and what was taken join
-the log, so the next round learns from what this one chose to show.
+finds `k` candidates per user, outside the user's history; the first `shown` of them make a page.
+An item is noticed as in the world (place ** -position_bias), and a noticed item gets an event with
+the probability that the oracle calls relevance. Impressions and events join the log, so the next
+round learns from the pages of this one.
 
-Tastes and ages stay as they are at the world's end, so whatever changes, the loop did it. Nothing
-of the oracle reaches the log but the events that were drawn. Whether an item is taken is decided
-by one random number a user and place, which is the same for every policy.
+Tastes and ages stay as they are at the world's end, so all changes come from the loop. Only the
+events that were drawn reach the log, nothing else of the oracle. One random number per user and
+place decides about an event; it is the same for every policy.
 
 Chaney, Stewart and Engelhardt, *How algorithmic confounding in recommendation systems increases
 homogeneity and decreases utility*, RecSys 2018; Mansoury and others, *Feedback loop and bias
@@ -47,7 +47,7 @@ Policy = Callable[[Dataset, NDArray[np.int64], int, int], NDArray[np.integer]]
 
 
 class Page(NamedTuple):
-    """What was shown in a round, and what became of it; one entry a place, user by user."""
+    """Impressions of a round and their events; one entry per place, user by user."""
 
     users: NDArray[np.int64]
     items: NDArray[np.int64]
@@ -56,12 +56,12 @@ class Page(NamedTuple):
 
 
 class Rounds(NamedTuple):
-    """What a policy did, round by round."""
+    """Results of a policy, round by round."""
 
     table: pd.DataFrame
     """One row a round: `round`, `relevance` with `low` and `high` (95 %, over users), `coverage`,
     `gini`, `popularity` (mean of the candidates, in users of the world's own log), `gap <groups>`,
-    `taken` (a user) and `seconds`."""
+    `taken` (events per user) and `seconds`."""
     relevance: NDArray[np.float64]
     """True relevance of each user's candidates, shape `(n_rounds, n_users)`."""
     exposed: dict[str, NDArray[np.float64]]
@@ -78,7 +78,7 @@ def by_generator(make: Callable[[int], Generator]) -> Policy:
 
 
 def by_relevance(oracle: Oracle) -> Policy:
-    """Return the policy of whoever knows the truth."""
+    """Return the policy that recommends the most relevant items by the oracle."""
 
     def find(dataset, users, k, number):
         return evaluation.best_candidates(users, dataset, oracle, k).items
@@ -98,7 +98,7 @@ def feedback_rounds(
     position_bias: float | None = None,
     seed: int = 0,
 ) -> Rounds:
-    """Let a policy learn from what it showed, and watch where that leads.
+    """Run the feedback loop of one policy.
 
     Args:
         policy: How candidates are found.
@@ -109,7 +109,7 @@ def feedback_rounds(
         shown: How many of them make a page, at most `k`; a user takes no more than that a round.
         groups: Whose exposure is watched, by name.
         position_bias: Attention falls with place ** -this; None: as the world was made.
-        seed: Of what is noticed and taken, and of the bootstrap.
+        seed: Of the events that are drawn, and of the bootstrap.
 
     Raises:
         SettingError: If `shown` exceeds `k`, or a number is out of range.
@@ -153,7 +153,7 @@ def show(
     position_bias: float,
     rng: np.random.Generator,
 ) -> Page:
-    """Show each user a page, and draw what is noticed and taken.
+    """Show each user a page, and draw the events.
 
     Args:
         users: Shape `(n,)`.
@@ -173,7 +173,7 @@ def show(
 def with_page(dataset: Dataset, page: Page, moment: int) -> Dataset:
     """Return a dataset whose log holds a page, too; made in memory, nothing is written.
 
-    What was taken joins the training events, what was shown the impressions, if it has any. Columns
+    Events join the training events, and pages join the impressions, if it has any. Columns
     that nothing is known of, such as ratings, are missing in the new rows. There is no validation
     part: what the dataset learns from is all in train.
 
@@ -198,7 +198,7 @@ def with_page(dataset: Dataset, page: Page, moment: int) -> Dataset:
 def merits(
     dataset: Dataset, oracle: Oracle, groups: Mapping[str, Groups]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return what groups merit of the users whom the loop serves, as the log is at first."""
+    """Return the merit shares of groups for the loop's users, before its first round."""
     users = np.flatnonzero(np.diff(dataset.history_matrix.indptr) > 0)
     return {n: evaluation.merit_shares(users, dataset, oracle, g) for n, g in groups.items()}
 
@@ -251,7 +251,7 @@ def _described(
 
 
 def _joined(table: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Put rows below a table, in its columns and their types; what is unknown is missing."""
+    """Append rows to a table, in its columns and types; missing values stay missing."""
     if not len(new):
         return table
     rows = new.reindex(columns=table.columns)

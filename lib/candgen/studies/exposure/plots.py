@@ -1,4 +1,4 @@
-"""Pictures of exposure: what was shown against what is wanted, and who gets the places."""
+"""Pictures of exposure: impressions against relevance, and shares of places by group."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def shown_and_wanted(
 
 
 def estimates(table: pd.DataFrame, *, k: int, ax: Axes | None = None) -> Axes:
-    """Show what each estimate says of each generator's recall, and the truth as a bar.
+    """Show each estimate of each generator's recall, and the truth as a bar.
 
     Args:
         table: From `evaluation.recall_estimates`.
@@ -75,7 +75,7 @@ def against_bias(
     x: str = "bias",
     label: str = "exposure bias of the world",
 ) -> Figure:
-    """Show how each training does as exposure grows more biased, a panel a measure.
+    """Show each training over exposure bias, one panel per measure.
 
     Args:
         tables: By measure, as `exposure_study.bias_table` makes them.
@@ -96,7 +96,7 @@ def exposure_and_merit(
     tables: Mapping[str, pd.DataFrame], *, baselines: Collection[str] = (), most: int = 12,
     ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
-    """Show each group's share of the places by generator, and what it merits as a bar.
+    """Show each group's share of the places by generator, and its merit as a bar.
 
     Args:
         tables: By generator, from `evaluation.gap_table`, all of the same groups.
@@ -133,7 +133,7 @@ def rounds(
     *,
     controls: Collection[str] = CONTROLS,
 ) -> Figure:
-    """Show how policies fare from round to round, a panel a measure.
+    """Show policies round by round, one panel per measure.
 
     Args:
         tables: By policy, with a column `round` and one for each measure.
@@ -152,7 +152,7 @@ def rounds(
 
 
 def changes(table: pd.DataFrame, measure: str, *, label: str, ax: Axes | None = None) -> Axes:
-    """Show by how much a measure changed from the first round to the last, a row a policy.
+    """Show the change of a measure from the first round to the last, one row per policy.
 
     Args:
         table: From `feedback_loop.changes`.

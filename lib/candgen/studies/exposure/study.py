@@ -1,4 +1,4 @@
-"""What page 71 asks of exposure: who was shown how often, and what that does to a generator."""
+"""The study of exposure: biased impressions, their effect on training, and corrections."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from candgen import evaluation, files
+from candgen.checks import one_of
 from candgen.columns import USER
 from candgen.datasets import Dataset, preparation
 from candgen.datasets.world import Oracle
@@ -26,7 +27,42 @@ from candgen.studies.exposure import feedback_loop
 
 MEASURES = ("true relevance", "plain recall", "pooled recall", "true recall")
 PROVIDER = "provider"
+IN_THE_LOOP = {
+    "uniform": {},
+    "popularity": {"negatives": "popularity"},
+    "popularity, uncorrected": {"negatives": "popularity", "alpha": 1.0, "correction": False},
+    "in-batch": {"negatives": "in-batch"},
+    "in-batch, uncorrected": {"negatives": "in-batch", "correction": False},
+    "cross-batch": {"negatives": "cross-batch"},
+    "hard": {"negatives": "hard"},
+    "shown and ignored": {"negatives": "impressions", "n_negatives": 10},
+    "weighted": {"exposure_power": 1.0},
+}
+"""Ways to train in the feedback loop: by name, the settings that differ from uniform negatives."""
+_TOWERS = {
+    "query_inputs": ["history"],
+    "item_inputs": ["id"],
+    "hidden": [],
+    "history_length": 50,
+    "id_at_least": 1,
+    "negatives": "uniform",
+    "batch_size": 512,
+}
+_PER_TRAINING = ("exposure_power", "exposure_clip")
 _ROWS = 256
+
+
+def tower_settings(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that all towers of the study share.
+
+    Args:
+        parameters: Of the notebook; those that are settings of `TwoTower` are used, except the
+            exposure weights, which only one training has.
+        settings: Further settings, which take precedence.
+    """
+    known = [name for name in TwoTower.setting_names() if name not in _PER_TRAINING]
+    told = {name: parameters[name] for name in known if name in parameters}
+    return {**_TOWERS, **told, **settings}
 
 
 def item_relevance(dataset: Dataset, oracle: Oracle) -> NDArray[np.float64]:
@@ -39,7 +75,7 @@ def item_relevance(dataset: Dataset, oracle: Oracle) -> NDArray[np.float64]:
 
 
 def log_against_truth(dataset: Dataset, oracle: Oracle) -> pd.DataFrame:
-    """Return one row an item: `shown` in training, `taken` in training, and true `relevance`."""
+    """Return one row per item: impressions `shown`, events `taken`, and true `relevance`."""
     return pd.DataFrame(
         {
             "shown": item_exposure(dataset),
@@ -47,6 +83,27 @@ def log_against_truth(dataset: Dataset, oracle: Oracle) -> pd.DataFrame:
             "relevance": item_relevance(dataset, oracle),
         }
     )
+
+
+def rank_correlations(items: pd.DataFrame) -> dict[str, float]:
+    """Return rank correlations of clicks with impressions and relevance.
+
+    Args:
+        items: From `log_against_truth`.
+
+    Returns:
+        `taken`, clicks with impressions; `truth`, clicks with relevance; `share`, clicks per
+        impression with relevance; and `top`, the share of all impressions that the most shown tenth
+        of the items had.
+    """
+    ranks = items.assign(share=items["taken"] / items["shown"]).corr(method="spearman")
+    top = items["shown"].nlargest(len(items) // 10).sum() / items["shown"].sum()
+    return {
+        "taken": float(ranks.loc["taken", "shown"]),
+        "truth": float(ranks.loc["taken", "relevance"]),
+        "share": float(ranks.loc["share", "relevance"]),
+        "top": float(top),
+    }
 
 
 def trained(
@@ -74,9 +131,9 @@ def trained(
 def measured(
     judgement: Judgement, dataset: Dataset, oracle: Oracle, k: int, *, power: float = 1.0
 ) -> pd.DataFrame:
-    """Return what is known of each judged user: one column for each of `MEASURES`.
+    """Return one row per judged user, with the columns `MEASURES`.
 
-    Pooled recall weighs events; see `evaluation.weighed_recall`.
+    Pooled recall weights events; see `evaluation.weighed_recall`.
     """
     exposure = held_out_exposure(dataset)
     recalls = [
@@ -102,7 +159,7 @@ def bias_study(
     folder: Path,
     power: float = 1.0,
 ) -> pd.DataFrame:
-    """Train on small worlds that show their items more or less unevenly, and ask their oracles.
+    """Train on small worlds with different exposure bias, and judge by their oracles.
 
     Args:
         settings: Of the towers.
@@ -136,7 +193,7 @@ def bias_study(
 
 
 def bias_table(found: pd.DataFrame, measure: str, *, seed: int = 0) -> pd.DataFrame:
-    """Take means of a `bias_study` over users and seeds, and compare with the first training.
+    """Average a `bias_study` over users and seeds, and compare with the first training.
 
     Returns:
         One row a bias and training: `bias`, `training`, `mean`, `low`, `high`, then `difference`,
@@ -174,9 +231,9 @@ def small_world(folder: Path, seed: int, sizes: Mapping[str, Any]) -> tuple[Data
 
 
 def watched_groups(dataset: Dataset) -> dict[str, Groups]:
-    """Return the groups whose exposure is watched: by popularity, and by provider if there is one.
+    """Return the groups of items to compare: by popularity, and by provider if there is one.
 
-    Providers of the invented world were dealt out at random, so none merits more than its items do.
+    Providers of the invented world are random, so none merits more than its items do.
     """
     found = {"popularity": evaluation.groups_by_popularity(dataset)}
     if PROVIDER in dataset.items:
@@ -185,19 +242,28 @@ def watched_groups(dataset: Dataset) -> dict[str, Groups]:
 
 
 def loop_policies(
-    settings: Mapping[str, Any], trainings: Mapping[str, Mapping[str, Any]], oracle: Oracle
+    settings: Mapping[str, Any], names: Sequence[str], oracle: Oracle
 ) -> dict[str, feedback_loop.Policy]:
-    """Return towers trained in several ways as policies of the loop, and two controls.
+    """Return policies of the feedback loop: towers trained in several ways, and two controls.
 
-    Every round starts from another seed, so that no start is met twice.
+    Every round has its own random start.
+
+    Args:
+        settings: Of the towers.
+        names: Keys of `IN_THE_LOOP`.
+        oracle: Of the loop's world.
+
+    Raises:
+        SettingError: If a name is not a key of `IN_THE_LOOP`.
     """
+    chosen = {name: IN_THE_LOOP[one_of("loop", name, tuple(IN_THE_LOOP))] for name in names}
 
-    def policy_of(chosen: dict[str, Any]) -> feedback_loop.Policy:
+    def policy_of(told: dict[str, Any]) -> feedback_loop.Policy:
         return feedback_loop.by_generator(
-            lambda turn: TwoTower(**{**chosen, "seed": settings["seed"] + turn})
+            lambda turn: TwoTower(**{**told, "seed": settings["seed"] + turn})
         )
 
-    found = {name: policy_of({**settings, **changed}) for name, changed in trainings.items()}
+    found = {name: policy_of({**settings, **changed}) for name, changed in chosen.items()}
     found["at random"] = feedback_loop.by_generator(lambda turn: Random(seed=turn))
     found["the oracle's best"] = feedback_loop.by_relevance(oracle)
     return found
@@ -239,7 +305,7 @@ def group_gaps(
 
 
 def verdicts(changed: pd.DataFrame, measure: str) -> dict[str, list[str]]:
-    """Sort policies by which way a measure went: "grows", "shrinks" or "is undecided".
+    """Group policies by the change of a measure: "grows", "shrinks" or "is undecided".
 
     Args:
         changed: From `feedback_loop.changes`.
@@ -252,8 +318,28 @@ def verdicts(changed: pd.DataFrame, measure: str) -> dict[str, list[str]]:
     return found
 
 
+def said_of_verdicts(changed: pd.DataFrame, measure: str) -> str:
+    """Return `verdicts` as text, such as "grows with uniform; is undecided with hard"."""
+    said = verdicts(changed, measure).items()
+    return "; ".join(f"{verdict} with {', '.join(names)}" for verdict, names in said)
+
+
+def said_of_biases(table: pd.DataFrame, training: str) -> str:
+    """Return the differences of one training by exposure bias as text, with intervals.
+
+    Args:
+        table: From `bias_table`.
+        training: Its name there.
+    """
+    return ", ".join(
+        f"{r.difference:+.3f} ({r.difference_low:+.3f} to {r.difference_high:+.3f}) at a bias of "
+        f"{r.bias:g}"
+        for r in table[table["training"] == training].itertuples()
+    )
+
+
 def keep(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write tables below each other, named in a column `table`; the file appears whole."""
+    """Write tables into one Parquet file, atomically; the column `table` has their names."""
     whole = pd.concat([t.assign(table=name) for name, t in tables.items()], ignore_index=True)
     with files.appearing(path) as passing:
         whole.to_parquet(passing, index=False)

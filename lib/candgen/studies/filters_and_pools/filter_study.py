@@ -1,4 +1,4 @@
-"""What filters do to a search: how much is still found, at which speed, before or after it."""
+"""The study of filters: recall and speed of a search with a filter before or after it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from candgen.columns import TIMESTAMP
 from candgen.datasets import Dataset
 from candgen.evaluation.metrics import gains_of_lists
 from candgen.evaluation.significance import bootstrap_intervals
-from candgen.models import Generator
+from candgen.models import Generator, VectorGenerator
 from candgen.retrieval import (
     effort,
     filtered_search,
@@ -43,7 +43,7 @@ def by_selectivity(
     rule: filtered_search.Rule,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Measure all ways under filters that leave different shares, for `plots.ways_to_filter`.
+    """Measure filters before, after and by the rule, for shares of items that they leave.
 
     Args:
         index: What is searched.
@@ -54,8 +54,8 @@ def by_selectivity(
         seed: Of the intervals.
 
     Returns:
-        One row a share and way: `share`, `way`, `recall` of exact search among what is left with
-        `low` and `high` over queries, `ms` a query, and `chosen`, what the rule does there.
+        One row per share and way: `share`, `way`, `recall` of exact search among what is left with
+        `low` and `high` over queries, `ms` a query, and `chosen`, the rule's choice.
     """
     rows = []
     for share, several in masks.items():
@@ -106,7 +106,7 @@ def under_filters(
     target: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Search for real users under real filters, by the rule, and say what each filter costs.
+    """Search for users under filters by the rule, and measure the cost of each filter.
 
     Args:
         index: What is searched.
@@ -114,12 +114,12 @@ def under_filters(
         k: Candidates a query.
         named: By name, the group of each query and the mask of each group.
         exclude: Histories.
-        held_out: What each took later.
+        held_out: Held-out items of each query.
         target: Share of exact search's candidates that the rule must find.
         seed: Of the intervals.
 
     Returns:
-        One row a filter: `filter`, `left` (share of the items), `kept` (share of held-out events
+        One row per filter: `filter`, `left` (share of the items), `kept` (share of held-out events
         that it lets through), `recall` of held-out events with `low` and `high`, `of exact` (share
         of exact search's candidates that the rule finds) and `rule`.
     """
@@ -149,6 +149,41 @@ def under_filters(
     return pd.DataFrame(rows)
 
 
+def of_users(
+    model: VectorGenerator,
+    data: Dataset,
+    users: NDArray[np.integer],
+    k: int,
+    columns: Mapping[str, Any],
+    index_kind: str,
+    index_settings: Mapping[str, Any],
+    *,
+    target: float,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Search a fitted generator's vectors `under_filters` that the dataset's columns allow.
+
+    Args:
+        model: Fitted to the data.
+        data: With its tables of users and items.
+        users: Dense ids of those whose candidates are searched.
+        k: Candidates per user.
+        columns: `place`, `wanted` and `since` as of `filters_of`; `denied`, how many of the most
+            popular items are on a deny list.
+        index_kind: As of `indexes.build`.
+        index_settings: Of the index.
+        target: Share of exact search's candidates that the rule must find.
+        seed: Of the building and the intervals.
+    """
+    vectors, similarity = model.item_vectors(), model.searched_by
+    index = indexes.build(index_kind, vectors, similarity, seed=seed, **index_settings)
+    popular = np.argsort(-model.item_counts_, kind="stable")[: columns["denied"]]
+    named = filters_of(data, users, **{**columns, "denied": popular})
+    told = {"exclude": data.history_matrix[users], "held_out": data.held_out_matrix[users]}
+    queries = model.user_vectors(users)
+    return under_filters(index, queries, k, named, **told, target=target, seed=seed)
+
+
 def filters_of(
     data: Dataset,
     users: NDArray[np.integer],
@@ -160,28 +195,30 @@ def filters_of(
 ) -> dict[str, tuple[NDArray, dict[Any, NDArray[np.bool_]]]]:
     """Make the filters that a dataset's columns allow, for `under_filters`.
 
+    A column that the dataset lacks gives no filter.
+
     Args:
         data: With its tables of users and items.
-        users: Who asks.
-        place: Column of users; items near a user are those whose column of that name, or of its
-            plural, holds the same. Empty for none.
+        users: Dense ids of those whose candidates are searched.
+        place: Column of users; items near a user have the same value in the column of that name, or
+            of its plural.
         wanted: Column of items -> value; one filter each.
-        since: Column of items that says from when each is available, in seconds; empty for none.
-        denied: Items that are shown to nobody.
+        since: Column of items with the time from which each is available, in seconds.
+        denied: Items on the deny list.
     """
     everybody = np.zeros(len(users), dtype=int)
     n = data.n_items
-    named = {"everything": (everybody, {0: np.ones(n, bool)})}
+    named = {"no filter": (everybody, {0: np.ones(n, bool)})}
     if len(denied):
         named[f"without {len(denied)} items"] = (everybody, {0: filters.without(n, denied)})
-    for column, value in wanted.items():
+    for column, value in ((c, v) for c, v in wanted.items() if c in data.items):
         mask = filters.matching(data.items, **{column: value})
         named[f"{column}: {value}"] = (everybody, {0: mask})
-    if since and since in data.items:
+    if since in data.items:
         half = float(np.nanmedian(data.items[since].to_numpy(dtype=float)))
         mask = filters.available(half, since=data.items[since])
-        named[f"there by the median {since.replace('_', ' ')}"] = (everybody, {0: mask})
-    of_items = next((c for c in (place, f"{place}s") if place and c in data.items), None)
+        named[f"available by the median {since.replace('_', ' ')}"] = (everybody, {0: mask})
+    of_items = next((c for c in (place, f"{place}s") if c in data.items), None)
     if of_items and place in data.users:
         groups = data.users[place].to_numpy()[users]
         masks = {g: filters.matching(data.items, **{of_items: g}) for g in dict.fromkeys(groups)}
@@ -202,22 +239,22 @@ def freshness(
     weight: float,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Keep away what was shown recently, prefer what is new, and say what that costs.
+    """Withhold recently shown items, prefer new items, and measure the cost in recall.
 
     Args:
         model: Fitted to the data.
         data: Its impressions, and its items' column `since`, are read where there are some.
-        users: Who asks, each with something held out.
+        users: Dense ids of users with held-out items.
         k: Candidates a user.
-        metric: Such as recall@20, of which the cut-off is taken.
-        since: Column of items that says since when each is there, in seconds; see `days_old`.
-        days: What was shown in the last so many is kept away.
+        metric: Such as recall@20; its cutoff is used.
+        since: Column of items with the time from which each is available; see `days_old`.
+        days: Items shown in the last so many days are withheld.
         half_life: Days after which the bonus for new items is half.
         weight: Of the bonus; see `filters.prefer_recent`.
         seed: Of the intervals.
 
     Returns:
-        One row a way: `way`, `recall` with `low` and `high` over users, `age` (median of what is
+        One row per way: `way`, `recall` with `low` and `high` over users, `age` (median of what is
         offered, in days) and `shown before` (share of it that was shown in those days); the last
         two are NaN where nothing is known of them.
     """
@@ -248,11 +285,12 @@ def freshness(
 
 
 def said_of(table: pd.DataFrame) -> dict[str, Any]:
-    """Tell the worst of the rule and of after, and what the rule does, from `by_selectivity`.
+    """Summarize `by_selectivity`: worst recall of the rule and of after, and the rule's choices.
 
     Returns:
         `recall`, `low` and `high` of the rule where it finds least; `less`, the least that after
-        finds; `strict`, the least of the rule where a hundredth or less is left; and `how` (text).
+        finds; `strict` (text), the least of the rule where at most 1 % is left, "" without such a
+        share; and `how` (text).
     """
     ruled, after = (table[table["way"] == way] for way in ("by the rule", "after"))
     sides = {how: ruled.loc[ruled["chosen"] == how, "share"] for how in ("before", "after")}
@@ -262,7 +300,8 @@ def said_of(table: pd.DataFrame) -> dict[str, Any]:
     if len(sides["after"]):
         ends.append(f"after it from {sides['after'].min():.1%} left")
     worst = ruled.loc[ruled["recall"].idxmin(), ["recall", "low", "high"]].to_dict()
-    strict = ruled.loc[ruled["share"] <= _STRICT, "recall"].min()
+    few = ruled.loc[ruled["share"] <= _STRICT, "recall"]
+    strict = f"; where at most {_STRICT:.0%} is left, {few.min():.3f}" if len(few) else ""
     return {**worst, "less": after["recall"].min(), "strict": strict, "how": ", ".join(ends)}
 
 
@@ -272,7 +311,7 @@ def days_old(data: Dataset, column: str) -> NDArray[np.float64] | None:
     Seconds since 1970 are expected; of a column named `year`, years. An item without a value is as
     old as the oldest.
     """
-    if not column or column not in data.items:
+    if column not in data.items:
         return None
     held = data.items[column].to_numpy(dtype=float)
     held = np.where(np.isnan(held), np.nanmin(held), held)

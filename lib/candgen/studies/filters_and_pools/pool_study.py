@@ -26,9 +26,15 @@ def fitted(
     *,
     parameters: Mapping[str, Any],
 ) -> dict[str, Generator]:
-    """Fit generators by name, each with its settings and those of the page's parameters."""
+    """Fit generators by name, each with its own settings before the notebook's parameters."""
     made = (models.from_parameters(n, parameters, settings.get(n, {})) for n in names)
     return {name: model.fit(data) for name, model in zip(names, made, strict=True)}
+
+
+def first_half(names: Sequence[str]) -> dict[str, float]:
+    """Return shares of a pool: half to the first generator, the rest evenly to the others."""
+    rest = max(len(names) - 1, 1)
+    return {name: 0.5 / rest if place else 0.5 for place, name in enumerate(names)}
 
 
 def lists_of(
@@ -39,11 +45,11 @@ def lists_of(
 
 
 class Learned:
-    """What a pool learns on validation: shares, and chances of a hit by score.
+    """Shares of a pool and probabilities of a hit by score, learned on validation.
 
     Attributes:
         shares: Generator -> share of the budget.
-        users: How many it was learned from.
+        users: Number of users that they were learned from.
     """
 
     def __init__(
@@ -58,7 +64,7 @@ class Learned:
         """Fit the generators' settings again to training without validation, and learn from that.
 
         Args:
-            generators: Their settings are taken, nothing else.
+            generators: Only their settings are used.
             data: Any judging of it; validation is asked.
             k: Candidates a user.
             most_users: Learned from, drawn at random.
@@ -77,7 +83,7 @@ class Learned:
 def pooled(
     lists: Mapping[str, TopK], k: int, *, shares: Mapping[str, float], learned: Learned | None
 ) -> dict[str, NDArray[np.int32]]:
-    """Merge lists by fixed shares, by turns and, where something was learned, by that."""
+    """Merge lists by fixed shares, by turns and, where given, as learned on validation."""
     made = {"fixed shares": pools.by_shares(lists, k, shares)}
     made["by turns"] = pools.round_robin(lists, k)
     if learned is not None:
@@ -94,7 +100,7 @@ def judged(
     *,
     seed: int = 0,
 ) -> dict[str, Judgement]:
-    """Judge lists by name; their scores are their places."""
+    """Judge lists by name; an item's score is its negative rank."""
     found = {}
     for name, items in lists.items():
         places = -np.arange(items.shape[1], dtype=np.float32)
@@ -107,11 +113,11 @@ def judged(
 def worth(
     lists: Mapping[str, TopK], users: NDArray[np.integer], data: Dataset, k: int, *, seed: int = 0
 ) -> pd.DataFrame:
-    """Say what each generator finds alone and adds to the pool by turns of the others.
+    """Return the recall of each generator alone, and what it adds to a pool by turns of the others.
 
     Returns:
-        One row a generator: `generator`, `alone`, `adds` and each one's `low` and `high` over
-        users, and `only here`, the share of its candidates that no other names.
+        One row per generator: `generator`, `alone`, `adds` and each one's `low` and `high` over
+        users, and `only here`, the share of its candidates that no other has.
     """
     held_out = data.held_out_matrix[users]
     whole = pools.recalls_of(pools.round_robin(lists, k), held_out)
@@ -131,7 +137,7 @@ def worth(
 
 
 def in_order(judgements: Mapping[str, Judgement], metric: str) -> str:
-    """Tell judgements with their intervals, the best first."""
+    """Return judgements with their intervals as text, the best first."""
     ordered = sorted(judgements.items(), key=lambda pair: -pair[1].mean(metric))
     return ", ".join(
         f"{name} {found.mean(metric):.4f} "

@@ -1,8 +1,8 @@
-"""What a study of negatives advises: every statement computed from its runs.
+"""Advice on negatives: every statement is computed from the runs of a study.
 
-A *choice* is taken between two arms that differ in one thing. It is judged by the log (recall of
-held-out events) and, in an invented world, by the oracle (true relevance of the candidates). A
-statement says how sure it is, and what it would take to overturn it.
+A *choice* is between two arms that differ in one thing. It is judged by the log (recall of held-out
+events) and, in an invented world, by the oracle (true relevance of the candidates). A statement has
+its degree of certainty and the changes that would overturn it.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from candgen.studies.negatives.arms import Arm, Effect, Ground, shared_seeds
 
 YES, NO, SAME, OPEN, SPLIT, WEAK = "yes", "no", "no matter", "open", "contradiction", "weak"
 TIMES = 5.0
-"""How far uniform negatives must exceed positives alone."""
+"""Smallest gain in recall of uniform negatives over positives alone that meets the figure."""
 _UNIFORM = {"negatives": "uniform", "loss": "softmax"}
 _LIKENESS = ("similarity", "temperature")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One thing rather than another, all else alike."""
+    """A choice between two arms that differ in one setting."""
 
     words: str
     one: Mapping[str, Any]
-    """What the record of the arm to take says."""
+    """Settings of the arm to choose, as its record has them."""
     other: Mapping[str, Any]
     alike: Sequence[str] = _LIKENESS
-    """What both records must say the same of."""
+    """Settings that both arms must share."""
 
 
 CHOICES = (
@@ -110,7 +110,7 @@ CHOICES = (
 
 
 class Statement(NamedTuple):
-    """A choice, judged."""
+    """A choice and its verdict."""
 
     words: str
     one: Arm
@@ -123,11 +123,11 @@ class Statement(NamedTuple):
     advice: str
     """The verdict in words."""
     overturned: str
-    """What it would take to overturn it."""
+    """Changes that would overturn the verdict."""
 
 
 def statements(ground: Ground, others: Sequence[Ground], margin: float) -> list[Statement]:
-    """Judge every choice that a ground has both arms of.
+    """Judge all choices of which a ground has both arms.
 
     Args:
         ground: Where the arms are.
@@ -154,7 +154,7 @@ def statements(ground: Ground, others: Sequence[Ground], margin: float) -> list[
 
 
 def pairs(ground: Ground) -> Iterator[tuple[str, Arm, Arm]]:
-    """Give every choice between two arms of a ground that share a seed, with its words."""
+    """Yield the choices between two arms of a ground that share a seed, with their texts."""
     for choice in CHOICES:
         for one in _matching(ground, choice.one):
             other = next(
@@ -176,7 +176,7 @@ def _pair(one: Arm, other: Arm, choice: Choice) -> bool:
 
 
 def verdict_of(log: Effect, truth: Effect | None, margin: float) -> str:
-    """Put what the log and the oracle say into one word."""
+    """Combine the verdicts of the log and the oracle into one word."""
     said = [_said(effect, margin) for effect in (log, truth) if effect is not None]
     if len(set(said)) == 1:
         return said[0]
@@ -194,7 +194,7 @@ def _said(effect: Effect, margin: float) -> str:
 
 
 def in_words(log: Effect, truth: Effect | None, margin: float) -> str:
-    """Say a verdict as advice."""
+    """Return a verdict as advice in words."""
     verdict = verdict_of(log, truth, margin)
     if verdict == SPLIT:
         return (
@@ -218,7 +218,7 @@ def in_words(log: Effect, truth: Effect | None, margin: float) -> str:
 def overturned_by(
     log: Effect, truth: Effect | None, verdict: str, fails_on: Sequence[str] = ()
 ) -> str:
-    """Say by how much a difference would have to shrink, and where it fails already."""
+    """Return as text by how much a difference would have to shrink, and where it fails already."""
     named = {"log": log} if truth is None else {"oracle": truth, "log": log}
     said, spare, wanted = [], [], []
     for by, effect in named.items():
@@ -251,7 +251,7 @@ def _judged(ground: Ground, one: Arm, other: Arm) -> tuple[Effect, Effect | None
 
 
 def _fails_on(words: str, log: Effect, truth: Effect | None, others: Sequence[Ground]) -> list[str]:
-    """Name the grounds where the log clearly says the opposite of what it says here."""
+    """Return as text the grounds where the log clearly shows the opposite difference."""
     found = []
     for ground in others:
         for there, one, other in pairs(ground):
@@ -312,7 +312,7 @@ class Check(NamedTuple):
 
 
 def checks(ground: Ground) -> list[Check]:
-    """Compare what the study had to find with what it found."""
+    """Compare the expected findings of the study with its results."""
     found = []
     alone = next(_matching(ground, {"negatives": "none", "similarity": "cosine"}), None)
     uniform = next(iter(_plain(ground)), None)
@@ -339,7 +339,7 @@ def checks(ground: Ground) -> list[Check]:
 
 
 def _positives_alone(ground: Ground, alone: Arm, uniform: Arm | None) -> list[Check]:
-    found, random = [], ground.rival("random", "recall")
+    found, random = [], ground.baseline("random", "recall")
     reached = ground.contrast([alone], [ground.column("recall")], lambda means: means[0, 0])
     if random is not None:
         low, high = ground.interval(random)
@@ -367,7 +367,7 @@ def _positives_alone(ground: Ground, alone: Arm, uniform: Arm | None) -> list[Ch
 
 
 def spelled(effect: Effect, digits: int = 4) -> str:
-    """Write a value with its interval."""
+    """Format a value with its interval."""
     value, low, high = (f"{v:.{digits}f}".replace("-", "−") for v in effect[:3])
     return f"{value} ({low} to {high})"
 

@@ -1,4 +1,4 @@
-"""The sections of the report on negatives: the answer first, then what it rests on."""
+"""The sections of the report on negatives: the answer first, then its evidence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MEASURES = (  # of the record: name, head, digits, hint
     ("true_relevance", "true relevance", 4, "of the first k, by the oracle"),
     ("popularity_bias", "bias, own", 2, "popularity of candidates over that of histories"),
     ("taste_bias", "bias, taste", 2, "popularity of candidates over that of the oracle's lists"),
-    ("coverage", "coverage", 2, "share of the catalogue in somebody's first k"),
+    ("coverage", "coverage", 2, "share of the catalogue in the first k of any user"),
     ("calibration_logged", "error, log", 3, "expected calibration error, against the log"),
     ("calibration_true", "error, oracle", 3, "expected calibration error, against the oracle"),
     ("slope", "slope", 3, "of true relevance on the score, 1 is calibrated"),
@@ -99,7 +99,7 @@ def answer(ground: Ground, margin: float) -> list[str]:
         said.append(f"Judged by the oracle, use {_with(ground, truth, 'true_relevance')}")
         said.append(_price(ground, log, truth))
     else:
-        said.append("Nobody knows here what was never shown: this is what the log rewards.")
+        said.append("There is no oracle here: results are by held-out events alone.")
     made = advice.statements(ground, (), margin)
     for verdict, opening in (
         (advice.YES, "Clear" if not ground.has_truth else "Clear by both judges"),
@@ -141,7 +141,7 @@ def _with(ground: Ground, arm: Arm, measure: str) -> str:
 
 
 def _near(ground: Ground, best: Arm, measure: str) -> str:
-    """Say which arms cannot be told from the best."""
+    """Return as text the arms that cannot be distinguished from the best."""
     near = [
         arm.label
         for arm in ground.arms
@@ -155,7 +155,7 @@ def _near(ground: Ground, best: Arm, measure: str) -> str:
 
 
 def table_of_advice(report: Report) -> Fragment:
-    """Every choice with both differences, their intervals, and what would overturn it."""
+    """Table of all choices with both differences, their intervals, and what would overturn them."""
     return _each(report, lambda ground: _advice(report, ground))
 
 
@@ -183,7 +183,7 @@ def _advice(report: Report, ground: Ground) -> Fragment:
 
 
 def _apart(one: Arm, other: Arm) -> tuple[str, str]:
-    """Name two arms by their samplers, unless something else tells them apart."""
+    """Return names of two arms: their samplers, or the setting that distinguishes them."""
     alike = all(
         one.study.get(n) == other.study.get(n) for n in ("loss", "similarity", "temperature")
     )
@@ -197,7 +197,7 @@ def _difference(effect: Effect) -> Cell:
 
 
 def checked(report: Report) -> Fragment:
-    """What the study had to find, and whether it did."""
+    """Table of the expected findings, and whether they were met."""
     return _each(report, _checked)
 
 
@@ -224,7 +224,7 @@ _MET = {
 
 
 def disagreement(report: Report) -> Fragment:
-    """How far the log and the oracle rank alike, and where they are furthest apart."""
+    """Rank correlation of the log and the oracle, and the arms that they rank most differently."""
     return _each(report, _disagreement)
 
 
@@ -325,7 +325,7 @@ def _map(ground: Ground, x: str, y: str) -> Fragment:
 
 
 def every_arm(report: Report) -> Fragment:
-    """All measures of all ways to teach, a row each."""
+    """Table of all measures, one row per arm."""
     return _each(report, lambda ground: fold("All measures", _arms(ground)))
 
 
@@ -344,7 +344,7 @@ def _arms(ground: Ground) -> Fragment:
 
 
 def limits(report: Report) -> Fragment:
-    """What the answer cannot show, true of these runs."""
+    """Limits of the answer for these runs."""
     grounds, _ = _read(report)
     said: list[str] = []
     for ground in grounds:

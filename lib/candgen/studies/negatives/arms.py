@@ -1,9 +1,9 @@
 """The runs of a study as arms: one sampler, loss and likeness, repeated over seeds.
 
 Differences between arms are paired: the same users, and the same seeds where both have them. An
-interval draws users and seeds again, both with replacement, so luck in training widens it
-as luck in users does (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). One
-seed alone cannot tell how far luck goes, and whoever reads such an interval is told so.
+interval resamples users and seeds, both with replacement, so it covers chance in training and in
+the choice of users (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). With
+one seed it does not cover chance in training, and the report says so.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Arm:
 
 
 class Effect(NamedTuple):
-    """A difference, what is known of it, and where it fails."""
+    """A difference with its interval, and the seeds where it fails."""
 
     value: float
     low: float
@@ -84,7 +84,7 @@ class Effect(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out no difference."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
@@ -103,7 +103,7 @@ class Ground:
 
     @property
     def users(self) -> pd.Index:
-        """Who was judged in every run."""
+        """Users that every run judged."""
         if "users" not in self._drawn:
             found = None
             for arm in self.arms:
@@ -115,7 +115,7 @@ class Ground:
 
     @property
     def has_truth(self) -> bool:
-        """Whether an oracle was asked in every run."""
+        """Whether every run has true relevance."""
         return all(arm.has(self.column("true_relevance")) for arm in self.arms)
 
     def column(self, measure: str) -> str:
@@ -129,7 +129,7 @@ class Ground:
         return None
 
     def effect(self, one: Arm, other: Arm, measure: str) -> Effect:
-        """Return by how much one arm exceeds another in the mean of a measure a user has."""
+        """Return the difference of two arms in the mean of a measure per user."""
         column = self.column(measure)
         return self.contrast([one, other], [column], lambda means: means[0, 0] - means[1, 0])
 
@@ -195,8 +195,8 @@ class Ground:
         low, high = np.percentile(self._weights(len(values)) @ values, _TAILS)
         return float(low), float(high)
 
-    def rival(self, name: str, measure: str) -> NDArray[np.float64] | None:
-        """Return what a rival reached, one value a user, the mean over what runs recorded."""
+    def baseline(self, name: str, measure: str) -> NDArray[np.float64] | None:
+        """Return values of a baseline per user, the mean over the runs that recorded it."""
         found = []
         for arm in self.arms:
             for member in arm.members.values():
@@ -206,7 +206,7 @@ class Ground:
         return np.nanmean(found, axis=0) if found else None
 
     def agreement(self, arms: Sequence[Arm], one: str, other: str) -> dict[str, Effect] | None:
-        """Return how far two measures rank arms alike: Spearman's and Kendall's coefficients.
+        """Return rank correlations of two measures over arms, Spearman's and Kendall's.
 
         Seeds that all arms have are used, or all of each where they share none. The intervals draw
         users and seeds again, and rank anew. None for fewer than three arms.

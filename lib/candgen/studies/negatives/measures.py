@@ -1,7 +1,7 @@
-"""What page 70 asks of a sampler, and what it leaves for the report of the study.
+"""Measures of one sampler of negatives, and the record that the study's report reads.
 
-A run of the page is one sampler, loss and temperature on one dataset with one seed. It leaves
-`study.json`, a flat record of finite numbers, None and texts, beside what all runs leave; values
+A run of the notebook is one sampler, loss and temperature on one dataset with one seed. Beside the
+files of every run it writes `study.json`, a flat record of finite numbers, None and texts; values
 that intervals need are columns of `per_user.parquet`, as metrics are.
 """
 
@@ -29,7 +29,17 @@ from candgen.seeds import derive_seed
 
 STUDY = "study.json"
 ASKED_USERS = 300
-"""Users whose scores are held against the truth; more would tell the same."""
+"""Users whose scores are compared with the truth; more change little."""
+IDS_ALONE = {
+    "query_inputs": ["id"],
+    "item_inputs": ["id"],
+    "hidden": [],
+    "id_at_least": 1,
+    "id_dropout": 0.0,
+    "memory": 2,
+    "batch_size": 1024,
+}
+"""Settings of `TwoTower` in this study: ids alone leave everything to the negatives."""
 _FEWEST_EXPECTED = 5.0  # in a cell of the chi-squared test
 _ABOUT = {  # setting -> the kinds of sampler that take it
     "n_negatives": ("uniform", "popularity", "mixed", "hard", "impressions"),
@@ -43,7 +53,7 @@ _ABOUT = {  # setting -> the kinds of sampler that take it
 
 
 def sampler_label(parameters: Mapping[str, Any]) -> str:
-    """Name a sampler with what matters of its settings, such as "popularity^0.5, 500 drawn"."""
+    """Return a sampler's name with its own settings, such as "popularity^0.5, 500 drawn"."""
     kind = parameters["negatives"]
     drawn = f"{parameters['n_negatives']:,} drawn"
     named = {
@@ -64,7 +74,7 @@ def sampler_label(parameters: Mapping[str, Any]) -> str:
 
 
 def run_label(parameters: Mapping[str, Any]) -> str:
-    """Name a run of the study: its sampler, its loss, and what its scores are divided by."""
+    """Return a run's name: its sampler, loss, similarity and temperature."""
     likeness = parameters["similarity"]
     if parameters["loss"] != "contrastive":
         likeness = f"{likeness} / {parameters['temperature']:g}"
@@ -72,7 +82,7 @@ def run_label(parameters: Mapping[str, Any]) -> str:
 
 
 def sampler_of(parameters: Mapping[str, Any], data: Dataset) -> Sampler:
-    """Make the sampler that a page's parameters speak of."""
+    """Make the sampler of a generator's settings."""
     return make_sampler(
         parameters["negatives"],
         data,
@@ -86,12 +96,12 @@ def sampler_of(parameters: Mapping[str, Any], data: Dataset) -> Sampler:
 
 
 class Draws(NamedTuple):
-    """How often items were drawn beside how often a sampler promises to draw them."""
+    """Numbers of draws per item, as counted and as the sampler expects them."""
 
     drawn: NDArray[np.int64]  # (n_items,)
     promised: NDArray[np.float64]  # (n_items,) expected number
     p: float
-    """Of a chi-squared test; NaN where nothing was drawn."""
+    """p-value of a chi-squared test; NaN where nothing was drawn."""
 
 
 def drawn_and_promised(sampler: Sampler, data: Dataset, batch_size: int, *, seed: int) -> Draws:
@@ -116,7 +126,7 @@ def drawn_and_promised(sampler: Sampler, data: Dataset, batch_size: int, *, seed
 
 
 def _chi_squared(drawn: NDArray[np.integer], promised: NDArray[np.float64]) -> float:
-    """Return the probability of so large a distance, items that are seldom expected together."""
+    """Return the p-value of a chi-squared test; items that are rarely expected are pooled."""
     if not drawn.sum():
         return float("nan")
     if drawn[promised == 0].any():
@@ -158,13 +168,17 @@ def draws_by_popularity(draws: Draws, data: Dataset) -> pd.DataFrame:
 # --- what was learned
 
 
-def alone_and_beside(parameters: Mapping[str, Any], epochs: int) -> dict[str, dict[str, Any]]:
-    """Return a page's parameters for positives alone, and for the same with uniform negatives.
+def alone_and_beside(settings: Mapping[str, Any], epochs: int) -> dict[str, dict[str, Any]]:
+    """Return settings for positives alone, and for uniform negatives beside them.
 
-    Positives alone are taught by plain steps down the slope, so long at first that a few passes
-    suffice, which shrink to nothing: until nothing is left to learn.
+    Positives alone are learned by plain gradient steps, large at first, that shrink to zero: until
+    nothing is left to learn.
+
+    Args:
+        settings: Of `TwoTower`.
+        epochs: Passes over the positives alone.
     """
-    like = {**parameters, "similarity": "cosine", "correction": False}
+    like = {**settings, "similarity": "cosine", "correction": False}
     alone = {"negatives": "none", "loss": "contrastive", "epochs": epochs}
     steps = {"optimizer": "sgd", "learning_rate": 300.0, "schedule": "linear"}
     beside = {"negatives": "uniform", "loss": "softmax", "temperature": 0.1}
@@ -178,15 +192,15 @@ def alone_and_beside(parameters: Mapping[str, Any], epochs: int) -> dict[str, di
 def collapse_table(
     fitted: Mapping[str, VectorGenerator], users: NDArray[np.integer], recall: Mapping[str, float]
 ) -> pd.DataFrame:
-    """Tell how far vectors have fallen into one direction.
+    """Return how far vectors have collapsed into one direction.
 
     Args:
         fitted: Generators by name.
-        users: Whose vectors are looked at.
-        recall: What each generator reached.
+        users: Dense ids of users whose vectors count.
+        recall: Recall by generator.
 
     Returns:
-        One row a name. `cosine` is the mean between a user and an item, any two; `spread` its
+        One row per name. `cosine` is the mean between a user and an item, any two; `spread` its
         standard deviation; `directions` the effective number of directions among the vectors of
         users and items, exp of the entropy of the shares of squared length along the principal
         axes (Roy and Vetterli, EUSIPCO 2007): 1 is a collapse; and `recall`.
@@ -220,7 +234,7 @@ def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
 def add_what_users_got(
     judgements: Sequence[Judgement], data: Dataset, oracle: Oracle | None, k: int
 ) -> None:
-    """Give each judgement further columns a user: popularity, and with an oracle the truth.
+    """Add columns per user to each judgement: popularity and, with an oracle, true relevance.
 
     The columns are `list_popularity`, `own_popularity` and, with an oracle, `taste_popularity` and
     `true_relevance`, each with the cut-off `@k`. A user without a candidate or a history gets the
@@ -241,7 +255,7 @@ def add_what_users_got(
 
 
 def popularity_biases(found: Judgement, k: int) -> dict[str, float]:
-    """Return the bias against users' own histories and, where it is known, their true taste."""
+    """Return the popularity bias against users' histories and, with an oracle, their true taste."""
     means = found.per_user.mean()
     own = float(means[f"list_popularity@{k}"] / means[f"own_popularity@{k}"])
     if f"taste_popularity@{k}" not in means:
@@ -253,13 +267,31 @@ def popularity_biases(found: Judgement, k: int) -> dict[str, float]:
 def scores_of(
     model: TwoTower, data: Dataset, users: NDArray[np.integer], oracle: Oracle | None, seed: int
 ) -> calibration.Calibration:
-    """Calibrate a fitted generator on some of the users, chosen at random."""
+    """Measure the calibration of a fitted generator on a random sample of the users."""
     rng = np.random.default_rng(derive_seed(seed, "calibration"))
     asked = np.sort(rng.permutation(users)[:ASKED_USERS])
     temperature = 1.0 if model.loss == "contrastive" else model.temperature
     return calibration.calibrate(
         model, data, asked, loss=model.loss, temperature=temperature, oracle=oracle
     )
+
+
+def popularity_in_vectors(
+    model: TwoTower, users: NDArray[np.integer]
+) -> tuple[str, NDArray[np.floating]]:
+    """Return what of known items may hold popularity: vector lengths, or mean scores.
+
+    Args:
+        model: Fitted; with dot products lengths are free, with cosines they are all 1.
+        users: Dense ids; the first `ASKED_USERS` are scored.
+
+    Returns:
+        A label, and one value per known item.
+    """
+    known = model.known_items_
+    if model.similarity == "dot":
+        return "length of its vector", np.linalg.norm(model.item_vectors()[known], axis=1)
+    return "mean score", model.score(users[:ASKED_USERS])[:, known].mean(axis=0)
 
 
 # --- the record
@@ -274,7 +306,17 @@ def study_record(
     draws: Draws,
     k: int,
 ) -> dict[str, Any]:
-    """Gather what the report of the study reads; names end in the cut-off where there is one."""
+    """Return the record that the study's report reads, a flat dict.
+
+    Args:
+        parameters: Settings of the towers.
+        found: Judgement of the towers, after `add_what_users_got`.
+        model: The fitted towers.
+        data: What they were judged on.
+        scores: From `scores_of`.
+        draws: From `drawn_and_promised`.
+        k: Cutoff of recall and true relevance.
+    """
     groups = evaluation.by_group([found], data, f"recall@{k}").set_index(["by", "group"])["value"]
     biases = popularity_biases(found, k)
     taken = {name: parameters[name] for name, kinds in _ABOUT.items()
@@ -316,14 +358,14 @@ def study_record(
 
 
 def write_study(folder: Path | str, record: Mapping[str, Any]) -> Path:
-    """Write a run's `study.json`, which appears whole or not at all."""
+    """Write a run's `study.json`, atomically."""
     path = Path(folder) / STUDY
     files.write_json(path, dict(record))
     return path
 
 
 def read_study(folder: Path | str) -> dict[str, Any] | None:
-    """Read a run's record; None where there is none, or it is none."""
+    """Read a run's `study.json`; None if it is absent or damaged."""
     path = Path(folder) / STUDY
     try:
         found = files.read_json(path)

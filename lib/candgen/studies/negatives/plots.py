@@ -1,4 +1,4 @@
-"""Pictures of what negatives are and what they teach."""
+"""Pictures of sampled negatives and of what towers learn from them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from scipy.optimize import isotonic_regression
 from candgen.evaluation.calibration import Reliability
 from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALE, PALETTE, axes
 
-_OF_RELIABILITY = {"the log": MODEL, "the oracle": ACCENT}
+_OF_RELIABILITY = {"held-out events": MODEL, "the oracle": ACCENT}
 _FEWEST = 20  # predictions that a bin needs to be drawn
 
 
 def draws_and_promises(table: pd.DataFrame, *, label: str, ax: Axes | None = None) -> Axes:
-    """Show how often items of each popularity are drawn beside how often that was promised.
+    """Show counted and expected numbers of draws by item popularity.
 
     Args:
         table: Columns `popularity`, `drawn`, `promised` (1 is uniform) and `items`.
@@ -29,7 +29,7 @@ def draws_and_promises(table: pd.DataFrame, *, label: str, ax: Axes | None = Non
     """
     ax = axes(ax)
     ax.axhline(1, color=BASELINE, linestyle="--", linewidth=1.2)
-    ax.plot(table["popularity"], table["promised"], color=MODEL, label="promised")
+    ax.plot(table["popularity"], table["promised"], color=MODEL, label="expected")
     ax.plot(table["popularity"], table["drawn"], "o", color=ACCENT, label="drawn")
     _logarithmic(ax, "x")
     ax.set_ylim(0, 1.15 * max(1.2, table[["drawn", "promised"]].to_numpy().max()))
@@ -40,7 +40,7 @@ def draws_and_promises(table: pd.DataFrame, *, label: str, ax: Axes | None = Non
 
 
 def cosines(found: Mapping[str, NDArray[np.floating]], *, ax: Axes | None = None) -> Axes:
-    """Show how the cosines between any user and any item are distributed, one step a name.
+    """Show the distribution of cosines between users and items, one line per name.
 
     Args:
         found: Cosines by name, any shape.
@@ -60,10 +60,10 @@ def cosines(found: Mapping[str, NDArray[np.floating]], *, ax: Axes | None = None
 def calibration_curves(
     found: Mapping[str, Reliability], *, meaning: str, ax: Axes | None = None
 ) -> Axes:
-    """Show mean outcomes over mean predictions; on the dashed line a score means what it says.
+    """Show mean outcomes over mean predictions; scores on the dashed line are calibrated.
 
     Args:
-        found: By what the predictions are held against: "the log", "the oracle".
+        found: By what the predictions are compared with: "held-out events", "the oracle".
         meaning: "probability", or "lift" (both axes are then logarithmic).
         ax: Axes to draw on. A new figure when omitted.
     """
@@ -98,7 +98,7 @@ def against_popularity(
     label: str,
     ax: Axes | None = None,
 ) -> Axes:
-    """Show one dot an item, by how many training users it has, and the median along the way.
+    """Show one dot per item over its number of training users, with the running median.
 
     Args:
         popularity: Training users of each item, 1 or more.
@@ -118,7 +118,7 @@ def against_popularity(
 
 
 def biases(found: Mapping[str, Mapping[str, float]], *, k: int, ax: Axes | None = None) -> Axes:
-    """Show how popular candidates are beside what users own and beside their true taste.
+    """Show the popularity of candidates over that of histories and of true taste.
 
     Args:
         found: By generator: bias against "own" histories and, if known, against "true taste".
@@ -146,7 +146,7 @@ def biases(found: Mapping[str, Mapping[str, float]], *, k: int, ax: Axes | None 
 def landing_places(
     table: pd.DataFrame, posts: NDArray[np.floating], *, ax: Axes | None = None
 ) -> Axes:
-    """Show where each way of teaching leaves a user among posts on a line.
+    """Show the final place of the user among the posts, by loss, score and posts learned from.
 
     Args:
         table: Indexed by loss, score and what it is taught by, with a column `exact`.
@@ -190,7 +190,7 @@ def sampler_map(
     names: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Show one dot a sampler in two measures, named at the right, coloured by its kind.
+    """Show one dot per sampler in two measures, named at the right, coloured by its kind.
 
     Args:
         table: One row a sampler, with its `label` and `negatives` and both measures.

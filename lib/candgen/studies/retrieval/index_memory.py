@@ -1,4 +1,4 @@
-"""What saved indexes take in memory, and how quickly they open, asked of a process of its own.
+"""Memory and opening times of saved indexes, measured in a separate process.
 
 Indexes are mapped into memory, so they hold what a search has touched, and the process that built
 them holds much else. Here a fresh process opens each folder, searches it, and looks at itself.

@@ -1,4 +1,4 @@
-"""Pictures of search: how much an index finds at which speed, and what filters do to it."""
+"""Pictures of search: speed against recall of indexes, and the cost of filters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WAYS = {"before": BASELINE, "after": PALETTE[1], "by the rule": PALETTE[0]}
 def speed_against_recall(
     table: pd.DataFrame, *, k: int, speed: str = "batch", ax: Axes | None = None
 ) -> Axes:
-    """Show queries a second over recall against exact search, one line a built index.
+    """Show queries per second over recall against exact search, one line per built index.
 
     Args:
         table: From `tradeoff`: columns `kind`, `built`, `recall` and the speed; exact search is
@@ -50,7 +50,7 @@ def speed_against_recall(
     _plain(ax.yaxis)
     ways = {"batch": "all at once", "single": "one at a time", "one_thread": "one thread"}
     ax.set(xlabel=f"recall@{k} against exact search")
-    ax.set_ylabel(f"queries a second, {ways.get(speed, speed)}")
+    ax.set_ylabel(f"queries per second, {ways.get(speed, speed)}")
     inks.append(BASELINE)
     labels.at_log_line_ends(ax, reach[1], list(ends.values()), list(ends), inks)
     return ax
@@ -59,7 +59,7 @@ def speed_against_recall(
 def speed_by_size(
     table: pd.DataFrame, *, speed: str = "times", target: float, ax: Axes | None = None
 ) -> Axes:
-    """Show how many times as quick as exact search each kind is, by the number of items.
+    """Show the speed of each kind of index over exact search, by number of items.
 
     Args:
         table: From `over_catalogues`, of catalogues that differ in their number of items: columns
@@ -106,7 +106,7 @@ def speed_by_size(
 def ways_to_filter(
     table: pd.DataFrame, *, target: float, k: int, ax: Sequence[Axes] | None = None
 ) -> NDArray[np.object_]:
-    """Show what is found and what it costs, by the share of items that a filter leaves.
+    """Show recall and time per query, by the share of items that a filter leaves.
 
     Args:
         table: Columns `share`, `way` ("before", "after" or "by the rule"), `recall`, `low`, `high`
@@ -130,12 +130,12 @@ def ways_to_filter(
         spent.plot(rows["share"], rows["ms"], marker="o", **style)
     found.axhline(target, color=INK, linestyle=":", linewidth=1.2)
     found.annotate(
-        f"promised: {target:.0%}", (0, target), xycoords=("axes fraction", "data"), va="top",
+        f"target: {target:.0%}", (0, target), xycoords=("axes fraction", "data"), va="top",
         xytext=(4, -4), textcoords="offset points", color=INK, fontsize="small",
     )  # fmt: skip
     found.set_ylim(min(table["low"].min(), target) - 0.05, 1.02)
-    found.set(ylabel=f"recall@{k} of exact search among them")
-    spent.set(yscale="log", ylabel="milliseconds a query")
+    found.set(ylabel=f"recall@{k} against exact search")
+    spent.set(yscale="log", ylabel="milliseconds per query")
     _plain(spent.yaxis)
     last = table[table["share"] == shares[-1]].set_index("way")
     for panel in ax:

@@ -1,10 +1,10 @@
-"""Looked up, computed or stored: what a query costs, and how quickly stored lists grow old."""
+"""Costs of serving: vectors looked up or computed, lists stored beforehand, and their ageing."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,19 @@ from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import Generator, VectorGenerator
 from candgen.retrieval import NO_ITEM, TopK, indexes
 from candgen.seeds import derive_seed
-from candgen.studies.retrieval import tradeoff
 
-STORED, TAKEN_OUT, FRESH = "stored", "stored, less what was taken", "searched again"
+STORED, TAKEN_OUT, FRESH = "stored", "stored, without new events", "searched again"
 STORED_WAY = "list stored beforehand"
 _SINCE = (0, 1, 3, 6, 11, 21)  # lower edges of groups of users, by their events since
 _FEW = 10  # users that a group needs to be shown
 
 
 def queries_now(model: Generator, data: Dataset, users: NDArray[np.integer]) -> NDArray | None:
-    """Return vectors of users from all that is known of them now, without learning anything.
+    """Return vectors of users from their present histories, without retraining.
 
     Args:
-        model: Fitted to what was known before.
-        data: Of the same users and items; its history is what is known now.
+        model: Fitted to earlier histories.
+        data: Of the same users and items, with the present histories.
         users: Dense ids.
 
     Returns:
@@ -54,7 +53,7 @@ def serving_costs(
 ) -> pd.DataFrame:
     """Time the parts of serving one user at a time: the query, then exact search.
 
-    A factorization's user is looked up, or folded in from the history; a tower's is computed. The
+    A factorization's vector is looked up, or folded in from the history; a tower's is computed. The
     first generator's lists are also stored beforehand, and read from a mapped file.
 
     Args:
@@ -65,8 +64,8 @@ def serving_costs(
         seed: Of the draw.
 
     Returns:
-        One row a way: `way`; `query_ms` and `search_ms`, medians; `p95_ms`, within which 95 of 100
-        users have their candidates; and `stored_mib`, what lies ready: vectors, or lists.
+        One row per way: `way`; `query_ms` and `search_ms`, medians; `p95_ms`, within which 95 of
+        100 users have their candidates; and `stored_mib`, stored vectors or lists.
     """
     rng = np.random.default_rng(derive_seed(seed, "serving"))
     everybody = np.flatnonzero(np.diff(data.history_matrix.indptr))
@@ -107,7 +106,7 @@ def ageing(
     the users' events of validation happen. Candidates are judged by what came after those.
 
     Args:
-        model: A generator that folds new events in; its settings are taken, nothing else.
+        model: A generator that folds new events in; only its settings are used.
         data: Judged on test, so that validation lies between.
         k: Candidates a user.
         metric: Such as recall@20.
@@ -115,8 +114,8 @@ def ageing(
 
     Returns:
         One row a judged user who had a history before: `user`, `since` (events since then),
-        `changed` (share of the stored list that a new search would not name) and `taken` (share
-        of it that the user has taken since), then the metric of each of `STORED`, `TAKEN_OUT` and
+        `changed` (share of the stored list that a new search would not find) and `taken` (share
+        of it that is in the history now), then the metric of each of `STORED`, `TAKEN_OUT` and
         `FRESH`. None where the data is judged on validation, where nothing happened since, or
         where the generator cannot take new events in.
     """
@@ -149,14 +148,14 @@ def ageing(
 
 
 def by_events_since(held: pd.DataFrame, metric: str, *, seed: int = 0) -> pd.DataFrame:
-    """Average what `ageing` found over groups of users by their events since, for `plots.by_known`.
+    """Average `ageing` over groups of users by their number of new events, for `plots.by_known`.
 
     Returns:
         One row a group and line: `measure`, `known` (events since, at least), `generator` (what is
         drawn), `mean`, `low`, `high` and `users`, of all groups together.
     """
     shown = {
-        "share of the list": {"changed": "would not be named again", "taken": "taken since"},
+        "share of the list": {"changed": "would not be found again", "taken": "in the history now"},
         f"{metric} of what came after": {name: name for name in (STORED, TAKEN_OUT, FRESH)},
     }
     rows = []
@@ -180,72 +179,51 @@ def difference(held: pd.DataFrame, one: str, other: str, *, seed: int = 0) -> di
     return {"mean": float(values.mean()), "low": float(low[0]), "high": float(high[0])}
 
 
-def lost_to_approximation(
-    model: VectorGenerator,
-    data: Dataset,
-    picks: pd.DataFrame,
-    *,
-    metric: str,
-    margin: float,
-    k: int,
-    cutoffs: Sequence[int],
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Judge what indexes find for all users by what was held out, against exact search.
+def said_of_ageing(held: pd.DataFrame, *, seed: int = 0) -> dict[str, Any]:
+    """Average `ageing` over users.
+
+    Returns:
+        `since`, new events per user; `changed`, the share of a stored list that a new search would
+        not find; and the differences, see `difference`, that a new search (`new`) and removing the
+        items of the new events (`out`) make to the stored lists.
+    """
+    return {
+        "since": float(held["since"].mean()),
+        "changed": float(held["changed"].mean()),
+        "new": difference(held, FRESH, STORED, seed=seed),
+        "out": difference(held, TAKEN_OUT, STORED, seed=seed),
+    }
+
+
+def related(
+    model: VectorGenerator, data: Dataset, n: int, *, n_random: int = 500, seed: int = 0
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Search with item vectors for related items, by cosine and by inner product.
 
     Args:
         model: Fitted to the data.
-        data: That is judged on.
-        picks: Rows of `tradeoff`, exact search among them. Where a kind is there twice, each
-            has its settings beside its name.
-        metric: Such as recall@20.
-        margin: Differences up to this size mean nothing in practice.
-        k: Candidates a user.
-        cutoffs: Where lists are cut.
-        seed: As it was of the building.
+        data: Its titles.
+        n: Items whose related items are named, from the most popular to the first quarter.
+        n_random: Items drawn at random for the medians.
+        seed: Of the draw.
 
     Returns:
-        As `evaluation.compare`, paired by user with "exact".
+        Titles of six related items by cosine, one column per item; and `cosine` and `dot`, the
+        median number of users of related items by either, with the number of random items `n`.
     """
-    users = judged_users(data).users
-    told = {"exclude": data.history_matrix[users], "allowed": model.known_items_}
-    judged, twice = [], picks["kind"].duplicated(keep=False)
-    for row in picks.itertuples():
-        name = tradeoff.name_of(row) if twice[row.Index] else row.kind
-        made = {"seed": seed, **row.settings}
-        index = indexes.build(row.kind, model.item_vectors(), model.searched_by, **made)
-        lists = evaluation.Candidates(users, *index.query(model.user_vectors(users), k, **told))
-        judged.append(evaluation.judge_candidates(lists, data, cutoffs, name, seed=seed))
-    return evaluation.compare(judged, metric, baseline="exact", margin=margin, seed=seed)
-
-
-def said_of(lost: pd.DataFrame) -> str:
-    """Tell what each index loses, with its interval, from `lost_to_approximation`."""
-    ends = lost[["difference", "high", "low"]].mul(-1).round(4) + 0.0  # no -0.0000
-    rows = zip(lost["generator"], ends.itertuples(index=False), strict=True)
-    return "; ".join(f"{n} {r.difference:.4f} ({r.high:.4f} to {r.low:.4f})" for n, r in rows)
-
-
-def said_of_sizes(table: pd.DataFrame, target: float) -> dict[str, str]:
-    """Tell from which size each kind pays, and where each stands at the largest.
-
-    Returns:
-        Texts `together`, `alone` (asked one at a time) and `stand`.
-    """
-    told = {}
-    for name, speed in (("together", "times"), ("alone", "times_single")):
-        sizes = tradeoff.pays_from(table, target, speed).items()
-        said = [f"{kind} {f'from {n:,} items' if n else 'at none of these'}" for kind, n in sizes]
-        told[name] = "; ".join(said)
-    largest = table[table["n_items"] == table["n_items"].max()]
-    best = tradeoff.best_of_kinds(largest, target, "times").query("kind != 'exact'")
-    told["stand"] = "; ".join(
-        f"{r.kind} {r.times:.2f} times exact search's speed all at once, {r.times_single:.2f} one "
-        f"at a time (finds {r.recall:.3f}, built in {r.build_seconds:.1f} s, opened in "
-        f"{r.load_seconds:.3f} s, {r.disk_mib:,.0f} MiB)"
-        for r in best.sort_values("times", ascending=False).itertuples()
-    )
-    return told
+    known, counts = np.flatnonzero(model.known_items_), model.item_counts_
+    ordered = known[np.argsort(-counts[known], kind="stable")]
+    chosen = ordered[np.linspace(0, len(known) // 4, n).astype(int)]
+    some = np.random.default_rng(derive_seed(seed, "related")).permutation(known)[:n_random]
+    told, titles = {"n": len(some)}, pd.DataFrame()
+    for kind in ("cosine", "dot"):
+        index = indexes.build("exact", model.item_vectors(), kind)
+        only = {"allowed": model.known_items_}
+        told[kind] = float(np.median(counts[retrieval.related_items(index, some, 6, **only).items]))
+        if kind == "cosine":
+            named = retrieval.related_items(index, chosen, 6, **only).items
+            titles = pd.DataFrame(data.titles[named].T, columns=data.titles[chosen])
+    return titles, told
 
 
 def _folding(model: Generator, data: Dataset) -> Callable[[NDArray], NDArray]:

@@ -1,10 +1,12 @@
-"""How much is found, how quickly, at which setting: indexes on trial against exact search."""
+"""Speed against recall: indexes with many settings, compared with exact search."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from candgen import files
+from candgen.datasets import Dataset
+from candgen.models import VectorGenerator
 from candgen.retrieval import indexes
 from candgen.retrieval.effort import SEARCHING, agreement, reaching, with_effort
 from candgen.retrieval.invented_vectors import clustered
@@ -25,10 +30,54 @@ Builds = Mapping[str, Sequence[Mapping[str, Any]]]
 """Kind -> settings of each building that is tried, such as {"annoy": [{"trees": 10}]}."""
 
 
-FORMATS = dict.fromkeys(["all at once", "one thread", "one at a time", "items"], "{:,.0f}")
-FORMATS |= dict.fromkeys(["recall", f"of first {_FIRST}", "kept", "open s"], "{:.3f}")
-FORMATS |= {"times exact": "{:.2f}"}
-"""How columns of `described` are written, for those whose numbers need more or fewer places."""
+_FORMATS = dict.fromkeys(["all at once", "one thread", "one at a time", "items"], "{:,.0f}")
+_FORMATS |= dict.fromkeys(["recall", f"of first {_FIRST}", "kept", "open s"], "{:.3f}")
+_FORMATS |= {"times exact": "{:.2f}"}
+BUILDS: Builds = {
+    "annoy": [{"trees": 10}, {"trees": 50}],
+    "faiss-ivf": [{"lists": 32}, {"lists": 128}],
+    "faiss-hnsw": [{"links": 16}, {"links": 64}],
+    "faiss-pq": [{"lists": 32}],
+}
+"""Indexes that suit a catalogue of some thousand items."""
+EFFORTS: Mapping[str, Sequence[int]] = {
+    "annoy": [1000, 4000, 16000],
+    "faiss-ivf": [1, 4, 16],
+    "faiss-hnsw": [100, 200, 400],
+    "faiss-pq": [4, 16],
+}
+"""Search efforts of `BUILDS`: search_k, probes, ef, probes."""
+BUILDS_AT_SCALE: Builds = {"faiss-ivf": [{}], "annoy": [{"trees": 20}], "faiss-hnsw": [{}]}
+"""Indexes that suit invented catalogues of up to some ten thousand items."""
+
+
+def of_users(
+    model: VectorGenerator,
+    data: Dataset,
+    users: NDArray[np.integer],
+    k: int,
+    *,
+    efforts: Mapping[str, Sequence[int]],
+    builds: Builds,
+    cutoff: int,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return the `tradeoff` of a fitted generator's vectors, for users with histories.
+
+    Args:
+        model: Fitted to the data.
+        data: Histories are withheld; held-out items are counted.
+        users: Dense ids of those whose candidates are searched.
+        k: Candidates per user.
+        efforts: As of `tradeoff`.
+        builds: As of `tradeoff`.
+        cutoff: List length at which held-out items are counted.
+        seed: Of the building.
+    """
+    told = {"exclude": data.history_matrix[users], "held_out": data.held_out_matrix[users]}
+    ways = {"builds": builds, "cutoff": cutoff, "seed": seed, **told}
+    queries = model.user_vectors(users)
+    return tradeoff(model.item_vectors(), model.searched_by, queries, k, efforts, **ways)
 
 
 def tradeoff(
@@ -98,10 +147,10 @@ def over_catalogues(
     n_single: int = 20,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Set exact search and indexes beside each other on invented catalogues.
+    """Compare indexes with exact search on invented catalogues.
 
     Each index is searched with about the least effort that finds the target share, see
-    `effort.reaching`; those that cannot are told by their recall.
+    `effort.reaching`; the column `recall` shows those that cannot.
 
     Args:
         cases: Of each catalogue `n_items`, `dim` and `sigma`, the spread of lengths; see
@@ -118,20 +167,45 @@ def over_catalogues(
         without `held_out`; then `times`, `times_one_thread` and `times_single`, the speed over
         that of exact search in the same catalogue.
     """
+    told = {"builds": builds, "k": k, "target": target, "n_single": n_single, "seed": seed}
     tables = []
     with Observer() as observer:
-        told = {"kinds": builds, "builds": builds, "seed": seed, "observer": observer}
         for case in {tuple(sorted(case.items())): case for case in cases}.values():
             items, queries, _ = clustered(n_queries=n_queries, seed=seed, **case)
-            best = indexes.build("exact", items, "dot").query(queries, k).items
-            rows = []
-            for made in _built(items, "dot", queries, k, **told):
-                index, recall = reaching(made.index, queries, best, target)
-                row = {**case, **made.row(index), "recall": recall, **made.cost}
-                measured = speeds(index, queries, k, n_single=n_single)
-                rows.append(row | measured._asdict())
-            tables.append(_beside_exact(pd.DataFrame(rows)))
+            tables.append(_least(items, "dot", queries, case, observer=observer, **told))
     return pd.concat(tables, ignore_index=True)
+
+
+def at_least_effort(
+    items: NDArray[np.floating],
+    queries: NDArray[np.floating],
+    builds: Builds,
+    *,
+    similarity: str,
+    k: int,
+    target: float,
+    n_single: int = 20,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Search given vectors with about the least effort that finds the target share.
+
+    Args:
+        items: Shape `(n_items, dim)`.
+        queries: Shape `(n_queries, dim)`.
+        builds: Kind -> settings of building to try.
+        similarity: dot or cosine.
+        k: Candidates per query.
+        target: Share of exact search's candidates that an index has to find.
+        n_single: Queries that are asked one at a time, too.
+        seed: Of the building.
+
+    Returns:
+        As `over_catalogues`, of one catalogue; `sigma` is NaN.
+    """
+    told = {"builds": builds, "k": k, "target": target, "n_single": n_single, "seed": seed}
+    case = {"n_items": len(items), "dim": items.shape[1], "sigma": np.nan}
+    with Observer() as observer:
+        return _least(items, similarity, queries, case, observer=observer, **told)
 
 
 def around(
@@ -155,7 +229,7 @@ def around(
 
 
 def pareto(table: pd.DataFrame, speed: str = "batch") -> pd.DataFrame:
-    """Return the settings that nothing beats: none finds as much and is quicker."""
+    """Return the Pareto curve: no other setting finds as much and is faster."""
     ordered = table.sort_values(["recall", speed], ascending=False)
     quickest = ordered[speed].astype(float).cummax().shift(fill_value=-np.inf)
     return ordered[ordered[speed] > quickest]
@@ -189,7 +263,7 @@ def best_of_kinds(table: pd.DataFrame, target: float, speed: str = "batch") -> p
 
 
 def pays_from(table: pd.DataFrame, target: float, speed: str = "times") -> dict[str, int | None]:
-    """Say from which number of items each kind is quicker than exact search, at every larger too.
+    """Return from which number of items each kind is faster than exact search, at all larger too.
 
     Args:
         table: From `over_catalogues`, of catalogues that differ in their number of items alone.
@@ -213,7 +287,7 @@ def pays_from(table: pd.DataFrame, target: float, speed: str = "times") -> dict[
 
 
 def by_shape(table: pd.DataFrame, n_items: int, target: float) -> pd.DataFrame:
-    """Set kinds beside each other by dimension and spread of lengths, from `over_catalogues`.
+    """Compare kinds of index by dimension and spread of lengths, from `over_catalogues`.
 
     Args:
         table: Of catalogues of several shapes.
@@ -236,12 +310,12 @@ def by_shape(table: pd.DataFrame, n_items: int, target: float) -> pd.DataFrame:
 
 
 def name_of(row: Any) -> str:
-    """Return how a row of `tradeoff` or `over_catalogues` is called: kind, building, searching."""
+    """Return the name of a row of `tradeoff` or `over_catalogues`: kind, building, searching."""
     return ", ".join(filter(None, (row.kind, row.built, row.setting)))
 
 
 def described(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of `tradeoff` or `over_catalogues` to be read: shorter names, an index a row.
+    """Return a table of `tradeoff` or `over_catalogues` for reading, one row per index.
 
     Speeds are queries a second.
     """
@@ -260,6 +334,109 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     return made
 
 
+def styled(table: pd.DataFrame) -> Any:
+    """Format a table of `described` for a notebook: numbers by column, names on one line."""
+    names = [f"td.col{place}" for place, name in enumerate(table) if name in ("index", "pareto")]
+    one_line = {"selector": ", ".join(names), "props": "white-space: nowrap; text-align: left"}
+    shown = table.style.hide(axis="index").format(_FORMATS, precision=1)
+    return shown.set_table_styles([one_line])
+
+
+def said_of_choice(row: pd.Series, table: pd.DataFrame) -> str:
+    """Return as text a setting and its speed over exact search.
+
+    Args:
+        row: From `recommended`.
+        table: From `tradeoff`; its first row is exact search.
+    """
+    if row["kind"] == "exact":
+        return "**exact search** itself: no index is faster"
+    first = table.iloc[0]
+    together, alone = row["batch"] / first["batch"], row["single"] / first["single"]
+    return (
+        f"**{name_of(row)}**, {together:.1f} times as fast as exact search all at once and "
+        f"{alone:.1f} times one query at a time (it finds {row['recall']:.1%} of the candidates)"
+    )
+
+
+def beside_the_curve(table: pd.DataFrame, tried: pd.DataFrame) -> pd.DataFrame:
+    """Return the settings on the Pareto curve and others, `described`, with a column `pareto`.
+
+    Args:
+        table: From `tradeoff`.
+        tried: More rows of it to show.
+    """
+    curve = pareto(table)
+    both = table[table.index.isin([*curve.index, *tried.index])]
+    on_curve = ["on the curve" if place in curve.index else "beaten" for place in both.index]
+    return described(both).assign(pareto=on_curve)
+
+
+def fastest(table: pd.DataFrame, target: float) -> float:
+    """Return the largest speed over exact search of an index that finds the target share.
+
+    Args:
+        table: From `over_catalogues` or `at_least_effort`.
+        target: The share.
+
+    Returns:
+        NaN where no index finds so much.
+    """
+    return float(table[(table["kind"] != "exact") & (table["recall"] >= target)]["times"].max())
+
+
+def said_of_sizes(table: pd.DataFrame, target: float) -> dict[str, str]:
+    """Return as text from which size each kind of index pays, and its speed at the largest.
+
+    Returns:
+        Texts `together`, `alone` (asked one at a time) and `stand`.
+    """
+    told = {}
+    for name, speed in (("together", "times"), ("alone", "times_single")):
+        sizes = pays_from(table, target, speed).items()
+        said = [f"{kind} {f'from {n:,} items' if n else 'at none of these'}" for kind, n in sizes]
+        told[name] = "; ".join(said)
+    largest = table[table["n_items"] == table["n_items"].max()]
+    best = best_of_kinds(largest, target, "times").query("kind != 'exact'")
+    told["stand"] = "; ".join(
+        f"{r.kind} {r.times:.2f} times exact search's speed all at once, {r.times_single:.2f} one "
+        f"at a time (finds {r.recall:.3f}, built in {r.build_seconds:.1f} s, opened in "
+        f"{r.load_seconds:.3f} s, {r.disk_mib:,.0f} MiB)"
+        for r in best.sort_values("times", ascending=False).itertuples()
+    )
+    return told
+
+
+def keep(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of `tradeoff` or `over_catalogues` as Parquet, atomically."""
+    with files.appearing(path) as passing:
+        table.assign(settings=table["settings"].map(json.dumps)).to_parquet(passing, index=False)
+
+
+def _least(
+    items: NDArray[np.floating],
+    similarity: str,
+    queries: NDArray[np.floating],
+    case: Mapping[str, Any],
+    *,
+    builds: Builds,
+    k: int,
+    target: float,
+    n_single: int,
+    seed: int,
+    observer: Observer,
+) -> pd.DataFrame:
+    """Search one catalogue with each index's least effort, exact search first."""
+    best = indexes.build("exact", items, similarity).query(queries, k).items
+    told = {"kinds": builds, "builds": builds, "seed": seed, "observer": observer}
+    rows = []
+    for made in _built(items, similarity, queries, k, **told):
+        index, recall = reaching(made.index, queries, best, target)
+        row = {**case, **made.row(index), "recall": recall, **made.cost}
+        rows.append(row | speeds(index, queries, k, n_single=n_single)._asdict())
+    return _beside_exact(pd.DataFrame(rows))
+
+
 def _beside_exact(table: pd.DataFrame) -> pd.DataFrame:
     """Set speeds in relation to the first row's."""
     named = {"batch": "times", "one_thread": "times_one_thread", "single": "times_single"}
@@ -267,7 +444,7 @@ def _beside_exact(table: pd.DataFrame) -> pd.DataFrame:
 
 
 class _Made(NamedTuple):
-    """An index as it was built, what it costs, and how its building is called."""
+    """A built index, its costs, and the name of its building."""
 
     index: indexes.Index
     built: str

@@ -1,4 +1,4 @@
-"""Three posts on a line, and where a user who saw two of them ends up.
+"""Three posts on a line, and the losses of a user who was shown two of them.
 
 The posts have one number each: their ids 0, 1, 2. The user engaged with post 1 and left post 2,
 and was never shown post 0. The user's number u is taught by one of three losses:
@@ -64,7 +64,7 @@ class Slope(NamedTuple):
         return self.steepness * u - self.pull
 
     def descend(self, *, start: float, rate: float, steps: int) -> NDArray[np.float64]:
-        """Follow the slope down by hand; returns u before and after every step, `(steps + 1,)`.
+        """Descend the slope step by step; returns u before and after every step, `(steps + 1,)`.
 
         Raises:
             SettingError: If the rate is so large that the steps run away.
@@ -109,7 +109,7 @@ class Bend:
         return float(brentq(self.derivative, places[left], places[left + 1], xtol=1e-13))
 
     def descend(self, *, start: float, rate: float, steps: int) -> NDArray[np.float64]:
-        """Follow the slope down by hand; returns u before and after every step, `(steps + 1,)`.
+        """Descend the slope step by step; returns u before and after every step, `(steps + 1,)`.
 
         Raises:
             SettingError: If the rate is so large that steps could run away.
@@ -197,17 +197,19 @@ def softmax_slope(
     """
     checked("score", score, Literal[SCORES])
     checked("penalty", penalty, NotNegative)
-    rivals = [np.array([post, *negatives]) for post in engaged]
+    compared = [np.array([post, *negatives]) for post in engaged]
 
     def derivative(u: float) -> float:
         slope = 2 * penalty * u
-        for posts in rivals:
+        for posts in compared:
             scores, slopes = _scores(u, posts, score)
             slope += float(softmax(scores) @ slopes) - slopes[0]
         return float(slope)
 
     stretch = 1.0 if score == "product" else 2.0
-    bend = sum((stretch * np.ptp(posts)) ** 2 / 4 for posts in rivals)  # the most a variance can be
+    bend = sum(
+        (stretch * np.ptp(posts)) ** 2 / 4 for posts in compared
+    )  # the most a variance can be
     return Bend(derivative, float(bend) + 2 * penalty)
 
 

@@ -1,10 +1,10 @@
-"""The three posts of page 70: every loss by every score, where each must end, and where it does."""
+"""The study of three posts: the user's number for each loss and score, exact and by descent."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,24 +14,24 @@ from candgen.studies.three_posts import posts as three_posts
 
 
 class Post(NamedTuple):
-    """One way to teach the user's number: the slope of its loss and the penalty on its square."""
+    """A loss of the user's number: its slope, and the penalty on the square of the number."""
 
     slope: three_posts.Slope | three_posts.Bend
     penalty: float
 
 
 def ways_to_teach(
-    sampled: int, *, weight: float, penalty: float
+    sampled: int, *, weight: float = 0.25, penalty: float = 0.01
 ) -> dict[tuple[str, str, str], Post]:
-    """Return every loss by every score, from the shown posts alone and with sampled negatives.
+    """Return each loss with each score, for the shown posts alone and with sampled negatives.
 
     Args:
-        sampled: Times post 0, which was never shown, is drawn as a negative.
-        weight: Of a negative, in the losses that add negatives up: closeness, and logistic.
-        penalty: On the square of the user's number, where nothing else holds it.
+        sampled: How often post 0, which was never shown, is sampled as a negative.
+        weight: Weight of a negative in losses that add negatives up: closeness and logistic.
+        penalty: Penalty on the square of the user's number, where the loss has no minimum.
 
     Returns:
-        By loss, score, and what it is taught by.
+        By loss, score, and the posts that are learned from.
     """
     engaged, left = three_posts.ENGAGED, three_posts.LEFT
     taught = {"shown posts only": left, "with sampled 0": left + three_posts.NEVER_SHOWN * sampled}
@@ -51,14 +51,24 @@ def ways_to_teach(
 
 
 def landings(
-    ways: Mapping[tuple[str, str, str], Post], *, start: float, rate: float, steps: int
+    ways: Mapping[tuple[str, str, str], Post],
+    *,
+    start: float = 1.8,
+    rate: float = 0.1,
+    steps: int = 6000,
 ) -> tuple[pd.DataFrame, dict[tuple[str, str, str], NDArray[np.float64]]]:
-    """Follow every slope down, and set where it ends beside where it must end.
+    """Minimize each loss by gradient descent, and compare with the exact minimum.
+
+    Args:
+        ways: From `ways_to_teach`.
+        start: The user's number before the first step.
+        rate: Learning rate.
+        steps: Gradient steps.
 
     Returns:
-        A table indexed by loss, score and what it is taught by: `exact` and how that is `known`,
-        where the `descent` ended, the `penalty`, the distances `to post 0` and `to post 2`, and
-        which of the two is `nearer` ("0", "2" or "neither"); and the path of each descent.
+        A table indexed by loss, score and what it is taught by: the `exact` minimum and how it is
+        `known`, the end of the `descent`, the `penalty`, the distances `to post 0` and `to post 2`,
+        and which of the two is `nearer` ("0", "2" or "neither"); and the path of each descent.
     """
     paths = {
         name: way.slope.descend(start=start, rate=rate, steps=steps) for name, way in ways.items()
@@ -89,7 +99,29 @@ def descents_by(
     table: pd.DataFrame,
     steps: int,
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
-    """Return the first steps of the descents by one score, and where each must end, by name."""
+    """Return the first steps of the descents with one score, and each exact minimum, by name."""
     ways = {f"{loss}, {by}": (loss, of, by) for loss, of, by in paths if of == score}
     drawn = {name: paths[way][: steps + 1] for name, way in ways.items()}
     return drawn, {name: float(table.loc[way, "exact"]) for name, way in ways.items()}
+
+
+def summary(table: pd.DataFrame) -> dict[str, Any]:
+    """Count the losses and scores that end nearer to post 0 or to post 2.
+
+    Args:
+        table: From `landings`.
+
+    Returns:
+        `ways`, the number of combinations of loss and score; `zero`, those that end nearer to 0
+        from shown posts only; `two`, those that end nearer to 2 with samples of post 0, named in
+        `which`; and `apart`, the largest difference between descent and exact minimum.
+    """
+    nearer = table["nearer"].unstack("taught by")
+    with_samples = nearer.index[nearer["with sampled 0"] == "2"]
+    return {
+        "ways": len(nearer),
+        "zero": int((nearer["shown posts only"] == "0").sum()),
+        "two": len(with_samples),
+        "which": "; ".join(" by ".join(way) for way in with_samples) or "none",
+        "apart": float((table["exact"] - table["descent"]).abs().max()),
+    }

@@ -1,4 +1,4 @@
-"""What page 60 asks of two towers: inputs put in or left out, and those nobody knows."""
+"""The study of two towers: changed inputs, users and items without events, users who came later."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from scipy.sparse import csr_array
 
 from candgen import evaluation, models, retrieval
 from candgen.checks import checked
-from candgen.columns import ITEM, USER
+from candgen.columns import ITEM, TIMESTAMP, USER
 from candgen.datasets import Dataset
 from candgen.datasets.cold_users import fold_in_cold_users
 from candgen.datasets.world import Oracle
+from candgen.evaluation import Judgement
 from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import TwoTower
 from candgen.plots.truth import recovered_truth
@@ -32,11 +33,23 @@ INPUTS = {  # as a reader calls it -> (the setting, its word there)
     "item features": ("item_inputs", "features"),
     "item age": ("item_inputs", "age"),
 }
-_SHOWN_SELDOM = 5  # impressions
+DEFAULTS = {
+    "hidden": [64],
+    "negatives": "mixed",
+    "n_negatives": 200,
+    "history_length": 0,
+    "id_at_least": 5,
+    "epochs": 4,
+    "batch_size": 512,
+    "learning_rate": 0.005,
+}
+"""Settings of `TwoTower` that suit the invented world, in place of its own defaults."""
+_RARELY = 5  # impressions
+_BEST = "the most there is"
 
 
 def described_inputs(model: TwoTower) -> pd.DataFrame:
-    """Tell what a fitted generator's towers read: one row an input, with what it learns."""
+    """Return one row per input of the fitted towers, with its table of vectors."""
     learner = model._learned
     rows = [
         {
@@ -53,11 +66,11 @@ def described_inputs(model: TwoTower) -> pd.DataFrame:
 
 
 def changed_inputs(model: TwoTower, names: Sequence[str]) -> dict[str, TwoTower]:
-    """Return generators like a fitted one, each with one input left out or, if absent, put in.
+    """Return unfitted copies of a generator, each with one input left out or, if absent, put in.
 
     Args:
-        model: Its inputs are the ones to start from.
-        names: Out of `INPUTS`. One that is all a tower reads stays, and gets no entry.
+        model: Fitted towers; their inputs are the start.
+        names: Keys of `INPUTS`. The only input of a tower is never left out and gets no entry.
     """
     made = {}
     both = {"query_inputs": model.query_inputs_, "item_inputs": model.item_inputs_}
@@ -73,18 +86,40 @@ def changed_inputs(model: TwoTower, names: Sequence[str]) -> dict[str, TwoTower]
 
 
 def ids_alone_of(settings: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> TwoTower:
-    """Return towers with the same settings that read ids alone, or with some settings instead."""
+    """Return unfitted towers that read ids alone, with the given settings otherwise.
+
+    Args:
+        settings: Of the towers to compare with.
+        instead: Settings that replace some of these.
+    """
     ids = {"query_inputs": ["id"], "item_inputs": ["id"]}
     return TwoTower(**{**settings, **ids, **(instead or {})})
 
 
-def strangers_truth(
+def judged(
+    generators: Mapping[str, models.Generator], data: Dataset, judging: Mapping[str, Any]
+) -> dict[str, Judgement]:
+    """Fit and judge generators; each judgement bears the name of its generator.
+
+    Args:
+        generators: Unfitted generators by name; they are fitted in place.
+        data: What is learned and judged on.
+        judging: Arguments of `evaluation.judge`.
+    """
+    found = {}
+    for name, model in generators.items():
+        found[name] = evaluation.judge(model.fit(data), data, **judging)
+        found[name].generator = name
+    return found
+
+
+def cold_user_truth(
     fitted: Mapping[str, models.Generator], data: Dataset, oracle: Oracle, k: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the true relevance that each generator finds for users without any event.
+    """Return the true relevance of each generator's lists for users without any event.
 
-    A factorization solves for a user's vector from events; of none it makes zeros, and all items
-    tie. It is asked all the same. "the most there is" is the best possible list.
+    A factorization solves for a user's vector from events; without events the vector is zero and
+    all items tie. It is asked all the same. "the most there is" is the best possible list.
 
     Args:
         fitted: By name; fitted to `data`.
@@ -102,26 +137,32 @@ def strangers_truth(
             known = {"allowed": model.known_items_}
             items = retrieval.top_k(nothing, model.item_vectors(), k, **known).items
         found[name] = evaluation.relevance_of_lists(users, items, oracle, k)
-    found["the most there is"] = evaluation.best_true_relevance(users, data, oracle, k)
+    found[_BEST] = evaluation.best_true_relevance(users, data, oracle, k)
     return found
 
 
-def seldom_shown(data: Dataset) -> NDArray[np.bool_]:
-    """Return which items were shown fewer than five times by the end of training."""
+def rarely_shown(data: Dataset) -> NDArray[np.bool_]:
+    """Return a mask of the items with fewer than five impressions by the end of training."""
     shown = np.bincount(data.table("impressions")[ITEM], minlength=data.n_items)
-    return shown < _SHOWN_SELDOM
+    return shown < _RARELY
 
 
-def seldom_shown_truth(
+def rarely_shown_truth(
     fitted: Mapping[str, models.Generator], data: Dataset, oracle: Oracle, k: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the true relevance that each generator finds among items that were hardly shown.
+    """Return the true relevance of each generator's lists of items with few impressions.
 
-    Only those items are ranked, for every user with a history; vectors that a generator has not
-    learned are zeros, and what ties goes by id.
+    Only those items are ranked, for every user with a history. Vectors that a generator has not
+    learned are zeros; ties are broken by item id.
+
+    Args:
+        fitted: By name; fitted to `data`.
+        data: With a table of impressions.
+        oracle: Of its world.
+        k: Places of a list that count.
     """
     users = np.flatnonzero(np.diff(data.history_matrix.indptr))
-    allowed, history = seldom_shown(data), data.history_matrix[users]
+    allowed, history = rarely_shown(data), data.history_matrix[users]
     found = {}
     for name, model in fitted.items():
         if model.has_vectors:
@@ -134,11 +175,43 @@ def seldom_shown_truth(
     relevance = np.vstack([oracle.relevance(users[i : i + 256]) for i in range(0, len(users), 256)])
     relevance[history.nonzero()] = 0
     relevance = np.sort(np.where(allowed, relevance, 0), axis=1)[:, ::-1]
-    found["the most there is"] = relevance[:, :k].sum(axis=1) / k
+    found[_BEST] = relevance[:, :k].sum(axis=1) / k
     return found
 
 
-def newcomer_study(
+def against(
+    truth: Mapping[str, NDArray[np.float64]], baselines: Sequence[str], *, seed: int
+) -> list[dict[str, Any]]:
+    """Compare the towers with each baseline by true relevance, user by user.
+
+    Args:
+        truth: From `cold_user_truth` or `rarely_shown_truth`.
+        baselines: Names; those that `truth` lacks are left out.
+        seed: Of the bootstrap.
+
+    Returns:
+        One row per baseline: `baseline`, its mean `less`, and the towers' columns of
+        `evaluation.relevance_table`, such as `mean`, `low`, `difference` and `difference_high`.
+    """
+    rows = []
+    for baseline in baselines:
+        if baseline in truth:
+            table = evaluation.relevance_table(truth, baseline=baseline, seed=seed)
+            towers = table.set_index("generator").loc["TwoTower"].to_dict()
+            rows.append({**towers, "baseline": baseline, "less": float(truth[baseline].mean())})
+    return rows
+
+
+def later_users(data: Dataset, *, more_than: int) -> int:
+    """Count users without training events who have more than so many held-out events with times."""
+    if TIMESTAMP not in data.held_out:
+        return 0
+    trained = np.bincount(data.train[USER], minlength=data.n_users) > 0
+    events = np.bincount(data.held_out[USER], minlength=data.n_users)
+    return int((events[~trained] > more_than).sum())
+
+
+def later_user_study(
     settings: Mapping[str, Any],
     data: Dataset,
     known: Sequence[int],
@@ -150,22 +223,21 @@ def newcomer_study(
 ) -> pd.DataFrame:
     """Compare towers with features and towers of ids alone on users who came after training.
 
-    Both are trained on `data` as it is, several times from different starts, and serve each
-    newcomer from the first few events without learning anything more; ids alone do so by the mean
-    of the vectors of what the newcomer took. Where nothing at all is known they refuse, and
-    popularity answers in their place.
+    Both are fitted to `data`, from several random starts, and serve each of these users from the
+    first few events without retraining; towers of ids alone use the mean of the vectors of those
+    items. Where no event is known and a generator cannot answer, popularity answers instead.
 
     Args:
         settings: Of the towers with features.
-        data: With times; newcomers have held-out events alone.
-        known: Events known of a newcomer, one row of the result each.
+        data: With times, and with users who have held-out events alone.
+        known: Numbers of known events, one row of the result each.
         metric: Such as "recall@20".
-        repeats: Starts; values are means over them, user by user.
-        judging: Passed to `evaluation.judge`.
-        ids_alone: Settings that suit towers of ids alone better than those of the others.
+        repeats: Random starts; values are means over them, user by user.
+        judging: Arguments of `evaluation.judge`.
+        ids_alone: Settings that suit towers of ids alone better.
 
     Returns:
-        One row a number of known events, and "all" for each user's mean over those above 0:
+        One row per number of known events, and "all" for each user's mean over those above 0:
         `known`, `with features`, `without`, `difference`, `low`, `high` (95 %, over users) and
         `users`.
     """
@@ -210,7 +282,7 @@ def two_directions(model: TwoTower) -> tuple[NDArray[np.float64], NDArray[np.flo
 
 
 def first_values(data: Dataset, column: str) -> NDArray[np.object_]:
-    """Return the first value of a column of lists, or the value, as text; "" for none."""
+    """Return the first value of lists in a column, or the value itself, as text; "" if missing."""
     held = data.items[column]
     return np.array(
         [
@@ -221,14 +293,31 @@ def first_values(data: Dataset, column: str) -> NDArray[np.object_]:
     )
 
 
+def item_groups(data: Dataset, known: NDArray[np.bool_]) -> tuple[str, NDArray[np.object_]]:
+    """Return a column to colour items by, and its first value for each known item.
+
+    The column is `genres` if there is one, else the first that describes items; without any,
+    all items share the group "".
+
+    Args:
+        data: With its table of items.
+        known: Mask of the items, shape `(n_items,)`.
+    """
+    columns = [c for c in data.items if c not in ("item", "item_id", "title")]
+    if not columns:
+        return "nothing", np.full(int(known.sum()), "", dtype=object)
+    column = "genres" if "genres" in columns else columns[0]
+    return column, first_values(data, column)[known]
+
+
 def truth_figure(truth: Mapping[str, NDArray[np.float64]], *, k: int, seed: int) -> Any:
-    """Draw what generators recovered of the true relevance, and the most there is."""
-    held = {name: values for name, values in truth.items() if name != "the most there is"}
+    """Draw the true relevance that each generator reaches, and the most there is."""
+    held = {name: values for name, values in truth.items() if name != _BEST}
     table = evaluation.relevance_table(held, baseline="popularity", seed=seed)
-    best = float(truth["the most there is"].mean())
+    best = float(truth[_BEST].mean())
     return recovered_truth(table, best=best, k=k)
 
 
 def gains_figure(table: pd.DataFrame, metric: str) -> Any:
-    """Draw what features bring to newcomers, by how much is known of them."""
+    """Draw the gain from features for users who came after training, by number of known events."""
     return feature_gains(table, metric=metric)
