@@ -63,9 +63,9 @@ def _common(
     """Make, compare and share candidate generators, the first stage of a recommender."""
 
 
-@app.command(short_help="Look at this machine and say what to do about what is missing")
+@app.command(short_help="Check this machine: what is installed, what is missing, how to fix it")
 def doctor() -> None:
-    """Look at this machine and say what to do about what is missing.
+    """Check this machine: what is installed, what is missing, how to fix it.
 
     Example: candgen doctor
     """
@@ -205,7 +205,7 @@ def judge(
     dataset: Annotated[str, typer.Option(help="Prepared dataset, by name or folder")],
     cutoffs: Annotated[str, typer.Option(help="List lengths, with commas")] = "10,20,50,100",
     evaluate_on: Annotated[str, typer.Option(help="Part: test or validation")] = "test",
-    name: Annotated[str | None, typer.Option(help="What to call the system")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the system")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Judge candidate lists made by any system, on the held-out part of a dataset.
@@ -227,12 +227,12 @@ def judge(
     _print_judgement(found, f"{found.generator} on {data.name}, {evaluate_on} part")
 
 
-@app.command(short_help="List runs and datasets, how they stand and what they reached")
+@app.command(short_help="List runs and datasets with their state and headline metric")
 def runs(
     sweep: Annotated[str, typer.Argument(help="Sweep; all of them by default")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON array")] = False,
 ) -> None:
-    """List runs and datasets, how they stand and what they reached.
+    """List runs and datasets with their state and headline metric.
 
     Example: candgen runs quick
     """
@@ -264,7 +264,7 @@ def runs(
 def export(
     run: Annotated[str, typer.Argument(help="Run with vectors, by folder or as SWEEP/RUN")],
     folder: Annotated[
-        Path | None, typer.Option(help="Where it goes, outputs/exports/RUN by default")
+        Path | None, typer.Option(help="Target folder, outputs/exports/RUN by default")
     ] = None,
     kind: Annotated[
         str, typer.Option(help="Index: exact, annoy, faiss-flat, -ivf, -hnsw or -pq")
@@ -275,7 +275,7 @@ def export(
 ) -> None:
     """Write a run's vectors, ids, titles and index to a folder of its own; print the folder.
 
-    Example: candgen export films/wals-dim32 --kind faiss-ivf -s probes=32
+    Example: candgen export films/wals-dim16 --kind faiss-ivf -s probes=32
     """
     from candgen.serving import export as exporting
 
@@ -295,15 +295,15 @@ def candidates(
     user: Annotated[str | None, typer.Option(help="Id of a user, as in your data")] = None,
     item: Annotated[str | None, typer.Option(help="Id of an item, for related ones")] = None,
     features: Annotated[
-        str | None, typer.Option(help="JSON file about somebody new, if the run can answer it")
+        str | None, typer.Option(help="JSON file with the features of a new user")
     ] = None,
-    popular: Annotated[bool, typer.Option("--popular", help="What most users have")] = False,
+    popular: Annotated[bool, typer.Option("--popular", help="The most popular items")] = False,
     k: Annotated[int, typer.Option("-k", min=1, help="Candidates")] = 100,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON array")] = False,
 ) -> None:
     """Ask an exported folder for candidates; print them with titles, best first.
 
-    Example: candgen candidates outputs/exports/wals-dim32 --user 42 -k 10
+    Example: candgen candidates outputs/exports/wals-dim16 --user 42 -k 10
     """
     if sum(asked is not None for asked in (user, item, features)) + popular != 1:
         raise SettingError("Give one of --user, --item, --features and --popular.")

@@ -1,4 +1,4 @@
-"""Look at this machine: what the workbench needs, what is there, what to do about the rest."""
+"""Check of this machine: what candgen needs, what is installed, how to fix the rest."""
 
 from __future__ import annotations
 

@@ -172,8 +172,8 @@ def believed_agreement(settings, users, rows) -> float:
 
 def personal_agreement(settings, users, rows) -> float:
     """Measure how much better films suit the users who were shown them than other users."""
-    strangers = np.random.default_rng(0).permutation(users)
-    return believed_agreement(settings, users, rows) - believed_agreement(settings, strangers, rows)
+    others = np.random.default_rng(0).permutation(users)
+    return believed_agreement(settings, users, rows) - believed_agreement(settings, others, rows)
 
 
 def test_without_exposure_bias_films_are_shown_alike():

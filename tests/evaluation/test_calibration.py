@@ -44,7 +44,7 @@ class ToldVectors(VectorGenerator):
 
 
 class Truth:
-    """An oracle of whom relevance is given."""
+    """An oracle with given relevance."""
 
     end = 0
 

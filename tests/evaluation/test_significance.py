@@ -162,7 +162,7 @@ def test_rows_are_matched_by_user_not_by_place(three):
 
 def test_different_users_are_refused():
     a, b = judged("a", [0.1, 0.2]), judged("b", [0.1, 0.2], users=[0, 2])
-    with pytest.raises(DataError, match="different users: 2 and 2, of whom 1 are the same"):
+    with pytest.raises(DataError, match="different users: 2 and 2, 1 of them shared"):
         compare([a, b], baseline="a")
 
 

@@ -130,7 +130,7 @@ class GeneratorContract:
 
     def test_it_beats_popularity_where_taste_is_all(self, fitted, taste_world, trained_users):
         if not self.beats_popularity:
-            pytest.skip("a rival that knows nothing of taste")
+            pytest.skip("a baseline without personal scores")
         popular = Popularity().fit(taste_world)
         assert share_of_own_taste(popular, trained_users) < 0.4
         assert share_of_own_taste(fitted, trained_users) > 0.99

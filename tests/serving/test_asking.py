@@ -1,4 +1,4 @@
-"""A folder asked: for users, items, newcomers and what is popular, by every kind of index."""
+"""Answers of an exported folder: users, items, new users, popular items; every kind of index."""
 
 import json
 import subprocess
@@ -60,7 +60,7 @@ def test_an_item_gets_its_relatives_and_not_itself(fitted, candgen, home):
     assert [int(row[1]) for row in rows[1:]] == ids_of(np.argsort(-cosines)[:5]).tolist()
 
 
-def test_somebody_new_is_folded_in_as_the_model_would(fitted, candgen, home, tmp_path):
+def test_a_new_user_is_folded_in_as_the_model_would(fitted, candgen, home, tmp_path):
     from scipy.sparse import csr_array
 
     (tmp_path / "new.json").write_text(json.dumps({"history": ids_of([0, 1, 3]).tolist()}))
@@ -142,7 +142,7 @@ def test_unknown_users_and_items_are_named(candgen, home):
     )
     assert "no item '5' among the 80 items" in candgen("candidates", home, "--item", 5)[2]
     assert "no item 'Film'" in candgen("candidates", home, "--item", "Film")[2]
-    assert "Nothing was learned of item" in candgen("candidates", home, "--item", ids_of(39))[2]
+    assert "has no event in training" in candgen("candidates", home, "--item", ids_of(39))[2]
 
 
 def test_one_question_at_a_time(candgen, home):

@@ -50,7 +50,10 @@ def test_runs_without_vectors_or_of_another_dataset_are_refused(project, candgen
 def test_a_run_that_did_not_end_well_is_refused(project, candgen, state):
     folder = project / "outputs" / "asked" / "wals"
     files.write_json(folder / "status.json", {"state": state, "pid": os.getpid()})
-    assert f"is {state}, so its results may be" in candgen("export", "asked/wals")[2]
+    assert (
+        f"its state is {state!r}, so its results may be incomplete"
+        in candgen("export", "asked/wals")[2]
+    )
     files.write_json(folder / "status.json", {"state": "done"})
     (folder / "metrics.json").unlink()
     assert "is not finished: it has no metrics.json" in candgen("export", "asked/wals")[2]

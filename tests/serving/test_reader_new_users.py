@@ -21,7 +21,7 @@ from tolerance import rounding
 
 N_USERS, N_NEW, N_ITEMS, DAY = 60, 12, 25, 86_400
 N_TERMS = 300  # all that the largest tower here adds on the way: inputs, two layers, the vector
-RARE = 24  # an item that only newcomers take
+RARE = 24  # an item that only new users take
 PLACES, ABOUT = ["north", "south", "east", "sea side"], ["red fish", "the red dog", "a hen, a dog"]
 KINDS = {
     "place": "categorical",
@@ -35,14 +35,14 @@ KINDS = {
 
 
 def world(folder, *, timed):
-    """Users at the end are newcomers: what they took is their fold-in. Some columns are empty."""
+    """The last users are new: their events are fold-in. Some columns are empty."""
     rng = np.random.default_rng(3)
     n = N_USERS + N_NEW
     events = [
         (user, item, (user % 7 + place) * DAY + int(rng.integers(DAY)))
         for user in range(n)
         for place, item in enumerate(rng.permutation(RARE if user < N_USERS else N_ITEMS)[:9])
-        if user != n - 1  # of whom nothing at all is known
+        if user != n - 1  # the last user has no event and no feature
     ]
     columns = ["user", "item", "timestamp"]
     events = pd.DataFrame(events, columns=columns)[columns if timed else columns[:2]]
@@ -69,7 +69,7 @@ def world(folder, *, timed):
                     rng.choice(["a", "b", "c", "d"], rng.integers(3), replace=False).tolist()
                     for _ in range(n)
                 ],
-                "about": [  # newcomers have words of their own, too
+                "about": [  # new users have words of their own, too
                     f"{rng.choice([*ABOUT, ''])} {'words unheard of' * (u >= N_USERS + 4)}".strip()
                     for u in range(n)
                 ],
@@ -91,7 +91,7 @@ def worlds(tmp_path_factory):
 
 
 def said_of(data, user, moment):
-    """What a newcomer would write into features.json."""
+    """Return the features of a new user, as in features.json."""
     known = data.table("fold_in").query("user == @user")
     made = {"history": (100 + known["item"]).tolist()}
     if "timestamp" in known:
@@ -158,7 +158,7 @@ def taken_home(model, folder):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_newcomers_get_the_vector_that_the_trained_tower_gives(worlds, tmp_path, case):
+def test_new_users_get_the_vector_that_the_trained_tower_gives(worlds, tmp_path, case):
     kind, settings = CASES[case]
     for timed in (True, False) if case in UNTIMED else (True,):
         data = worlds[timed]
@@ -169,7 +169,7 @@ def test_newcomers_get_the_vector_that_the_trained_tower_gives(worlds, tmp_path,
         expected = model.user_vectors(users)
         found = [asked(tower, said_of(data, user, model.moment_)) for user in users]
         np.testing.assert_allclose(found, expected, atol=rounding(np.float32, N_TERMS, expected))
-        assert np.ptp(expected, axis=0).max() > 0.01  # newcomers differ
+        assert np.ptp(expected, axis=0).max() > 0.01  # new users differ
 
 
 def test_the_hour_and_the_gap_are_read_as_of_the_moment(worlds, tmp_path):
@@ -186,7 +186,7 @@ def test_the_hour_and_the_gap_are_read_as_of_the_moment(worlds, tmp_path):
     assert np.abs(vectors[2] - vectors[0]).max() > 0.01
 
 
-def test_a_tower_of_ids_answers_strangers_by_the_mean_of_what_they_took(worlds, tmp_path):
+def test_a_tower_of_ids_answers_unknown_users_by_the_mean_of_their_items(worlds, tmp_path):
     settings = {"query_inputs": ["id"], "popularity_weight": 0.1, "similarity": "dot"}
     model = TwoTower(**SMALL, **settings).fit(worlds[False])
     tower, users = taken_home(model, tmp_path), np.arange(N_USERS, N_USERS + N_NEW - 1)
@@ -197,7 +197,7 @@ def test_a_tower_of_ids_answers_strangers_by_the_mean_of_what_they_took(worlds, 
 
 
 def test_no_user_of_training_travels_with_the_tower(worlds):
-    """Of ids there is one row, what all strangers share; a table of users is nobody's to take."""
+    """Only one row of the id table is exported, the one that unknown users share."""
     model = TwoTower(**SMALL, query_inputs=["id", "history"]).fit(worlds[False])
     arrays = model.portable_queries()
     assert arrays["0/table"].shape == (1, 6)
@@ -238,14 +238,14 @@ def test_what_cannot_be_read_is_refused_by_name(tower, features, message):
         tower.vector(features, lambda item: item - 100, None)
 
 
-def test_somebody_of_whom_nothing_is_said_is_answered_only_where_features_are_read(
+def test_a_user_without_any_feature_is_answered_only_by_a_tower_of_features(
     tower, worlds, tmp_path
 ):
     assert np.isfinite(tower.vector({}, lambda item: item, None)).all()
     of_histories = taken_home(
         TwoTower(**SMALL, query_inputs=["history"]).fit(worlds[False]), tmp_path
     )
-    with pytest.raises(FeatureError, match=r"some items are known.*one item at least"):
+    with pytest.raises(FeatureError, match=r"needs a history of at least one item"):
         of_histories.vector({"history": []}, lambda item: item, None)
 
 
@@ -263,7 +263,7 @@ def test_the_reader_of_towers_needs_numpy_alone():
     assert said.stdout.strip() == "set()", said.stderr
 
 
-# --- taken home
+# --- exported
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +285,7 @@ def home(worlds, tmp_path_factory):
     return made.rename(root / "moved"), run, model, data
 
 
-def test_an_exported_run_of_towers_answers_newcomers_without_tensorflow(home, tmp_path):
+def test_an_exported_run_of_towers_answers_new_users_without_tensorflow(home, tmp_path):
     folder, _, model, data = home
     user = N_USERS + 2
     said = said_of(data, user, model.moment_)
@@ -312,7 +312,7 @@ def test_an_exported_run_of_towers_answers_newcomers_without_tensorflow(home, tm
     assert done.stderr.strip() == "set()"
 
 
-def test_the_folder_says_what_may_be_said_of_newcomers(home):
+def test_the_folder_lists_the_features_of_new_users(home):
     folder = home[0]
     told = (folder / "README.md").read_text()
     for line in ("history      list of item ids, oldest first", 'place        such as "east"'):

@@ -147,11 +147,11 @@ def _ids(file: _File, column: str, dataset: Dataset) -> NDArray[np.int32]:
     meaning = dense_of.reindex(spelled).to_numpy()
     dense = meaning[coded.indices.to_numpy()]
     if np.isnan(dense).any():
-        strangers = int(np.isnan(meaning).sum())
+        unknown = int(np.isnan(meaning).sum())
         row = _first(np.isnan(dense))
         file.refuse(
             row,
-            f"{column} {raw[row].as_py()!r} is not in dataset {dataset.name!r} ({strangers:,} of "
+            f"{column} {raw[row].as_py()!r} is not in dataset {dataset.name!r} ({unknown:,} of "
             f"the {len(meaning):,} {column} ids of this file are not). Ids must be those the data "
             f"came with, such as {known.iloc[:1].tolist()[0]!r}.",
         )

@@ -108,8 +108,8 @@ def _differences(one: Judgement, reference: Judgement, metric: str) -> np.ndarra
     if not a.index.equals(b.index):
         raise DataError(
             f"{one.generator} and {reference.generator} were judged on different users: "
-            f"{len(a):,} and {len(b):,}, of whom {len(a.index.intersection(b.index)):,} are the "
-            "same. A paired comparison needs the same dataset and the same split for both."
+            f"{len(a):,} and {len(b):,}, {len(a.index.intersection(b.index)):,} of them shared. "
+            "A paired comparison needs the same dataset and the same split for both."
         )
     one.values(metric), reference.values(metric)  # refuse a name that is unknown
     return a[metric].to_numpy() - b[metric].to_numpy()

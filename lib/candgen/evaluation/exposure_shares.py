@@ -118,7 +118,7 @@ def merit_shares(
         groups: Of the items.
 
     Returns:
-        Shape `(n, n_groups)`; rows sum to 1, or to 0 for a user to whom nothing is relevant.
+        Shape `(n, n_groups)`; rows sum to 1, or to 0 for a user without any relevant item.
     """
     found = np.empty((len(users), len(groups.names)))
     for start in range(0, len(users), _MERIT_ROWS):

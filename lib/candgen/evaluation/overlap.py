@@ -22,7 +22,7 @@ def overlap(judgements: Sequence[Judgement], k: int) -> pd.DataFrame:
 
     Returns:
         A square table with the generators' names on both sides, 0 .. 1, ones on the diagonal.
-        Users for whom both lists are empty are left out of a pair.
+        Users with two empty lists are left out of a pair.
 
     Raises:
         DataError: If candidates are missing, or the users differ.

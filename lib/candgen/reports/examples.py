@@ -61,7 +61,7 @@ def _side_by_side(report: Report, ground: Comparison) -> Fragment:
 
 
 def disagreement(report: Report) -> Fragment:
-    """The users on whom runs differ most, and how little their lists share."""
+    """Show the users for which runs differ most, and the overlap of their lists."""
     return by_dataset(report, lambda ground: _disagreement(report, ground))
 
 
@@ -78,7 +78,7 @@ def _disagreement(report: Report, ground: Comparison) -> Fragment:
         rows.append([Cell(_user_name(ground.dataset, user)), *lengths,
                      *(value(values.loc[user, c.label], digits=3) for c in chosen)])  # fmt: skip
     heads = ["user", *([] if history is None else ["history"]), *(c.label for c in chosen)]
-    caption = f"{report.metric} of the users on whom runs differ most, {ground.title}"
+    caption = f"{report.metric} of the users for which runs differ most, {ground.title}"
     shown = Table(caption, heads, rows).fragment()
     judgements = _with_candidates(report, ground)
     if len(judgements) > 1 and ground.dataset is not None:

@@ -159,13 +159,16 @@ def _against(
     report: Report,
     ground: Comparison,
     ranked: Sequence[Contender],
-    rival: Contender,
+    reference: Contender,
     *,
     picture_too: bool = False,
 ) -> Fragment:
     try:
         table = evaluation.compare(
-            [c.judgement for c in ranked], report.metric, baseline=rival.label, margin=report.margin
+            [c.judgement for c in ranked],
+            report.metric,
+            baseline=reference.label,
+            margin=report.margin,
         )
     except CandgenError as error:
         return note(f"The differences could not be computed: {error}", tone="warning")
@@ -190,19 +193,19 @@ def _against(
         "users": "judged under both",
     }
     caption = (
-        f"{report.metric} minus that of {rival.label}, margin {report.margin:g}, {ground.title}"
+        f"{report.metric} minus that of {reference.label}, margin {report.margin:g}, {ground.title}"
     )
     shown = Table(caption, list(heads), rows, hints=list(heads.values())).fragment()
     if not picture_too:
         return shown
-    return _drawn_differences(report, ground, ranked, rival, table) + shown
+    return _drawn_differences(report, ground, ranked, reference, table) + shown
 
 
 def _drawn_differences(
     report: Report,
     ground: Comparison,
     ranked: Sequence[Contender],
-    rival: Contender,
+    reference: Contender,
     table: pd.DataFrame,
 ) -> Fragment:
     colours = {c.label: report.colours[c.generator] for c in ranked}
@@ -212,7 +215,7 @@ def _drawn_differences(
         )
         for row in table.itertuples()
     ]
-    label = f"{report.metric} minus that of {plain(rival.label)}"
+    label = f"{report.metric} minus that of {plain(reference.label)}"
 
     def draw(ax: Axes) -> None:
         pictures.differences(marks, label=label, margin=report.margin, ax=ax)

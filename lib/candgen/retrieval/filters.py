@@ -1,7 +1,7 @@
 """Filters: masks of eligible items for all queries, and items to withhold from each query.
 
-A mask says which items are eligible (`allowed` of a search); a matrix says what is withheld from
-whom (`exclude`). Masks are combined with `&`, matrices with `together`.
+A mask marks the eligible items (`allowed` of a search); a matrix marks the items withheld from each
+query (`exclude`). Masks are combined with `&`, matrices with `together`.
 """
 
 from __future__ import annotations

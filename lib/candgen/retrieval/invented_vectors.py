@@ -20,7 +20,7 @@ _COUNTRY = ((40.0, 55.0), (0.0, 25.0))  # latitudes, longitudes
 
 
 class Invented(NamedTuple):
-    """Vectors to search, and whom they may be near to."""
+    """Item vectors and query vectors, invented around shared centres."""
 
     items: NDArray[np.float32]  # (n_items, dim)
     queries: NDArray[np.float32]  # (n_queries, dim)

@@ -1,18 +1,18 @@
-"""A run as a folder to take home: vectors, ids, titles, an index, and a reader that needs no more.
+"""Export of a run: a folder with vectors, ids, titles, an index and a reader of its own.
 
-    export.json         what is there, for whom, and by what each file is recognized; written last
+    export.json         contents, source and the digest of each file; written last
     index/              the index with its own sidecar; `vectors.npy` are the items
     titles.arrow        one an item, in the order of the index
     user_vectors.npy    one a user of user_ids.npy
-    *_order.npy         ids by size, in which one is found quickly
-    known_items.npy     which items may be offered
-    seen_*.npy          what each user already has
-    gram.npy            of a factorization: what folding in needs
-    query_tower.npz     of towers: what computing a newcomer's vector needs
-    reader*.py          answers questions with NumPy, pyarrow and the index's library
+    *_order.npy         order of the ids, for binary search
+    known_items.npy     items that may be returned
+    seen_*.npy          the history of each user
+    gram.npy            of a factorization: for folding in
+    query_tower.npz     of towers: computes the vector of a new user
+    reader*.py          reads the folder with NumPy, pyarrow and the index's library
 
-Ids are the data's own. Nothing in the folder names a place, so it can be moved. It is made beside
-its place and takes it when it is whole, so an export that is killed leaves what was there before.
+Ids are the data's own. The folder holds no paths, so it can be moved. It is written aside and then
+renamed, so a killed export leaves the earlier one in place.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def export(
 
     Raises:
         DataError: If the run has no vectors, is unfinished, or its dataset is gone or changed; if
-            the folder is somebody else's or cannot be written.
+            the folder is not an earlier export or cannot be written.
         SettingError: If the kind or a setting does not exist.
         BusyError: If another process is exporting to a folder of that name.
     """
@@ -132,7 +132,10 @@ def _judged(run: Path) -> tuple[dict[str, Any], Any]:
         raise DataError(f"{run} is not finished: it has no {runs.METRICS}. Run it to its end.")
     state = status.state_of(run)
     if state not in (status.DONE, status.MISSING):  # missing: a page that was run by hand
-        raise DataError(f"{run} is {state}, so its results may be. Run it to its end.")
+        raise DataError(
+            f"{run}: its state is {state!r}, so its results may be incomplete. Run it again before "
+            "exporting."
+        )
     recorded = files.read_json(path)
     own = [row for row in recorded.get("generators", []) if not row.get("baseline")]
     described = recorded.get("dataset", {})
@@ -225,7 +228,7 @@ def _write_titles(path: Path, titles: NDArray) -> None:
 
 
 def _folding(row: dict[str, Any], similarity: str) -> dict[str, float] | None:
-    """Return what folding in needs, for a factorization of plain events."""
+    """Return the settings that folding in needs, for a factorization of plain events."""
     if similarity != "dot":
         return None
     return _generator(row).portable_fold_in(row.get("settings", {}))
@@ -263,7 +266,7 @@ def _tower(run: Path, goal: Path, index: Any) -> dict[str, str]:
 
 
 def _why_not(row: dict[str, Any]) -> str:
-    """Say why nothing said of somebody new can be answered."""
+    """Say why the run cannot answer for new users."""
     name, kind = row.get("generator", "unknown"), _generator(row)
     if kind.folds_in_items:
         return (
@@ -297,8 +300,8 @@ def _describe(
         },
     }  # fmt: skip
     said = "".join(f"    {name:12} {form}\n" for name, form in reads.items())
-    said = _NEWCOMERS.format(said=said) if reads else f"Of newcomers: {why}\n"
-    about = _README.format(run=run.name, name=name, data=data.name, newcomers=said)
+    said = _NEW_USERS.format(said=said) if reads else f"New users: {why}\n"
+    about = _README.format(run=run.name, name=name, data=data.name, new_users=said)
     files.write_text(goal / "README.md", about)
     files.write_json(goal / reader.DESCRIPTION, runs.json_ready(description))
 
@@ -315,9 +318,9 @@ faiss-cpu, if `index/index.json` names one):
 
 or from Python, `from reader import Exported; Exported(".").for_user(ID, 10)`.
 
-{newcomers}"""
-_NEWCOMERS = """\
-Somebody whom the run has not seen is described by a JSON file, `python reader.py --features FILE`.
-It is one object with any of these; what is unknown is left out:
+{new_users}"""
+_NEW_USERS = """\
+A new user is described by a JSON file: `python reader.py --features FILE`. The file holds one
+object with any of these; leave out what is unknown:
 
 {said}"""

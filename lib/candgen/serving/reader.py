@@ -93,7 +93,7 @@ class Exported:
         Args:
             user: The id that the data came with.
             k: Candidates.
-            again: Whether items that the user already has may come.
+            again: Whether items of the user's history may be returned.
 
         Raises:
             ReaderError: If there is no such user.
@@ -103,14 +103,14 @@ class Exported:
         return self.for_vector(self.user_vectors[row], k, withheld=None if again else seen)
 
     def popular(self, k: int) -> list[Candidate]:
-        """Return what most users have, with their number as score: for whom nothing is known of."""
+        """Return the items that most users have, with the number of users as score."""
         _check_k(k)
         counts = np.bincount(self._seen, minlength=len(self.vectors)).astype(np.float64)
         counts[self._unknown | (counts == 0)] = -np.inf
         return self._listed(_best(counts, k), counts)
 
     def for_item(self, item: int | str, k: int) -> list[Candidate]:
-        """Return the items whose vectors point most nearly where an item's does, by cosine.
+        """Return the items with the most similar vectors, by cosine.
 
         Raises:
             ReaderError: If there is no such item, or nothing was learned of it.
@@ -120,7 +120,7 @@ class Exported:
         vector = self.vectors[row]
         if not vector.any():
             raise ReaderError(
-                f"Nothing was learned of item {item!r}: it has no event in training, and its "
+                f"Item {item!r} has no event in training, so its "
                 "vector is zeros. Ask for another item, or export a run that reads items' features."
             )
         lengths = self._lengths * self._lengths[row]
@@ -162,7 +162,7 @@ class Exported:
         return self._listed(_best(scores, wanted), scores)
 
     def for_features(self, features: dict[str, Any], k: int) -> list[Candidate]:
-        """Return candidates for somebody new, where the run can answer that.
+        """Return candidates for a new user, if the run can answer for new users.
 
         A factorization reads `{"history": [item ids]}`, a run of towers what its query tower read;
         `reads` says what that is. The history is not offered again.
@@ -180,9 +180,9 @@ class Exported:
         for name, value in features.items() if isinstance(features, dict) else ():
             if any(isinstance(v, float) and not math.isfinite(v) for v in _flat(value)):
                 raise ReaderError(f"{name} holds {value!r}. Leave out what is unknown.")
-        newcomers = self._newcomers
+        new_users = self._new_users
         try:
-            vector = newcomers.vector(features, self._item_row, self.vectors)
+            vector = new_users.vector(features, self._item_row, self.vectors)
         except self._refusals as error:
             raise ReaderError(str(error)) from None
         taken = [self._item_row(item) for item in features.get("history") or []]
@@ -282,7 +282,7 @@ class Exported:
         return _beside("index").open_index(self.folder / INDEX, self._sidecar)
 
     @cached_property
-    def _newcomers(self) -> Any:
+    def _new_users(self) -> Any:
         module = _beside("new_users")
         self._refusals = module.FeatureError
         if self.about["fold_in"] is None:
@@ -396,7 +396,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--user", help="id of a user")
     asked.add_argument("--item", help="id of an item, for related ones")
-    asked.add_argument("--features", help="JSON file that describes somebody new")
+    asked.add_argument("--features", help="JSON file with the features of a new user")
     asked.add_argument("--popular", action="store_true", help="what most users have")
     parser.add_argument("-k", type=int, default=100, help="candidates")
     parser.add_argument("--json", action="store_true", help="print one JSON array")

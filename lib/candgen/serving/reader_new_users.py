@@ -1,7 +1,7 @@
-"""Vectors of newcomers by NumPy alone: from what is said of somebody to a vector.
+"""Query vectors of new users, computed from their features by NumPy alone.
 
-A copy lies in exported folders as `reader_new_users.py`, so it imports nothing of candgen. What a
-tower's arrays mean is said in `candgen.models.towers.portable`, which writes them.
+A copy lies in exported folders as `reader_new_users.py`, so it imports nothing of candgen.
+`candgen.models.towers.portable` writes a tower's arrays and documents them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class FeatureError(ValueError):
 
 
 class FoldIn:
-    """A factorization, which solves for the vector of whoever took some items."""
+    """A factorization, which solves for the vector of a user from the user's items."""
 
     def __init__(self, solving: dict[str, float], gram: np.ndarray) -> None:
         """Keep what solving takes.
@@ -72,7 +72,7 @@ class QueryTower:
     """The query tower of a run.
 
     Attributes:
-        reads: What may be said of somebody -> in what form.
+        reads: Accepted features, name -> form.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -84,12 +84,12 @@ class QueryTower:
     def vector(
         self, features: dict[str, Any], row_of: Callable[[Any], int], items: np.ndarray
     ) -> np.ndarray:
-        """Return the query vector of somebody, shape `(dim,)`.
+        """Return the query vector of a new user, shape `(dim,)`.
 
         Args:
-            features: What is said; see `reads`.
+            features: Name -> value; see `reads`.
             row_of: Finds the row of an item id.
-            items: Vectors of items, which a tower of ids alone answers strangers by.
+            items: Item vectors, from which a tower of ids alone answers for unknown users.
 
         Raises:
             FeatureError: If a name is unknown, a value of the wrong form or the history missing.
@@ -99,8 +99,7 @@ class QueryTower:
         history = np.array([row_of(i) for i in features.get("history") or []], dtype=np.int64)
         if about["needs_history"] and not len(history):
             raise FeatureError(
-                'This run answers for people of whom some items are known: {"history": [item ids]} '
-                "expected, with one item at least."
+                'This run needs a history of at least one item: {"history": [item ids]}.'
             )
         if about["mean_of_items"]:
             made = np.asarray(items[history, : about["dim"]], dtype=np.float32).mean(axis=0)
@@ -210,7 +209,7 @@ class QueryTower:
 
 
 def reads(about: dict[str, Any]) -> dict[str, str]:
-    """Return what may be said of somebody -> in what form, from a tower's description."""
+    """Return the accepted features, name -> form, from a tower's description."""
     kinds = {one["kind"] for one in about["inputs"]}
     made = {}
     if "history" in kinds or about["needs_history"]:

@@ -23,10 +23,10 @@ class Watch:
     """Measures recall or NDCG at a cut-off on the validation part of a dataset."""
 
     def __init__(self, dataset: Dataset, metric: str, k: int, *, seed: int = 0) -> None:
-        """Choose whom to look at.
+        """Choose the users to watch.
 
         Args:
-            dataset: What is learned from is its history; what is looked at, what it holds out.
+            dataset: Its history is learned from; its held-out items are looked for.
             metric: recall or ndcg.
             k: The cut-off.
             seed: Of the choice of users where there are more than `MOST_USERS`.

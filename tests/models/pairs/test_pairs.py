@@ -161,8 +161,8 @@ def test_the_loss_is_cross_entropy_and_known_items_are_no_negatives(taste_world,
     )
     matrix = taste_world.train_matrix
     own = matrix.indices[matrix.indptr[0] : matrix.indptr[1]]
-    stranger = int(np.setdiff1d(np.arange(100), own)[0])
-    drawn = [[own[1], stranger], [stranger, own[0]]]  # own[0] is the positive of the first pair
+    unseen = int(np.setdiff1d(np.arange(100), own)[0])
+    drawn = [[own[1], unseen], [unseen, own[0]]]  # own[0] is the positive of the first pair
     learner = PairLearner(
         taste_world, network, tables, Fixed(drawn), make_loss("logistic", weight=2.0),
         n_negatives=2, batch_size=2, skip_known=skip_known, optimizer="sgd",
@@ -173,7 +173,7 @@ def test_the_loss_is_cross_entropy_and_known_items_are_no_negatives(taste_world,
     users, items = tables["users/product"].rows[0], before
     p = expit(items @ users)
     known = np.log(1 - p[own[1]]), np.log(1 - p[own[0]])
-    other = np.log(1 - p[stranger])
+    other = np.log(1 - p[unseen])
     means = [other, other] if skip_known else [(known[0] + other) / 2, (known[1] + other) / 2]
     expected = -np.mean([np.log(p[own[0]]) + 2 * means[0], np.log(p[own[1]]) + 2 * means[1]])
     assert loss == pytest.approx(expected, rel=1e-5)
@@ -181,8 +181,8 @@ def test_the_loss_is_cross_entropy_and_known_items_are_no_negatives(taste_world,
     tables["items/product"].update(1.0)
     moved = tables["items/product"].rows - before
     weight = 2.0 if skip_known else 1.0  # of one negative among those that count
-    np.testing.assert_allclose(moved[stranger], -weight * p[stranger] * users, rtol=1e-4)
-    assert not moved[(np.bincount([*own[:2], stranger], minlength=len(moved)) == 0)].any()
+    np.testing.assert_allclose(moved[unseen], -weight * p[unseen] * users, rtol=1e-4)
+    assert not moved[(np.bincount([*own[:2], unseen], minlength=len(moved)) == 0)].any()
 
 
 # --- users who were not trained on

@@ -72,7 +72,7 @@ def test_blocks_never_change_the_softmax(given, monkeypatch, cells):
         np.testing.assert_allclose(found, by_tape, rtol=1e-4, atol=1e-6)
 
 
-def test_a_target_among_the_candidates_is_not_its_own_rival(given):
+def test_a_target_among_the_candidates_is_not_its_own_negative(given):
     itself = given | {
         "candidates": given["positives"][:1],
         "candidate_ids": given["targets"][:1],
@@ -84,7 +84,7 @@ def test_a_target_among_the_candidates_is_not_its_own_rival(given):
     assert not slope.any()
 
 
-def test_what_is_expected_often_is_worth_less_as_a_rival(given):
+def test_what_is_expected_often_is_worth_less_as_a_negative(given):
     often = given | {"log_expected": given["log_expected"] + np.log(np.float32(10))}
     assert by_hand(often) < by_hand(given)
     found, _ = loss_and_slopes(losses.softmax_loss, often, ["states"])

@@ -58,7 +58,7 @@ def test_the_future_is_never_seen(network, vectors, place):
     assert (moved[place:] > 3 * same).all()  # and everything later hears of it
 
 
-def test_windows_in_one_row_are_strangers(network, vectors):
+def test_windows_in_one_row_do_not_see_each_other(network, vectors):
     changed = vectors.copy()
     changed[0, :4] = -changed[0, :4]
     before = states(network, vectors)

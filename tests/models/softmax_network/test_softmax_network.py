@@ -225,7 +225,7 @@ def fashion(tmp_path_factory):
 
 
 def logits_of_nobody(model, dataset):
-    """What is answered now to somebody of whom nothing is known."""
+    """Return the answer for a user without any feature."""
     empty = EventLog.of(dataset.train[:0], dataset.n_users)
     asked = model._learned.now(empty, np.array([0]))
     if model.moment_:

@@ -75,7 +75,7 @@ def _users_of(
 def _likeness(users, items, starts, pivots, item_starts, item_users, counts):
     """Return the cosine of each event's item with its user's pivot, without that user."""
     found = np.ones(len(items))
-    marked = np.full(len(starts) - 1, -1, np.int64)  # the user for whom each user was marked last
+    marked = np.full(len(starts) - 1, -1, np.int64)  # the user that each user was marked last
     for u in range(len(starts) - 1):
         if starts[u] == starts[u + 1]:
             continue

@@ -78,7 +78,7 @@ class WeightedFactorization(VectorGenerator):
         return self._solved(weights, values, "users")
 
     def prior_precision(self) -> NDArray[np.float32]:
-        """Return A of a user of whom nothing is known: w0 V'V + r I, shape `(dim, dim)`.
+        """Return A of a user without events: w0 V'V + r I, shape `(dim, dim)`.
 
         Each event or answer with weight w about item i adds w v_i v_i' to it, and to r what the
         frequency adds.

@@ -1,8 +1,8 @@
 """Popularity within groups of users, such as users of one place.
 
 Of users who share a value of a column (the same place, about the same age), some take an item more
-often than everybody does. With n_g users of group g, of whom c_gi took item i, and p_i the share of
-all users who took it, that is how many times more often,
+often than everybody does. With n_g users of group g, c_gi of them with item i, and p_i the share of
+all users with item i, the lift is the ratio of the two shares,
 
     lift_gi = (c_gi + trust p_i) / ((n_g + trust) p_i),
 

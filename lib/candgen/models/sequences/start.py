@@ -1,4 +1,4 @@
-"""Item vectors that know who stands beside whom before anything is learned.
+"""Initial item vectors from co-occurrence in histories.
 
 Counts C of which items occur within a few places of each other, damped for items that occur often,
 are factorized: v_i v_j is near C_ij / sqrt((n_i + s) (n_j + s)). From there a network has to learn
@@ -22,7 +22,7 @@ _SPARE, _ROUNDS = 16, 4  # of the randomized factorization
 def vectors_of_neighbours(
     log: EventLog, n_items: int, dim: int, *, spread: float, seed: int
 ) -> NDArray[np.float32]:
-    """Factorize who occurs beside whom.
+    """Factorize the counts of items that occur near each other.
 
     Args:
         log: The events to learn from.

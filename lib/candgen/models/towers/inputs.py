@@ -194,7 +194,7 @@ class History(Input):
     """The items before the moment, pooled; where there are none, a vector that is learned.
 
     In training the history is cut at random, to a few items or to none, so that short histories are
-    met often enough, and this vector stands for newcomers of whom nothing is known yet. Attention
+    met often enough, and this vector stands for users without a history. Attention
     gets zeros and an empty mask instead.
     """
 

@@ -1,9 +1,9 @@
-"""A trained query tower as plain arrays, so that NumPy alone can answer for somebody new.
+"""A trained query tower as plain arrays, so that NumPy alone computes vectors of new users.
 
-Users who were trained on are looked up; whoever comes later is computed. What that takes is kept
-here as arrays and one description in JSON types: of each input, how what is said of somebody
-becomes rows of a table, and of the layers their numbers. Of a table of user ids only the row is
-kept that all strangers share. `candgen.serving.reader_new_users` reads it.
+Vectors of trained users are looked up; vectors of later users are computed. This module keeps what
+that needs as arrays and one description in JSON types: for each input the way from features to rows
+of a table, for each layer its numbers. Of a table of user ids only the row is kept that all
+unknown users share. `candgen.serving.reader_new_users` reads it.
 """
 
 from __future__ import annotations

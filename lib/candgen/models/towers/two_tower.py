@@ -163,9 +163,9 @@ class TwoTower(LearnedGenerator, VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         made = self._learned.query_vectors(self._learned.now(self._log, users))
         if self.query_inputs_ == ["id"]:
-            stranger = self._untrained[users]
-            if stranger.any():
-                made[stranger] = self._means_of_histories(users[stranger])
+            untrained = self._untrained[users]
+            if untrained.any():
+                made[untrained] = self._means_of_histories(users[untrained])
         return made
 
     def _means_of_histories(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
