@@ -244,9 +244,9 @@ def test_uncounted_items_are_learned_from_the_stream(shop, kind, others):
     ("settings", "message"),
     [
         ({"kind": "unifrom"}, "Did you mean 'uniform'"),
-        ({"n": 0}, "number of negatives must be 1 or greater"),
+        ({"n": 0}, "n_negatives must be 1 or greater"),
         ({"alpha": 1.5}, "alpha must be at most 1"),
-        ({"hardness": 0}, "hardness must be above 0"),
+        ({"hardness": 0}, "hardness must be greater than 0"),
         ({"memory": 0}, "memory must be 1 or greater"),
     ],
 )

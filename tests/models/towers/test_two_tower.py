@@ -65,7 +65,7 @@ def test_histories_are_read_in_every_way(taste_world, trained_users, folded_user
         {"loss": "logistic", "negatives": "uniform", "n_negatives": 64},
         {"loss": "bpr", "negatives": "popularity", "n_negatives": 64, "skip_known": True},
         {"loss": "hinge", "negatives": "in-batch"},
-        {"loss": "contrastive", "negatives": "uniform", "margin": 0.4, "negative_weight": 10.0,
+        {"loss": "contrastive", "negatives": "uniform", "loss_margin": 0.4, "negative_weight": 10.0,
          "id_share": 0.5},
     ],
     ids=lambda settings: "-".join(str(v) for v in list(settings.values())[:2]),
