@@ -16,7 +16,7 @@ SHARES = np.tril(np.full((3, 3), 1.0)) / np.arange(1, 4)[:, None]
 
 def test_an_event_is_never_drawn_looking_ahead():
     ax = plots.attention(SHARES, ["a", "b", "c"])
-    drawn = ax.images[0].get_array()
+    drawn = ax.collections[0].get_array().reshape(3, 3)
     np.testing.assert_array_equal(drawn.mask, [[0, 1, 1], [0, 0, 1], [0, 0, 0]])
     np.testing.assert_allclose(drawn.compressed(), [1, 1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3])
 

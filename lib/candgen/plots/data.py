@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import LogLocator, NullLocator
@@ -56,7 +57,7 @@ def activity(events_per_user: NDArray[np.integer], *, ax: Axes | None = None) ->
     known = events_per_user[events_per_user > 0]
     low, high = known.min(), max(known.max(), known.min() + 1)
     edges = np.unique(np.round(np.geomspace(low, high + 1, 31)))
-    ax.hist(known, bins=edges, color=MODEL, edgecolor="white", linewidth=0.5)
+    sns.histplot(known, bins=edges, color=MODEL, alpha=1, edgecolor="white", linewidth=0.5, ax=ax)
     median = np.median(known)
     ax.axvline(median, color=BASELINE, linestyle="--", linewidth=1.2)
     ax.text(median, ax.get_ylim()[1], f" median {median:,.0f}", color=BASELINE, va="top")

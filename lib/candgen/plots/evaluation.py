@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
@@ -54,11 +55,14 @@ def per_user_spread(
     """
     ax = axes(ax)
     bins = np.linspace(0, 1, 21)
-    ax.hist(values, bins=bins, color=MODEL, alpha=0.75)
+    sns.histplot(values, bins=bins, color=MODEL, ax=ax)
     ax.margins(y=0.2)
     means = [(values.mean(), name, MODEL, "-")]
     if baseline is not None:
-        ax.hist(baseline, bins=bins, histtype="step", color=BASELINE, linestyle="--", linewidth=1.8)
+        sns.histplot(
+            baseline, bins=bins, element="step", fill=False, color=BASELINE, linestyle="--",
+            linewidth=1.8, ax=ax,
+        )  # fmt: skip
         means.append((baseline.mean(), baseline_name, BASELINE, "--"))
     for (mean, who, colour, line), side in zip(sorted(means), ("right", "left"), strict=False):
         ax.axvline(mean, color=colour, linestyle=line, linewidth=1.5)

@@ -1,4 +1,4 @@
-"""Pictures of what attention looks at."""
+"""Pictures of attention weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
@@ -18,30 +19,37 @@ _LONGEST = 32  # letters of a title
 def attention(
     shares: NDArray[np.floating], titles: Sequence[str], *, ax: Axes | None = None
 ) -> Axes:
-    """Show what each event of one history looks at: darker is more, to the left is earlier.
+    """Show the attention weights of one history: darker is more, earlier events to the left.
 
     Args:
-        shares: What the event of a row gives to the event of a column, shape `(n, n)`.
+        shares: Weight that the event of a row gives to the event of a column, shape `(n, n)`.
         titles: Of the events, oldest first, shape `(n,)`.
         ax: Axes to draw on. A new figure when omitted.
     """
     n = len(shares)
     if ax is None:
         _, ax = plt.subplots(figsize=(8.4, 1.6 + 0.26 * n))
-    ax.grid(visible=False)
-    drawn = np.ma.masked_where(np.triu(np.ones((n, n), dtype=bool), k=1), shares)
-    most = drawn[n // 4 :].max()  # the oldest events have little else to look at
-    image = ax.imshow(
-        drawn, cmap="Blues", vmin=0, vmax=most, aspect="auto", interpolation="nearest"
-    )
+    later = np.triu(np.ones((n, n), dtype=bool), k=1)
+    most = np.tril(shares)[n // 4 :].max()  # the oldest events have little else to look at
     short = [t if len(t) <= _LONGEST else f"{t[: _LONGEST - 1]}…" for t in map(str, titles)]
-    ax.set_yticks(range(n), [text.replace("$", r"\$") for text in short], fontsize="x-small")
-    ax.set_xticks(range(n), [str(n - place) for place in range(n)], fontsize="x-small")
-    ax.set(xlabel="the event looked at, counted back from the newest", ylabel="")
-    ax.tick_params(length=0)
-    bar = ax.figure.colorbar(image, ax=ax, format=PercentFormatter(1, decimals=0), shrink=0.7)
-    bar.outline.set_visible(False)
-    bar.set_label("share of the look")
+    sns.heatmap(
+        shares,
+        mask=later,
+        cmap="Blues",
+        vmin=0,
+        vmax=most,
+        xticklabels=[str(n - place) for place in range(n)],
+        yticklabels=[text.replace("$", r"\$") for text in short],
+        cbar_kws={
+            "format": PercentFormatter(1, decimals=0),
+            "shrink": 0.7,
+            "label": "attention weight",
+        },
+        ax=ax,
+    )
+    ax.grid(visible=False)
+    ax.tick_params(length=0, labelsize="x-small", labelrotation=0)
+    ax.set(xlabel="attended event, counted back from the newest", ylabel="")
     ax.set_title(f"the newest {n} events of one history, oldest on top")
     return ax
 
@@ -49,11 +57,11 @@ def attention(
 def looking_back(
     shares: NDArray[np.floating], *, alike: float, n_users: int, ax: Axes | None = None
 ) -> Axes:
-    """Show how far back the newest event looks, on average, one line a block.
+    """Show the newest event's mean attention to earlier events, one line a block.
 
     Args:
-        shares: Given to the event `j` places back, shape `(blocks, n)`, from the newest itself.
-        alike: What each event would get if all that are read got the same.
+        shares: Mean weight of the event `j` places back, shape `(blocks, n)`; 0 is the newest.
+        alike: Weight of each event if all weights were equal.
         n_users: Histories that the mean is over.
         ax: Axes to draw on. A new figure when omitted.
     """
@@ -68,7 +76,7 @@ def looking_back(
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="event looked at, counted back from the newest (1)", ylabel="share of the look")
+    ax.set(xlabel="attended event, counted back from the newest (1)", ylabel="attention weight")
     ax.legend(frameon=False)
     ax.set_title(f"{n_users:,} histories of {n} events or more")
     return ax
