@@ -1,4 +1,4 @@
-"""What a person types in a notebook: the names of `candgen` itself."""
+"""Tests of the face: the names that a notebook uses from `candgen` itself."""
 
 import gc
 import json

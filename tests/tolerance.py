@@ -1,4 +1,4 @@
-"""How far two correct computations of the same number may lie apart."""
+"""Rounding tolerance between two correct computations of the same number."""
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike

@@ -21,7 +21,7 @@ LONGEST_SUM = 300  # users and items of the taste world; layers of networks here
 
 
 def room(scores) -> float:
-    """How far scores may lie from the same scores computed in another order."""
+    """Return the tolerance between scores computed in different orders."""
     return rounding(np.float32, LONGEST_SUM, scores)
 
 

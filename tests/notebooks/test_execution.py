@@ -50,7 +50,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def results(folder: Path) -> list[dict]:
-    """What a run recorded of each generator, but for costs."""
+    """Return the recorded metrics of each generator, without costs."""
     if not (folder / "metrics.json").is_file():
         return []
     return [

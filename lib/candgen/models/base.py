@@ -295,7 +295,7 @@ class VectorGenerator(Generator):
 
     @property
     def searched_by(self) -> str:
-        """How the vectors are compared when candidates are searched: dot or cosine."""
+        """Similarity by which the vectors are searched: dot or cosine."""
         return self.similarity
 
     def user_vectors(self, users: ArrayLike) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Which items to ask a new user about, so that a few answers say much.
+"""Choice of the items to ask a new user about, so that few answers tell much.
 
 Each function chooses items from training alone. The answer to a question is yes (the user would
 take the item) or no.

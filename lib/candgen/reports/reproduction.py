@@ -39,7 +39,7 @@ class Number:
 
     @property
     def relative(self) -> float | None:
-        """How far ours lies above the printed one, as a share of the printed one's size."""
+        """Difference of ours from the printed number, as a share of the printed number's size."""
         if self.printed == 0:
             return 0.0 if self.ours == 0 else None
         return (self.ours - self.printed) / abs(self.printed)
@@ -54,7 +54,7 @@ class Number:
 
     @property
     def alike(self) -> bool:
-        """Whether both print the same."""
+        """True if both print the same."""
         return f"{self.printed:.{self.digits}f}" == f"{self.ours:.{self.digits}f}"
 
     @property

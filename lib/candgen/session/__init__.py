@@ -1,4 +1,4 @@
-"""What notebooks call: runs, datasets by name, where things are, and what surrounds a run.
+"""Functions that notebooks call: runs, datasets by name, paths, and the environment.
 
 Importing this package is cheap: numerical libraries load when a dataset or a run needs them.
 """

@@ -1,4 +1,4 @@
-"""What a result depends on, in one line: a stage with the same fingerprint is not run again.
+"""Fingerprints of stages: a stage whose fingerprint is unchanged is not run again.
 
 A fingerprint names its parts, `notebook=1f.. parameters=9c.. library=..`, so that a sweep can say
 what changed. Of the library only the modules count that the notebook imports, directly or through

@@ -27,7 +27,7 @@ ROOT = "candgen"
 
 @dataclass(frozen=True)
 class Facts:
-    """What the text of one module says."""
+    """Imports and names in the text of one module."""
 
     used: frozenset[str]
     """Dotted names below candgen that it imports, each with the attributes it asks of them; a

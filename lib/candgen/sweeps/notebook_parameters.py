@@ -46,7 +46,7 @@ class Parameter:
 
     @property
     def is_path(self) -> bool:
-        """Whether the value names a file or folder to read: `path`, `films`, `ratings_file`, ..."""
+        """True if the value names a file or folder to read: `path`, `films`, `ratings_file`, ..."""
         return bool(_PATHS.fullmatch(self.name)) and self.name != "run_folder"
 
     def check(self, value: Any) -> Any:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 
 class Took(NamedTuple):
-    """What a piece of work took."""
+    """Seconds of a piece of work, with compilation apart."""
 
     seconds: float
     """Wall time of the work itself."""
@@ -46,7 +46,7 @@ class _Clocks(NamedTuple):
 
 
 class _Total:
-    """What the process has spent on compiling and first loading, in whichever threads."""
+    """Seconds that the process spent on compiling and first loading, in all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -15,7 +15,7 @@ _WATCHED = re.compile(r"(recall|ndcg)@([1-9]\d*)")
 
 
 class TrainingSettings(Settings):
-    """How a generator is trained."""
+    """Settings of the training."""
 
     epochs: Count = 20
     """Passes over the training examples, at most."""

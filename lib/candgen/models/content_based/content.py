@@ -56,7 +56,7 @@ class ProfileSettings(ContentSettings):
 
 
 class _ByItemFeatures(VectorGenerator):
-    """What both generators share: items as rows of features."""
+    """Base class of both generators: items as rows of features."""
 
     answers_cold_items = True
 

@@ -170,7 +170,7 @@ class TwoBranch(VectorGenerator):
 
 
 def _profiles(dataset: Dataset, parts: csr_array, by_rating: bool) -> NDArray[np.float32]:
-    """What each history says of each value of the items' features, shape `(n_users, n_values)`.
+    """Average each history by value of the items' features, shape `(n_users, n_values)`.
 
     With ratings the mean rating of items that have it, a little pulled towards the user's own
     mean; without, the share of the history that has it.

@@ -1,4 +1,4 @@
-"""How much each observed pair counts in a factorization.
+"""Weights of observed pairs in a factorization.
 
 The weight of a pair may come from a column of the events, from how often its user and its item
 occur, or from both, multiplied. Weights by frequency keep the busiest users and the most popular

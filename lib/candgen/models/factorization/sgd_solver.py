@@ -39,7 +39,7 @@ class Epoch(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """How to descend."""
+    """Settings of the descent."""
 
     epochs: int
     learning_rate: float  # of the first batch; it falls to 0 over all epochs

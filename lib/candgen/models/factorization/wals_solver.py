@@ -65,7 +65,7 @@ class Observed(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """What the objective says beside the observed pairs."""
+    """Terms of the objective beside the observed pairs."""
 
     unobserved_weight: float  # w0
     regularization: float

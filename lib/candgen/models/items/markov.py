@@ -1,4 +1,4 @@
-"""What came next after this item, counted: the baseline of every model of order.
+"""Markov chain: counts of the next items, the baseline of every sequence model.
 
 The probability that item j follows item i is estimated from the pairs of neighbouring events and
 pulled towards popularity p by `smoothing`, a number s of imagined events:

@@ -1,4 +1,4 @@
-"""How pairs are learned: a positive and the negatives of its user, one compiled step a batch."""
+"""Training on pairs: a positive and its user's negatives, one compiled step a batch."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from candgen.training import EmbeddingTable, quiet
 
 
 class Parts(NamedTuple):
-    """What a pair's log-odds are made of, besides biases."""
+    """Parts of a pair's log-odds, besides biases."""
 
     product: bool = False
     """The element-wise product of the vectors, weighted and summed up."""

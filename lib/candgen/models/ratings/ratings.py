@@ -34,7 +34,7 @@ from candgen.training import quiet
 
 
 class Vectors(NamedTuple):
-    """What the model consists of."""
+    """Parameters of the model."""
 
     x: NDArray[np.float64]  # (n_films, dim)
     w: NDArray[np.float64]  # (n_users, dim)

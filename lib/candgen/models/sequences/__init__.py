@@ -1,4 +1,4 @@
-"""What comes next: attention and recurrence over histories in their order."""
+"""Next-item prediction: attention and recurrence over ordered histories."""
 
 from candgen.models.sequences.generators import GRU4Rec, SASRec, SequenceGenerator
 

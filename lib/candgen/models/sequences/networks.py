@@ -18,7 +18,7 @@ _FAR = -1e9  # an attention score that gets no share
 
 
 class Network:
-    """What both networks share: embeddings in, dropout, a last normalization.
+    """Base class of both networks: embeddings in, dropout, a last normalization.
 
     Attributes:
         layers: All Keras layers, built.

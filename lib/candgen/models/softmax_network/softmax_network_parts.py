@@ -1,4 +1,4 @@
-"""What the softmax network has beside towers: its examples, their age, and biases."""
+"""Parts of the softmax network beside its towers: examples, their age, and biases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DAY = 86_400  # seconds
 
 
 class Examples:
-    """Which events are learned from in an epoch, with a cap for each user.
+    """Training examples of an epoch, with a cap for each user.
 
     A user with more events than the cap gives `most` examples. The user's time is cut into so many
     stretches of equally many events, and each example is one event of its stretch, chosen anew each
@@ -69,7 +69,7 @@ class SoftmaxLearner(TowerLearner):
 
 
 class ExampleAge(SharedOut):
-    """How long before the end of training the example happened; 0 from then on."""
+    """Age of the example at the end of training; 0 for later examples."""
 
     def __init__(self, table: EmbeddingTable, end: int, ages: Bins) -> None:
         """Keep what is needed.

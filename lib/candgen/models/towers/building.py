@@ -46,7 +46,7 @@ _BINS = 8  # of numbers, gaps and ages where nobody says how many
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """How inputs are made; the settings of the same names in `TowerSettings`."""
+    """Settings of the inputs; fields of the same names in `TowerSettings`."""
 
     dim: int = 64
     """Length of vectors of ids, history and, without hidden layers, of everything."""

@@ -1,4 +1,4 @@
-"""What towers read: each input is a few rows of an embedding table for every query or item.
+"""Inputs of towers: each input is a few rows of an embedding table for every query or item.
 
 An input knows how to look up what is known of queries (users at a moment) or of items (at a
 moment), and how to put the gradients of what it looked up back into its table. All of them

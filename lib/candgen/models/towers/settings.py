@@ -16,7 +16,7 @@ from candgen.training import TrainingSettings
 
 
 class TowerSettings(TrainingSettings):
-    """What is read, how it is built, and which negatives it is taught with."""
+    """Settings of generators with towers: inputs, layers and negatives."""
 
     user_features: dict[str, Any] = {}
     """Column of the users table -> kind or options; empty: by what the columns hold."""

@@ -22,7 +22,7 @@ from candgen.errors import SettingError
 
 
 class Step(NamedTuple):
-    """Where everybody stands after a number of sweeps, and what the objective has come to."""
+    """Embeddings after a number of sweeps, with the objective."""
 
     sweep: int
     users: NDArray[np.float64]  # (n_users, dim)
@@ -177,7 +177,7 @@ def cosines(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Agreement(NamedTuple):
-    """How often two users did the same, each of shape `(n_users, n_users)`."""
+    """Count how often two users did the same, each of shape `(n_users, n_users)`."""
 
     same: NDArray[np.int64]  # films that both watched or both left
     both: NDArray[np.int64]  # films that both were shown
