@@ -189,7 +189,7 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str:
 
 
 def _is_branch(part: Any) -> bool:
-    """Return True if a part of a fault's place names a member of a union, not a place in the value."""
+    """Return True if a part of a fault's place names a member of a union, not a position."""
     return isinstance(part, str) and part.split("[")[0] in _BRANCHES
 
 
