@@ -1,7 +1,7 @@
 """Eight invented films and a few people, small enough to place by hand.
 
 The first four people stand for four tastes: blockbusters, art-house, children's films, films for
-adults. Two newcomers resemble the third and the second. Nothing here comes from real films.
+adults. Two new users resemble the third and the second. Nothing here comes from real films.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _USERS = (
     ("Cleo", -1.0, 0.1),
     ("Dan", 1.0, -0.1),
 )
-_NEWCOMERS = ("Emi", "Finn")  # nobody placed them by hand
+_NEW_USERS = ("Emi", "Finn")  # nobody placed them by hand
 _HISTORY = {  # a sign a film: 1 watched, 0 shown and left, ? not yet shown
     "Ada": "110?11?0",
     "Bo": "0?1?0011",
@@ -55,26 +55,26 @@ def films() -> pd.DataFrame:
     return pd.DataFrame(_FILMS, columns=[TITLE, AUDIENCE, REACH])
 
 
-def users(*, newcomers: bool = False) -> pd.DataFrame:
+def users(*, new_users: bool = False) -> pd.DataFrame:
     """The people in the order of their ids: `name`, and their place on both axes.
 
     Args:
-        newcomers: Add the two whom nobody placed by hand; their places are NaN.
+        new_users: Add the two users without a place; theirs is NaN.
     """
     people = pd.DataFrame(_USERS, columns=["name", AUDIENCE, REACH])
-    if not newcomers:
+    if not new_users:
         return people
-    return pd.concat([people, pd.DataFrame({"name": _NEWCOMERS})], ignore_index=True)
+    return pd.concat([people, pd.DataFrame({"name": _NEW_USERS})], ignore_index=True)
 
 
-def impressions(*, newcomers: bool = False) -> pd.DataFrame:
-    """What was shown to whom: `user`, `item`, `engaged`, as in the tables of an invented world.
+def impressions(*, new_users: bool = False) -> pd.DataFrame:
+    """Films shown to users: `user`, `item`, `engaged`, as in the tables of an invented world.
 
     A pair without a row was not yet shown.
     """
     rows = [
         (user, item, sign == "1")
-        for user, name in enumerate(users(newcomers=newcomers)["name"])
+        for user, name in enumerate(users(new_users=new_users)["name"])
         for item, sign in enumerate(_HISTORY[name])
         if sign != "?"
     ]
