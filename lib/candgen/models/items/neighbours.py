@@ -33,8 +33,8 @@ class ItemKNNSettings(NeighbourSettings):
 
     aggregate: Literal["sum", "mean", "centred mean"] = "centred mean"
     """How the cosines are combined: sum, mean or centred mean. "sum" adds the cosines of the
-    neighbours in the history; "mean" divides by the cosines of all neighbours; "centred mean" first subtracts from each item its share of users, and adds it
-    back at the end."""
+    neighbours in the history; "mean" divides by the cosines of all neighbours; "centred mean"
+    first subtracts from each item its share of users, and adds it back at the end."""
 
 
 class ItemKNN(Generator):
