@@ -6,10 +6,10 @@ from candgen.datasets import feedback
 from candgen.studies.toys import films as toy_films
 
 
-def matrix(new_users=False):
-    shown = toy_films.impressions(new_users=new_users)
+def matrix(new_people=False):
+    shown = toy_films.impressions(new_people=new_people)
     return feedback.label_matrix(
-        shown, n_users=len(toy_films.users(new_users=new_users)), n_items=len(toy_films.films())
+        shown, n_users=len(toy_films.users(new_people=new_people)), n_items=len(toy_films.films())
     )
 
 
@@ -34,13 +34,13 @@ def test_the_first_watched_every_blockbuster_and_the_second_only_art_house():
 
 
 def test_everybody_has_all_three_meanings():
-    for row in matrix(new_users=True):
+    for row in matrix(new_people=True):
         assert {1.0, 0.0} == set(row[~np.isnan(row)]) and np.isnan(row).any()
 
 
-def test_new_users_come_last_and_change_nothing_for_the_others():
-    np.testing.assert_array_equal(matrix(new_users=True)[:4], matrix())
-    assert toy_films.users(new_users=True)["reach"].isna().tolist() == [False] * 4 + [True] * 2
+def test_new_people_come_last_and_change_nothing_for_the_others():
+    np.testing.assert_array_equal(matrix(new_people=True)[:4], matrix())
+    assert toy_films.users(new_people=True)["reach"].isna().tolist() == [False] * 4 + [True] * 2
 
 
 def test_stars_are_given_to_films_that_were_watched_and_not_all_of_them_are_high():

@@ -1,7 +1,7 @@
 """Eight invented films and a few people, small enough to place by hand.
 
 The first four people stand for four tastes: blockbusters, art-house, children's films, films for
-adults. Two new users resemble the third and the second. Nothing here comes from real films.
+adults. Two new people resemble the third and the second. Nothing here comes from real films.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _USERS = (
     ("Cleo", -1.0, 0.1),
     ("Dan", 1.0, -0.1),
 )
-_NEW_USERS = ("Emi", "Finn")  # nobody placed them by hand
+_NEW_PEOPLE = ("Emi", "Finn")  # nobody placed them by hand
 _HISTORY = {  # a sign a film: 1 watched, 0 shown and left, ? not yet shown
     "Ada": "110?11?0",
     "Bo": "0?1?0011",
@@ -55,26 +55,26 @@ def films() -> pd.DataFrame:
     return pd.DataFrame(_FILMS, columns=[TITLE, AUDIENCE, REACH])
 
 
-def users(*, new_users: bool = False) -> pd.DataFrame:
-    """The people in the order of their ids: `name`, and their place on both axes.
+def users(*, new_people: bool = False) -> pd.DataFrame:
+    """Return the people in the order of their ids: `name`, and their place on both axes.
 
     Args:
-        new_users: Add the two users without a place; theirs is NaN.
+        new_people: Add the two people without a place by hand; their places are NaN.
     """
     people = pd.DataFrame(_USERS, columns=["name", AUDIENCE, REACH])
-    if not new_users:
+    if not new_people:
         return people
-    return pd.concat([people, pd.DataFrame({"name": _NEW_USERS})], ignore_index=True)
+    return pd.concat([people, pd.DataFrame({"name": _NEW_PEOPLE})], ignore_index=True)
 
 
-def impressions(*, new_users: bool = False) -> pd.DataFrame:
-    """Films shown to users: `user`, `item`, `engaged`, as in the tables of an invented world.
+def impressions(*, new_people: bool = False) -> pd.DataFrame:
+    """Return the impressions: `user`, `item`, `engaged`, as in the tables of an invented world.
 
     A pair without a row was not yet shown.
     """
     rows = [
         (user, item, sign == "1")
-        for user, name in enumerate(users(new_users=new_users)["name"])
+        for user, name in enumerate(users(new_people=new_people)["name"])
         for item, sign in enumerate(_HISTORY[name])
         if sign != "?"
     ]
@@ -83,7 +83,7 @@ def impressions(*, new_users: bool = False) -> pd.DataFrame:
 
 
 def ratings() -> pd.DataFrame:
-    """What they said in stars (0.5 to 5), the explicit feedback: `user`, `item`, `rating`."""
+    """Return their ratings in stars (0.5 to 5), the explicit feedback: `user`, `item`, `rating`."""
     names, titles = list(users()["name"]), list(films()[TITLE])
     rows = [(names.index(name), titles.index(title), s) for (name, title), s in _STARS.items()]
     table = pd.DataFrame(rows, columns=[USER, ITEM, RATING])
