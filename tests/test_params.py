@@ -30,7 +30,7 @@ def test_a_sweep_opens_with_its_question_and_can_be_planned(file, own_data):
 
 
 @pytest.mark.parametrize("name", ["quick", "films", "table"])
-def test_the_rivals_are_runs_of_their_own_where_people_begin(root, own_data, name):
+def test_the_baselines_are_runs_of_their_own_where_people_begin(root, own_data, name):
     overrides = [] if name == "quick" else [f"data={own_data['data']}"]
     plan = read_plan(root / "params" / f"{name}.yaml", overrides)
     generators = {run.parameters.get("generator") for run in plan.runs}

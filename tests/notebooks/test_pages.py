@@ -94,6 +94,13 @@ def test_parameters_are_typed_literals_that_explain_themselves(path):
 
 
 @each_page
+def test_the_parameters_are_seen_at_a_glance(path):
+    (cell,) = tagged(path, "parameters")
+    # Data preparation lists the settings of four sources.
+    assert len(cell.source.splitlines()) <= 22 or path.stem == "10_prepare_data"
+
+
+@each_page
 def test_a_page_is_thin(path):
     lines = sum(len(cell.source.splitlines()) for cell in code(path))
     assert lines <= 160

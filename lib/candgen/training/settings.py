@@ -30,7 +30,7 @@ class TrainingSettings(Settings):
     warmup_steps: CountOrZero = 0
     """Steps over which the rate rises from 0."""
     l2: NotNegative = 0.0
-    """Weight decay: penalty on the squared length of the embeddings that a step updates. A row
+    """Weight decay: penalty on the squared length of embeddings that a step updates. A row
     pays at each step that reads it, so this is not the `regularization` of a whole objective."""
     patience: CountOrZero = 0
     """Checks on validation without a better value before training stops and returns to the best.

@@ -37,17 +37,18 @@ class ContentSettings(Settings):
     """Settings of ItemContent, shared by UserProfile."""
 
     features: dict[str, Any] = {}
-    """Column of the items table -> numeric, categorical, multi, text, or a dictionary of options
-    as in `candgen.features.Feature`; empty: by what the columns hold."""
+    """Column of the items table -> numeric, categorical, multi or text; or -> a dictionary of
+    options as in `candgen.features.Feature`. Empty: by what the columns hold."""
     popularity_weight: NotNegative = 1.0
-    """Added to a score: so much times log(1 + training users of the item); 0 is pure content."""
+    """Weight of log popularity in a score; popularity is 1 + training users of the item, and 0 is
+    pure content."""
 
 
 class ProfileSettings(ContentSettings):
     """Settings of UserProfile."""
 
     trust: Positive = 10.0
-    """Events that the questionnaire, or silence, is worth."""
+    """Events that weigh as much as the questionnaire, or as no answers."""
     answers: str = ""
     """Column of the users table with a questionnaire's answers, lists of liked values (five stars
     each); then users without a history are answered, too. Empty: no questionnaire."""

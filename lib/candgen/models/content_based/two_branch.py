@@ -41,8 +41,8 @@ class TwoBranchSettings(Settings):
     user_features: dict[str, Any] = {}
     """Column of the users table -> kind or options; empty: by what the columns hold."""
     targets: Literal["auto", "ratings", "labels"] = "labels"
-    """What is learned: "ratings", "labels" (an event, against items drawn at random), or "auto":
-    ratings if there are any."""
+    """What is learned: ratings, labels or auto. "labels" are events against items drawn at random;
+    "auto" is ratings if there are any."""
     n_negatives: Count = 2
     """With labels: items drawn at random for each event, learned as labels of 0."""
     hidden: list[Count] = [64]

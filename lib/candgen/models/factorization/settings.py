@@ -18,12 +18,12 @@ class FactorizationSettings(Settings):
     epochs: Count = 12
     """Passes over the events."""
     unobserved_weight: NotNegative = 0.1
-    """w0: weight of every pair's pull towards 0, where an observed pair weighs 1."""
+    """w0: weight of every pair's pull towards 0; an observed pair weighs 1."""
     regularization: NotNegative = 0.003
-    """Penalty on the squared length of the vectors, and on the biases of MF-logistic."""
+    """Penalty on the squared length of the vectors; also on the biases of MF-logistic."""
     frequency_power: NotNegative = 1.0
-    """Multiplies the penalty of a row by (its observed pairs + w0 * all its pairs) to this power;
-    0 treats all rows alike."""
+    """Power of the events of a row that scales its penalty. Exactly, the penalty is multiplied by
+    (its observed pairs + w0 * all its pairs) to this power; 0 treats all rows alike."""
     seed: CountOrZero = 0
     """Seed of the initial vectors and, for gradient descent, of the order and the drawn pairs."""
 
@@ -32,7 +32,7 @@ class WeightedSettings(FactorizationSettings):
     """Settings of the squared objective, whose observed pairs can have weights."""
 
     weight_by: str = ""
-    """Column of the events that weights observed pairs, summed over repeats; empty: all weigh 1."""
+    """Column of the events that weights observed pairs; repeats are summed. Empty: all weigh 1."""
     weight_power: NotNegative = 0.0
     """Observed pairs weigh (n_user * n_item) to the power -weight_power besides; 0: all alike."""
 

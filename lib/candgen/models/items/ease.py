@@ -26,7 +26,7 @@ class EASESettings(Settings):
     """Settings of EASE."""
 
     regularization: Positive = 100.0
-    """Penalty on the squared weights: about the number of users that two items must share before
+    """Penalty on the squared weights; about the number of users that two items must share before
     their weight is believed."""
 
 

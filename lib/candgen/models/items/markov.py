@@ -36,7 +36,7 @@ class MarkovSettings(Settings):
     """Weight factor per later item: the item one place further back weighs so much less; 1: all
     alike."""
     reach: Count = 3
-    """Events up to this many places later count as having followed, as 1 / places."""
+    """Events up to this many places later count as having followed; each as 1 / places."""
     smoothing: NotNegative = 10.0
     """Imagined events that pull each item's transitions towards popularity."""
 

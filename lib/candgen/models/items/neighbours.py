@@ -32,9 +32,9 @@ class ItemKNNSettings(NeighbourSettings):
     """Settings of ItemKNN."""
 
     aggregate: Literal["sum", "mean", "centred mean"] = "centred mean"
-    """"sum" adds the cosines of the neighbours in the history; "mean" divides by the cosines of
-    all neighbours; "centred mean" first subtracts from each item its share of users, and adds it
-    back at the end."""
+    """How the cosines are combined: sum, mean or centred mean. "sum" adds the cosines of the
+    neighbours in the history; "mean" divides by the cosines of all neighbours; "centred mean"
+    first subtracts from each item its share of users, and adds it back at the end."""
 
 
 class ItemKNN(Generator):

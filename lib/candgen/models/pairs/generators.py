@@ -33,7 +33,7 @@ class PairSettings(TrainingSettings):
     """Whether each user and item has a bias; the published GMF, MLP and NeuMF have none, the
     factorization they are compared with has."""
     loss: Literal["logistic", "bpr", "softmax"] = "logistic"
-    """Loss of the positive item against its negatives."""
+    """Loss of the positive item against its negatives: logistic, bpr or softmax."""
     n_negatives: Count = 4
     """Negatives drawn for each positive, anew in every epoch."""
     negative_weight: NotNegative = 4.0
@@ -62,7 +62,7 @@ class LayeredSettings(PairSettings):
     """Settings of NeuMF, shared by all scores with layers."""
 
     hidden: list[Count] = [64, 32, 16]
-    """Sizes of the ReLU layers, the first one nearest to the vectors."""
+    """Sizes of the ReLU layers; the first one is nearest to the vectors."""
 
     @model_validator(mode="after")
     def _has_layers(self) -> LayeredSettings:

@@ -42,7 +42,7 @@ class SequenceSettings(TrainingSettings):
     blocks: Count = 2
     """Layers of attention or of recurrence."""
     dropout: Annotated[float, Field(ge=0, le=0.99)] = 0.3
-    """Share that is dropped in training at each place with dropout."""
+    """Share of values that training drops, at each dropout layer."""
     initial_vectors: Literal["random", "neighbours"] = "random"
     """Item vectors at the start: random, or neighbours, a factorization of which items occur beside
     each other, which is most of the way where events are few."""
@@ -59,10 +59,11 @@ class SequenceSettings(TrainingSettings):
     direct_fading: Annotated[float, Field(gt=0, le=1)] = 0.8
     """With direct: weight factor per later item, as `fading` elsewhere; 1: all alike."""
     loss: Literal["softmax", "logistic"] = "softmax"
-    """softmax of the target among its `negatives`; or logistic, binary cross-entropy against one
-    uniform negative that the user does not have, whatever `negatives` says."""
+    """softmax of the target among its `negatives`, or logistic. "logistic" is binary cross-entropy
+    against one uniform negative that the user does not have, whatever `negatives` says."""
     negatives: Literal["all", "uniform", "popularity"] = "all"
-    """Of softmax, kind of negatives: all items, or a sample, shared by the places of a batch."""
+    """Of softmax, kind of negatives: all, uniform or popularity; the places of a batch share a
+    sample."""
     n_negatives: Count = 1000
     """Negatives drawn for a batch, with uniform and popularity."""
     alpha: Share = 0.75

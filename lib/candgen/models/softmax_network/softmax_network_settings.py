@@ -36,7 +36,8 @@ class SoftmaxNetworkSettings(TowerSettings):
     biases: bool = True
     """Whether the last layer has a bias an item, one more coordinate of the vectors; dot only."""
     negatives: KindWithNegatives = "all"
-    """Kind of negatives, as described in `candgen.negatives`; all is the full softmax."""
+    """Negatives: all, uniform, popularity or another kind of `candgen.negatives`; all is the full
+    softmax."""
     positive_column: str = ""
     """Column of the events that says how much was watched or liked; empty: every event counts."""
     positive_from: float = 0.0
