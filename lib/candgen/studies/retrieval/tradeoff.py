@@ -350,11 +350,11 @@ def said_of_choice(row: pd.Series, table: pd.DataFrame) -> str:
         table: From `tradeoff`; its first row is exact search.
     """
     if row["kind"] == "exact":
-        return "**exact search** itself: no index is faster"
+        return "exact search itself: no index is faster"
     first = table.iloc[0]
     together, alone = row["batch"] / first["batch"], row["single"] / first["single"]
     return (
-        f"**{name_of(row)}**, {together:.1f} times as fast as exact search all at once and "
+        f"{name_of(row)}, {together:.1f} times as fast as exact search all at once and "
         f"{alone:.1f} times one query at a time (it finds {row['recall']:.1%} of the candidates)"
     )
 
