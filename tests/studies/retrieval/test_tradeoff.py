@@ -165,7 +165,7 @@ def test_the_curve_is_shown_with_other_settings_beside_it():
     )  # fmt: skip
     shown = tradeoff.beside_the_curve(table, table.iloc[2:])
     assert shown["index"].tolist() == ["exact", "a", "b"]
-    assert shown["pareto"].tolist() == ["on the curve", "on the curve", "beaten"]
+    assert shown["pareto"].tolist() == ["yes", "yes", "no"]
 
 
 def test_a_kept_table_is_read_back(tmp_path):
