@@ -45,8 +45,8 @@ def fitted(data):
 
 @pytest.fixture
 def judged(data, fitted):
-    rivals = [models.Popularity().fit(data), models.Random(seed=0).fit(data)]
-    return [evaluation.judge(m, data, k=20, cutoffs=[10, 20]) for m in (fitted, *rivals)]
+    others = [models.Popularity().fit(data), models.Random(seed=0).fit(data)]
+    return [evaluation.judge(m, data, k=20, cutoffs=[10, 20]) for m in (fitted, *others)]
 
 
 # --- the three posts

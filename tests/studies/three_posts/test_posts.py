@@ -85,8 +85,8 @@ def logistic_loss(u, engaged, negatives, score, weight, penalty):
 
 
 def softmax_loss(u, engaged, negatives, score, weight, penalty):
-    rivals = [score(u, post) for post in negatives]
-    shares = [np.logaddexp.reduce([score(u, e), *rivals]) - score(u, e) for e in engaged]
+    others = [score(u, post) for post in negatives]
+    shares = [np.logaddexp.reduce([score(u, e), *others]) - score(u, e) for e in engaged]
     return sum(shares) + penalty * u**2
 
 

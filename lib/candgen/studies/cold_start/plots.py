@@ -1,4 +1,4 @@
-"""A picture of what is found for users without events."""
+"""A picture of results for users without events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def who_they_are(
     baselines: Collection[str] = BASELINES,
     ax: Axes | None = None,
 ) -> Axes:
-    """Show what is found for users without events, one line a generator.
+    """Show results for users without events, one line per generator.
 
     Args:
         table: Columns `generator`, `mean`, `low`, `high` and `users`, of one measure.

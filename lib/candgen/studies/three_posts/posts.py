@@ -51,12 +51,12 @@ class Slope(NamedTuple):
 
     @property
     def how(self) -> str:
-        """How the landing is known."""
+        """Method that finds the landing."""
         return "closed form"
 
     @property
     def landing(self) -> float:
-        """Where the derivative is zero, in closed form."""
+        """The number where the derivative is zero, in closed form."""
         return self.pull / self.steepness
 
     def derivative(self, u: float) -> float:
@@ -78,13 +78,13 @@ class Bend:
 
     derivative: Callable[[float], float]
     steepness: float
-    """No second derivative is larger, which bounds the rate of descent."""
+    """Upper bound of the second derivative, which bounds the rate of descent."""
     how: str = "root finding"
-    """How the landing is known."""
+    """Method that finds the landing."""
 
     @property
     def landing(self) -> float:
-        """Where the derivative is zero, bracketed and then found by Brent's method.
+        """The number where the derivative is zero, bracketed and then found by Brent's method.
 
         Raises:
             SettingError: If it is zero nowhere, or in more than one place.

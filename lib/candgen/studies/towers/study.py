@@ -33,17 +33,6 @@ INPUTS = {  # as a reader calls it -> (the setting, its word there)
     "item features": ("item_inputs", "features"),
     "item age": ("item_inputs", "age"),
 }
-DEFAULTS = {
-    "hidden": [64],
-    "negatives": "mixed",
-    "n_negatives": 200,
-    "history_length": 0,
-    "id_at_least": 5,
-    "epochs": 4,
-    "batch_size": 512,
-    "learning_rate": 0.005,
-}
-"""Settings of `TwoTower` that suit the invented world, in place of its own defaults."""
 _RARELY = 5  # impressions
 _BEST = "the most there is"
 
