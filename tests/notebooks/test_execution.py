@@ -10,7 +10,7 @@ import pytest
 from candgen import files
 from candgen.datasets import preparation
 from candgen.sweeps.execution import execute
-from candgen.sweeps.notebook_parameters import is_exploring, read_page
+from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted((path.stem for path in NOTEBOOKS.glob("*.ipynb")), reverse=True)  # the last first
@@ -40,7 +40,7 @@ def fresh_project(tmp_path_factory, root) -> Path:
 
 
 def small(notebook: Path) -> dict:
-    known = read_page(notebook).parameters
+    known = read_notebook(notebook).parameters
     return {n: v for n, v in (SMALL | SMALLER.get(notebook.stem, {})).items() if n in known}
 
 
@@ -64,7 +64,7 @@ def results(folder: Path) -> list[dict]:
 def test_a_notebook_runs_whole_and_as_a_stage_with_the_same_results(fresh_project, tmp_path, name):
     notebook = fresh_project / "notebooks" / f"{name}.ipynb"
     before = {f: digests(fresh_project / f) for f in ("notebooks", "params")}
-    explores = any(map(is_exploring, read_page(notebook).cells))
+    explores = any(map(is_exploring, read_notebook(notebook).cells))
     recorded = []
     for explore in (False, True) if explores else (True,):
         folder = tmp_path / ("whole" if explore else "stage")
