@@ -12,7 +12,7 @@ from candgen.plots.comparison import Mark, intervals
 from candgen.plots.style import BASELINES, colours
 
 
-def who_they_are(
+def users_without_events(
     table: pd.DataFrame,
     *,
     measure: str,
