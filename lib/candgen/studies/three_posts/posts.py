@@ -1,22 +1,22 @@
 """Three posts on a line, and the losses of a user who was shown two of them.
 
-The posts have one number each: their ids 0, 1, 2. The user engaged with post 1 and left post 2,
-and was never shown post 0. The user's number u is taught by one of three losses:
+The posts have one number each: their ids 0, 1, 2. The user engaged with post 1, ignored post 2,
+and was never shown post 0. The user's number u minimizes one of three losses:
 
-- *squared*: the loss is a parabola, so where gradient descent must end has a closed form;
-- *logistic*: softplus(-score) of what was engaged with, softplus(score) of each negative;
+- *squared*: the loss is a parabola, so its minimum has a closed form;
+- *logistic*: softplus(-score) of each engaged post, softplus(score) of each negative;
 - *softmax*: minus the log of an engaged post's share in the exponentials of its own score and those
   of the negatives.
 
 And the score of a post is one of two:
 
-- *product*: u * post. Squared, its label is 1 for what was engaged with and 0 for the rest;
-- *closeness*: -(u - post)^2. Squared, that is towards the posts engaged with and, more weakly,
-  away from the negatives: the sum of (u - post)^2 over the former, less weight * (u - post)^2 over
-  the latter.
+- *product*: u * post. The squared loss has label 1 for engaged posts and 0 for negatives;
+- *closeness*: -(u - post)^2. The squared loss pulls u towards engaged posts and, more weakly, pushes
+  it away from negatives: the sum of (u - post)^2 over engaged posts, minus
+  weight * (u - post)^2 over negatives.
 
 Logistic and softmax have no closed form in general: the place where the slope is zero is found by
-root finding. Where the loss falls for ever in one direction, a penalty on u^2 keeps it finite.
+root finding. Where the loss falls without limit in one direction, a penalty on u^2 keeps it finite.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Bend:
             reach *= 2
             if reach > _FAR:
                 raise SettingError(
-                    "Nothing holds the user: the loss falls for ever in one direction. Give it a "
+                    "The loss has no minimum: it falls without limit in one direction. Give it a "
                     "penalty above 0, or a negative on the other side."
                 )
         places = np.linspace(-reach, reach, _PIECES + 1)
@@ -140,8 +140,8 @@ def closeness_slope(
 def _descending(steepness: float, pull: float) -> Slope:
     if steepness <= 0:
         raise SettingError(
-            "Nothing holds the user: the negatives weigh as much as what was engaged with, or "
-            "every post is 0. Lower the weight or take fewer negatives."
+            "The loss has no minimum: the negatives weigh as much as the engaged posts, or every "
+            "post is 0. Lower the weight or take fewer negatives."
         )
     return Slope(steepness, pull)
 

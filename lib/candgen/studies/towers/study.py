@@ -34,7 +34,7 @@ INPUTS = {  # as a reader calls it -> (the setting, its word there)
     "item age": ("item_inputs", "age"),
 }
 _RARELY = 5  # impressions
-_BEST = "the most there is"
+_BEST = "best possible"
 
 
 def described_inputs(model: TwoTower) -> pd.DataFrame:
@@ -108,7 +108,7 @@ def cold_user_truth(
     """Return the true relevance of each generator's lists for users without any event.
 
     A factorization solves for a user's vector from events; without events the vector is zero and
-    all items tie. It is asked all the same. "the most there is" is the best possible list.
+    all items tie. Its list is judged all the same. The entry "best possible" has the best lists.
 
     Args:
         fitted: By name; fitted to `data`.
@@ -300,7 +300,7 @@ def item_groups(data: Dataset, known: NDArray[np.bool_]) -> tuple[str, NDArray[n
 
 
 def truth_figure(truth: Mapping[str, NDArray[np.float64]], *, k: int, seed: int) -> Any:
-    """Draw the true relevance that each generator reaches, and the most there is."""
+    """Draw the true relevance that each generator reaches, and the best possible lists."""
     held = {name: values for name, values in truth.items() if name != _BEST}
     table = evaluation.relevance_table(held, baseline="popularity", seed=seed)
     best = float(truth[_BEST].mean())
