@@ -11,9 +11,8 @@ and was never shown post 0. The user's number u minimizes one of three losses:
 And the score of a post is one of two:
 
 - *product*: u * post. The squared loss has label 1 for engaged posts and 0 for negatives;
-- *closeness*: -(u - post)^2. The squared loss pulls u towards engaged posts and, more weakly, pushes
-  it away from negatives: the sum of (u - post)^2 over engaged posts, minus
-  weight * (u - post)^2 over negatives.
+- *closeness*: -(u - post)^2. The squared loss is the sum of (u - post)^2 over engaged posts, minus
+  weight * (u - post)^2 over negatives: engaged posts attract u, and negatives push it away.
 
 Logistic and softmax have no closed form in general: the place where the slope is zero is found by
 root finding. Where the loss falls without limit in one direction, a penalty on u^2 keeps it finite.
