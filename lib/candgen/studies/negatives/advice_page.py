@@ -244,12 +244,14 @@ def _disagreement(ground: Ground) -> Fragment:
     if not rows:
         return note("Fewer than three ways to train: there is no ranking to compare.")
     whole = Table(f"Rank correlation of recall and true relevance, {ground.title}",
-                  ["among", "ways", "Spearman", "Kendall"], rows, wordy=True,
+                  ["among", "number", "Spearman", "Kendall"], rows, wordy=True,
                   sortable=False).fragment()  # fmt: skip
     name, apart = furthest
     apart = [one for one in apart if one.by_log != one.by_truth][:_FURTHEST]
     if not apart:
-        return whole + note("Both rank them in the same order.", tone="good")
+        return whole + note(
+            "By the means over all seeds, both rank them in the same order.", tone="good"
+        )
     softmax = all(one.arm.study["loss"] == "softmax" for one in apart)
     cells = [
         [Cell(one.arm.sampler if softmax else one.arm.label), _place(one.by_log),

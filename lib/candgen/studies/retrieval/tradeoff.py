@@ -336,10 +336,12 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
 
 def styled(table: pd.DataFrame) -> Any:
     """Format a table of `described` for a notebook: numbers by column, names on one line."""
-    names = [f"td.col{place}" for place, name in enumerate(table) if name == "index"]
-    one_line = {"selector": ", ".join(names), "props": "white-space: nowrap; text-align: left"}
+    place = list(table).index("index")
+    names = {"selector": f"td.col{place}, th.col{place}", "props": "text-align: left"}
+    one_line = {"selector": f"td.col{place}", "props": "white-space: nowrap"}
+    narrow = {"selector": "td, th", "props": "font-size: 85%; padding: .3em .4em"}
     shown = table.style.hide(axis="index").format(_FORMATS, precision=1)
-    return shown.set_table_styles([one_line])
+    return shown.set_table_styles([names, one_line, narrow])
 
 
 def said_of_choice(row: pd.Series, table: pd.DataFrame) -> str:
