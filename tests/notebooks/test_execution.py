@@ -36,7 +36,10 @@ SMALLER = {
         "invented_items": 5000, "invented_queries": 32, "most_queries": 50,
         "headline": "recall@20",
     },
-    "83_search_at_scale": {"sizes": [1000, 2000], "varied_items": 1000, "n_queries": 16},
+    "83_search_at_scale": {
+        "sizes": [1000, 2000], "varied_items": 1000, "n_queries": 16,
+        "builds": {"faiss-ivf": [{}], "annoy": [{"trees": 5}]},
+    },
     "85_candidate_pools": {"headline": "recall@20"},
 }  # fmt: skip
 
