@@ -1,5 +1,6 @@
 """The README says what is there."""
 
+import json
 import re
 
 import pytest
@@ -25,9 +26,15 @@ def test_every_line_of_the_tree_exists(root, readme):
     assert missing == []
 
 
-def test_every_notebook_is_in_the_tree_and_in_the_table(root, readme):
+def test_every_notebook_has_a_row_in_the_table_with_its_question(root, readme):
     for path in (root / "notebooks").glob("*.ipynb"):
-        assert readme.count(path.stem) >= 2, f"{path.stem} is missing from the README"
+        title = "".join(json.loads(path.read_text())["cells"][0]["source"]).splitlines()[0]
+        question = title.partition(" · ")[2]
+        assert f"| {question} | `{path.stem}` |" in readme, f"no row for {path.stem}"
+
+
+def test_the_readme_is_short(readme):
+    assert len(readme.split()) <= 1300
 
 
 def test_every_sweep_is_in_the_table_and_exists(root, readme):
@@ -47,7 +54,7 @@ def test_every_command_that_is_named_exists(readme):
 
     from candgen import cli
 
-    named = set(re.findall(r"(?<!import )candgen ([a-z]+) ", readme))
+    named = set(re.findall(r"(?:^|`|bin/)candgen ([a-z]+)\b", readme, re.M))
     assert named
     for command in named:
         assert CliRunner().invoke(cli.app, [command, "--help"]).exit_code == 0, command

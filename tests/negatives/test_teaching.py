@@ -70,7 +70,7 @@ class Killed(Exception):
 def test_what_the_sampler_remembers_survives_a_kill(world, tmp_path, monkeypatch, settings):
     """`examples_per_user` has frequencies estimated from the stream of batches."""
     make = settings.pop("model")
-    whole = make(**SMALL, **settings).fit(world)
+    whole = make(**{**SMALL, **settings}).fit(world)
     save = Checkpoint.save
 
     def save_and_die(checkpoint, arrays, notes):
@@ -83,8 +83,8 @@ def test_what_the_sampler_remembers_survives_a_kill(world, tmp_path, monkeypatch
         with monkeypatch.context() as dying:
             dying.setattr(Checkpoint, "save", save_and_die)
             with pytest.raises(Killed):
-                make(**SMALL, **settings).fit(world)
-        resumed = make(**SMALL, **settings).fit(world)
+                make(**{**SMALL, **settings}).fit(world)
+        resumed = make(**{**SMALL, **settings}).fit(world)
     finally:
         checkpoints.keep_in(None)
     assert resumed.resumed_after_ == 1
@@ -110,7 +110,7 @@ def test_the_loss_of_a_batch_is_weighed_by_exposure_and_padding_stays_out(world,
     settings = {**SMALL, "id_dropout": 0.0, "negatives": "all", "correction": False}
     weighed, plain = (make(**settings, exposure_power=p) for p in (1.0, 0.0))
     for model in (weighed, plain):
-        chosen = model._chosen(world) if make is SoftmaxNetwork else (["history"], ["id"])
+        chosen = model._inputs_of(world) if make is SoftmaxNetwork else (["history"], ["id"])
         model.query_inputs_, model.item_inputs_ = chosen
     one, other = weighed._learner(world), plain._learner(world)
     examples, rng = np.arange(64), np.random.default_rng(0)

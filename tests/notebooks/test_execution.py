@@ -25,7 +25,23 @@ SMALLER = {
     "50_softmax_network": {"feature_dim": 8},
     "51_deep_factorization": {"hidden": [8]},
     "52_sequences": {"window": 20, "batch_size": 16},
-}
+    "60_two_tower": {"change_inputs": ["history"], "known_events": [1]},
+    "70_negative_sampling": {"n_negatives": 50, "collapse_epochs": 2},
+    "71_exposure": {
+        "small_world": {"n_users": 60, "n_items": 40, "events_per_user": 10.0},
+        "exposure_biases": [0.0, 1.0], "loop": ["uniform"], "rounds": 2, "shown": 5,
+    },
+    "80_approximate_search": {"most_queries": 50},
+    "82_filters": {
+        "invented_items": 5000, "invented_queries": 32, "most_queries": 50,
+        "headline": "recall@20",
+    },
+    "83_search_at_scale": {
+        "sizes": [1000, 2000], "varied_items": 1000, "n_queries": 16,
+        "builds": {"faiss-ivf": [{}], "annoy": [{"trees": 5}]},
+    },
+    "85_candidate_pools": {"headline": "recall@20"},
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def test_each_measure_has_its_panel_and_a_generator_one_colour():
         table(["recall@20", "true relevance@20"]), x_label="x", best={"true relevance@20": 0.9}
     )
     assert [ax.get_ylabel() for ax in both] == ["recall@20", "true relevance@20"]
-    assert "most there is" not in both[0].get_title() and "0.900" in both[1].get_title()
+    assert "best possible" not in both[0].get_title() and "0.900" in both[1].get_title()
     colours = [{t.get_text(): t.get_color() for t in ax.texts} for ax in both]
     assert colours[0] == colours[1] and colours[0]["popularity"] == BASELINE
 

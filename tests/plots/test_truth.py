@@ -13,7 +13,7 @@ def closed():
     plt.close("all")
 
 
-def test_the_most_there_is_stands_beside_what_was_recovered():
+def test_the_best_possible_value_is_named_in_the_picture():
     table = pd.DataFrame(
         {
             "generator": ["TwoTower", "popularity"],

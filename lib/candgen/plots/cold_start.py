@@ -35,7 +35,7 @@ def by_known(
         table: Columns `measure`, `known`, `generator`, `mean`, `low`, `high` and `users`.
         x_label: What is known.
         counted: What the column `users` counts.
-        best: By measure, the most there is, written at the top where it is known.
+        best: By measure, the best possible value; written at the top where it is known.
         baselines: Drawn grey and dashed.
         highest: Where the vertical axis ends; by default above the highest band. What is beyond
             is said by an arrow.
@@ -56,7 +56,7 @@ def by_known(
         panel.set(xlabel=x_label, ylabel=measure)
         said = f"{held['users'].iloc[0]:,} {counted}, 95 % intervals"
         if best and measure in best:
-            said += f"\nthe most there is: {best[measure]:.3f}"
+            said += f"\nbest possible: {best[measure]:.3f}"
         panel.set_title(said)
     return panels
 

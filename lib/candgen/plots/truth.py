@@ -43,7 +43,7 @@ def recovered_truth(
         )  # fmt: skip
     ax.axvline(best, color=INK, linewidth=1.2)
     ax.annotate(
-        "the most there is ", (best, 1.01), xycoords=("data", "axes fraction"), ha="right",
+        "best possible ", (best, 1.01), xycoords=("data", "axes fraction"), ha="right",
         va="bottom", fontsize="small", color=INK,
     )  # fmt: skip
     ax.set_xlim(0, 1.06 * max(best, table["high"].max()))

@@ -90,7 +90,7 @@ def test_found_are_those_who_took_it_later(items, apart, wals):
 def test_an_audience_is_as_relevant_as_the_oracle_says_and_never_more_than_there_is(
     items, wals, data
 ):
-    oracle, best = oracle_of(data), items.most_there_is()
+    oracle, best = oracle_of(data), items.best_possible()
     content = models.ItemContent(popularity_weight=0.0).fit(items.apart.data)
     table = items.by_users({"WALS": wals, "ItemContent": content})
     truth = table[table["measure"] == "true relevance@10"]

@@ -33,7 +33,7 @@ def popular(number):
     return models.Popularity()
 
 
-def test_whoever_knows_the_truth_shows_the_most_relevant(world, oracle):
+def test_the_oracle_shows_the_most_relevant_items(world, oracle):
     found = loop.feedback_rounds(loop.by_relevance(oracle), world, oracle, **ROUNDS)
     users = np.flatnonzero(np.diff(world.history_matrix.indptr) > 0)
     best = evaluation.best_true_relevance(users, world, oracle, 10)
@@ -42,7 +42,7 @@ def test_whoever_knows_the_truth_shows_the_most_relevant(world, oracle):
     assert np.all(np.diff(found.relevance.mean(axis=1)) < 0)
 
 
-def test_nobody_beats_whoever_knows_the_truth(world, oracle):
+def test_no_policy_beats_the_oracle(world, oracle):
     best, other = (
         loop.feedback_rounds(policy, world, oracle, **ROUNDS).relevance[0]
         for policy in (loop.by_relevance(oracle), loop.by_generator(popular))
@@ -105,7 +105,7 @@ def test_a_generator_sees_nothing_of_the_oracle_but_what_was_drawn(world, oracle
     assert set(second.info["tables"]) <= set(world.info["tables"])
     new = second.table("impressions").iloc[len(world.table("impressions")) :]
     assert set(new.columns) == set(world.table("impressions").columns)
-    assert new["watched"].isna().all()  # how much was watched nobody drew
+    assert new["watched"].isna().all()  # the watched share is not drawn
     assert set(new["item"]) == set(range(5))
     taken = second.train.iloc[len(world.train) :]
     assert taken["rating"].isna().all()

@@ -45,15 +45,15 @@ def fitted(data):
 
 @pytest.fixture
 def judged(data, fitted):
-    rivals = [models.Popularity().fit(data), models.Random(seed=0).fit(data)]
-    return [evaluation.judge(m, data, k=20, cutoffs=[10, 20]) for m in (fitted, *rivals)]
+    others = [models.Popularity().fit(data), models.Random(seed=0).fit(data)]
+    return [evaluation.judge(m, data, k=20, cutoffs=[10, 20]) for m in (fitted, *others)]
 
 
 # --- the three posts
 
 
 def test_every_way_to_teach_ends_where_it_must_and_only_closeness_comes_back_to_2():
-    ways = posts_study.ways_to_teach(2, weight=0.25, penalty=0.01)
+    ways = posts_study.ways_to_train(2, weight=0.25, penalty=0.01)
     table, paths = posts_study.landings(ways, start=1.8, rate=0.1, steps=6000)
     assert len(table) == 3 * 2 * 2
     np.testing.assert_allclose(table["descent"], table["exact"], atol=1e-6)
@@ -68,7 +68,7 @@ def test_every_way_to_teach_ends_where_it_must_and_only_closeness_comes_back_to_
 
 
 def test_posts_are_counted_by_where_the_user_ends():
-    table, _ = posts_study.landings(posts_study.ways_to_teach(2))
+    table, _ = posts_study.landings(posts_study.ways_to_train(2))
     told = posts_study.summary(table)
     assert (told["ways"], told["zero"], told["two"]) == (6, 6, 3)
     assert set(told["which"].split("; ")) == {
@@ -79,14 +79,14 @@ def test_posts_are_counted_by_where_the_user_ends():
 
 def test_one_sampled_zero_is_a_tie_by_closeness():
     table, _ = posts_study.landings(
-        posts_study.ways_to_teach(1, weight=0.25, penalty=0.01), start=0.0, rate=0.1, steps=2000
+        posts_study.ways_to_train(1, weight=0.25, penalty=0.01), start=0.0, rate=0.1, steps=2000
     )
     tied = table.xs(("closeness", "with sampled 0"), level=("score", "taught by"))
     assert (tied["nearer"] == "neither").all()
 
 
 def test_a_penalty_is_given_only_to_what_would_run_away():
-    ways = posts_study.ways_to_teach(2, weight=0.25, penalty=0.3)
+    ways = posts_study.ways_to_train(2, weight=0.25, penalty=0.3)
     given = {name for name, way in ways.items() if way.penalty}
     assert given == {("softmax", score, "shown posts only") for score in ("product", "closeness")}
 

@@ -71,7 +71,7 @@ def test_biases_are_marked_for_own_and_for_true_taste():
 
 
 def test_every_way_to_teach_has_a_dot_where_the_user_ends():
-    ways = posts_study.ways_to_teach(2, weight=0.25, penalty=0.01)
+    ways = posts_study.ways_to_train(2, weight=0.25, penalty=0.01)
     table, _ = posts_study.landings(ways, start=0.0, rate=0.1, steps=1)
     ax = negatives.landing_places(table, three_posts.POSTS)
     dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "o"])

@@ -67,7 +67,7 @@ def test_steps_that_would_run_away_are_refused_with_the_longest_that_arrive():
 
 
 def test_negatives_that_outweigh_the_engaged_post_are_refused():
-    with pytest.raises(SettingError, match="Nothing holds the user"):
+    with pytest.raises(SettingError, match="has no minimum: the negatives"):
         posts.closeness_slope([1], [2, 0], weight=0.5)
 
 

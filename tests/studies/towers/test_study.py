@@ -61,7 +61,7 @@ def test_an_unknown_input_is_named(fitted):
         towers.changed_inputs(fitted, ["histories"])
 
 
-def test_nothing_recovers_more_than_there_is(data, oracle, fitted):
+def test_no_list_exceeds_the_best_possible_relevance(data, oracle, fitted):
     unknown = make_users_cold(data, 0.2)
     asked = {"popularity": models.Popularity(), "WALS": models.WALS(), "TwoTower": fitted}
     asked = {name: type(m)(**m.settings).fit(unknown) for name, m in asked.items()}
@@ -69,7 +69,7 @@ def test_nothing_recovers_more_than_there_is(data, oracle, fitted):
     assert {len(values) for values in new.values()} == {len(np.unique(unknown.held_out["user"]))}
     seldom = towers.rarely_shown_truth({"TwoTower": fitted}, data, oracle, 2)
     for truth in (new, seldom):
-        best = truth["the most there is"]
+        best = truth["best possible"]
         assert all((values <= best + 1e-6).all() for values in truth.values())
 
 
@@ -80,7 +80,7 @@ def test_items_with_five_impressions_are_not_rarely_shown(data):
         assert rarely[item] == (shown.get(item, 0) < 5)
 
 
-def test_datasets_that_nobody_invented_have_no_oracle(data):
+def test_only_invented_worlds_have_an_oracle(data):
     import dataclasses
 
     elsewhere = dataclasses.replace(data, folder=data.folder / "nowhere")

@@ -40,7 +40,7 @@ class TowerSettings(TrainingSettings):
     memory: Count = 4
     """Of cross-batch negatives: earlier batches whose positives serve, too."""
     correction: bool = True
-    """Of softmax: whether log Q, how often a negative is expected, is subtracted from its logit."""
+    """Softmax only: subtract log Q (sampling probability) from negative logits."""
     skip_known: bool = False
     """Whether negatives from the user's history do not count."""
     exposure_power: NotNegative = 0.0

@@ -56,11 +56,11 @@ class TwoTowerSettings(TowerSettings):
     leaves out what the dataset lacks."""
     hidden: list[Count] = [64]
     similarity: Literal["dot", "cosine"] = "cosine"
-    """How the vectors are compared."""
+    """How the vectors are compared: dot or cosine."""
     temperature: Positive = 0.1
     """Products are divided by it before the loss, except for contrastive."""
     loss: Literal["softmax", "logistic", "bpr", "hinge", "contrastive"] = "softmax"
-    """Loss of the positive item against its negatives."""
+    """Loss of positives against negatives: softmax, logistic, bpr, hinge or contrastive."""
     loss_margin: NotNegative = 0.9
     """Of the losses hinge and contrastive: margin between the positive and the negatives."""
     negative_weight: NotNegative = 1.0

@@ -143,7 +143,7 @@ class NewItems:
         relevance[present] = self.oracle.relevance_of_pairs(users[present], items, end)
         return relevance.sum(axis=1) / self.cut
 
-    def most_there_is(self) -> dict[str, float]:
+    def best_possible(self) -> dict[str, float]:
         """Return the mean true relevance of the best possible audiences, if an oracle knows it."""
         if not self.oracle:
             return {}

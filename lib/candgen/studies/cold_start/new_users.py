@@ -224,7 +224,7 @@ class NewUsers:
             values[self.measures[1]] = found
         return judged, values
 
-    def most_there_is(self) -> dict[str, float]:
+    def best_possible(self) -> dict[str, float]:
         """Return the mean true relevance of the best possible lists, where an oracle knows it."""
         if not self.oracle:
             return {}

@@ -1,4 +1,4 @@
-"""A picture of what is found for users without events."""
+"""A picture of results for users without events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from candgen.plots.comparison import Mark, intervals
 from candgen.plots.style import BASELINES, colours
 
 
-def who_they_are(
+def users_without_events(
     table: pd.DataFrame,
     *,
     measure: str,
@@ -20,12 +20,12 @@ def who_they_are(
     baselines: Collection[str] = BASELINES,
     ax: Axes | None = None,
 ) -> Axes:
-    """Show what is found for users without events, one line a generator.
+    """Show results for users without events, one line per generator.
 
     Args:
         table: Columns `generator`, `mean`, `low`, `high` and `users`, of one measure.
         measure: Its name.
-        best: The most there is, told in the title.
+        best: The best possible value, shown in the title.
         baselines: Drawn grey; the first of the table is what others should beat.
         ax: Axes to draw on. A new figure when omitted.
     """
@@ -41,7 +41,7 @@ def who_they_are(
             f"{mark.value:.3f}", (mark.high, place), xytext=(7, 0), textcoords="offset points",
             va="center", color=mark.colour, fontsize="small",
         )  # fmt: skip
-    said = f"; the most there is: {best:.3f}" if best is not None else ""
+    said = f"; best possible: {best:.3f}" if best is not None else ""
     ax.set_title(f"{table['users'].iloc[0]:,} users without an event{said}")
     ax.set_xlim(0, 1.1 * table["high"].max())
     return ax

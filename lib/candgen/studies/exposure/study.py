@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from candgen import evaluation, files
-from candgen.checks import one_of
+from candgen.checks import checked
 from candgen.columns import USER
 from candgen.datasets import Dataset, preparation
 from candgen.datasets.world import Oracle
@@ -39,15 +39,18 @@ IN_THE_LOOP = {
     "weighted": {"exposure_power": 1.0},
 }
 """Ways to train in the feedback loop: by name, the settings that differ from uniform negatives."""
-_TOWERS = {
+TOWERS = {
     "query_inputs": ["history"],
     "item_inputs": ["id"],
     "hidden": [],
     "history_length": 50,
     "id_at_least": 1,
     "negatives": "uniform",
-    "batch_size": 512,
+    "temperature": 0.2,
+    "epochs": 5,
+    "learning_rate": 0.01,
 }
+"""Settings of `TwoTower` in this study, where they are not its defaults."""
 _PER_TRAINING = ("exposure_power", "exposure_clip")
 _ROWS = 256
 
@@ -62,7 +65,7 @@ def tower_settings(parameters: Mapping[str, Any], settings: Mapping[str, Any]) -
     """
     known = [name for name in TwoTower.setting_names() if name not in _PER_TRAINING]
     told = {name: parameters[name] for name in known if name in parameters}
-    return {**_TOWERS, **told, **settings}
+    return {**TOWERS, **told, **settings}
 
 
 def item_relevance(dataset: Dataset, oracle: Oracle) -> NDArray[np.float64]:
@@ -256,7 +259,9 @@ def loop_policies(
     Raises:
         SettingError: If a name is not a key of `IN_THE_LOOP`.
     """
-    chosen = {name: IN_THE_LOOP[one_of("loop", name, tuple(IN_THE_LOOP))] for name in names}
+    chosen = {
+        name: IN_THE_LOOP[checked("loop", name, Literal[tuple(IN_THE_LOOP)])] for name in names
+    }
 
     def policy_of(told: dict[str, Any]) -> feedback_loop.Policy:
         return feedback_loop.by_generator(

@@ -18,7 +18,7 @@ from candgen.studies.negatives.arms import Arm, Effect, Ground, shared_seeds
 
 YES, NO, SAME, OPEN, SPLIT, WEAK = "yes", "no", "no matter", "open", "contradiction", "weak"
 TIMES = 5.0
-"""Smallest gain in recall of uniform negatives over positives alone that meets the figure."""
+"""Smallest gain in recall of uniform negatives over positives alone that meets the target."""
 _UNIFORM = {"negatives": "uniform", "loss": "softmax"}
 _LIKENESS = ("similarity", "temperature")
 

@@ -92,7 +92,7 @@ def opening(report: Report) -> Fragment:
 def answer(ground: Ground, margin: float) -> list[str]:
     """Answer the question from the runs of one dataset, in sentences."""
     log = _best(ground, "recall")
-    where = f"{ground.title}, {len(ground.users):,} users, {len(ground.arms)} ways to teach. "
+    where = f"{ground.title}, {len(ground.users):,} users, {len(ground.arms)} ways to train. "
     said = [f"{where}Judged by the log, use {_with(ground, log, 'recall')}"]
     if ground.has_truth:
         truth = _best(ground, "true_relevance")
@@ -135,7 +135,7 @@ def _with(ground: Ground, arm: Arm, measure: str) -> str:
     column = ground.column(measure)
     found = ground.contrast([arm], [column], lambda means: means[0, 0])
     named = f"{measure.replace('_', ' ')}@{ground.k}"
-    starts = f"{len(arm.seeds)} starts" if len(arm.seeds) > 1 else "one start alone"
+    starts = f"{len(arm.seeds)} starts" if len(arm.seeds) > 1 else "one start only"
     near = _near(ground, arm, measure)
     return f"“{arm.label}”: {named} {advice.spelled(found)}, {starts}; {near}"
 
@@ -148,10 +148,10 @@ def _near(ground: Ground, best: Arm, measure: str) -> str:
         if arm is not best and _shared(arm, best) and not ground.effect(best, arm, measure).clear
     ]
     if not near:
-        return "every other way is clearly behind."
+        return "every other way is clearly worse."
     shown = "; ".join(f"“{name}”" for name in near[:3])
     more = f"; and {len(near) - 3} more" if len(near) > 3 else ""
-    return f"these runs cannot tell it from {shown}{more}."
+    return f"these runs do not distinguish it from {shown}{more}."
 
 
 def table_of_advice(report: Report) -> Fragment:
@@ -232,7 +232,7 @@ def _disagreement(ground: Ground) -> Fragment:
     if not ground.has_truth:
         return note("There is no oracle here: nothing to disagree with the log.")
     some = advice.samplers(ground)
-    groups = {"samplers, all with the softmax": some, "all ways to teach": list(ground.arms)}
+    groups = {"samplers, all with the softmax": some, "all ways to train": list(ground.arms)}
     rows, furthest = [], None
     for name, arms in groups.items():
         found = ground.agreement(arms, "recall", "true_relevance")
@@ -242,14 +242,16 @@ def _disagreement(ground: Ground) -> Fragment:
         rows.append([Cell(name), Cell(str(len(arms)), sort=len(arms), numeric=True), *cells])
         furthest = furthest or (name, advice.disagreements(arms))
     if not rows:
-        return note("Fewer than three ways to teach: there is no ranking to compare.")
+        return note("Fewer than three ways to train: there is no ranking to compare.")
     whole = Table(f"Rank correlation of recall and true relevance, {ground.title}",
-                  ["among", "ways", "Spearman", "Kendall"], rows, wordy=True,
+                  ["among", "number", "Spearman", "Kendall"], rows, wordy=True,
                   sortable=False).fragment()  # fmt: skip
     name, apart = furthest
     apart = [one for one in apart if one.by_log != one.by_truth][:_FURTHEST]
     if not apart:
-        return whole + note("Both rank them in the same order.", tone="good")
+        return whole + note(
+            "By the means over all seeds, both rank them in the same order.", tone="good"
+        )
     softmax = all(one.arm.study["loss"] == "softmax" for one in apart)
     cells = [
         [Cell(one.arm.sampler if softmax else one.arm.label), _place(one.by_log),
@@ -257,7 +259,7 @@ def _disagreement(ground: Ground) -> Fragment:
          value(one.arm.number("true_relevance"))]
         for one in apart
     ]  # fmt: skip
-    heads = ["way to teach", "place by the log", "place by the oracle", "recall", "true relevance"]
+    heads = ["way to train", "place by the log", "place by the oracle", "recall", "true relevance"]
     caption = f"Largest disagreements among {name}, {ground.title}"
     return whole + Table(caption, heads, cells, wordy=True).fragment()
 
@@ -316,7 +318,7 @@ def _map(ground: Ground, x: str, y: str) -> Fragment:
 
     said = "; ".join(f"{r.label} {getattr(r, x):.3f}, {getattr(r, y):.3f}"
                      for r in table.itertuples())  # fmt: skip
-    which = "samplers with the softmax" if softmax else "ways to teach"
+    which = "samplers with the softmax" if softmax else "ways to train"
     return picture(
         draw,
         alt=f"{names[y]} against {names[x]}, {ground.title}: {said}.",
@@ -338,9 +340,9 @@ def _arms(ground: Ground) -> Fragment:
         cells = [value(arm.number(name), digits=digits) for name, _, digits, _ in measures]
         n = Cell(str(len(arm.seeds)), sort=len(arm.seeds), numeric=True)
         rows.append([Cell(arm.label, link=link), n, *cells])
-    heads = ["way to teach", "seeds", *(head for _, head, _, _ in measures)]
+    heads = ["way to train", "seeds", *(head for _, head, _, _ in measures)]
     hints = ["", "", *(hint for *_, hint in measures)]
-    return Table(f"Every way to teach, {ground.title}", heads, rows, hints=hints).fragment()
+    return Table(f"Every way to train, {ground.title}", heads, rows, hints=hints).fragment()
 
 
 def limits(report: Report) -> Fragment:
@@ -351,14 +353,14 @@ def limits(report: Report) -> Fragment:
         few = [arm.label for arm in ground.arms if len(arm.seeds) < 2]
         if few:
             said.append(
-                f"{ground.name}: {len(few)} of {len(ground.arms)} ways to teach have one seed; "
-                "their intervals know nothing of luck in training."
+                f"{ground.name}: {len(few)} of {len(ground.arms)} ways to train have one seed; "
+                "their intervals leave out the variation between training runs."
             )
         n = len(list(advice.pairs(ground)))
         if n > 1:
             said.append(
                 f"{ground.name}: {n} choices are judged at 95 % each, uncorrected; about one in "
-                "twenty would look clear by luck if nothing differed."
+                "twenty would look clear by chance if nothing differed."
             )
     return _joined(said)
 
@@ -368,4 +370,4 @@ def _joined(said: Sequence[str]) -> Fragment:
     for sentence in said:
         part = note(sentence)
         whole = part if whole is None else whole + part
-    return whole or note("Every way to teach was repeated.")
+    return whole or note("Every way to train was repeated.")

@@ -98,7 +98,7 @@ class Ground:
     k: int
     arms: tuple[Arm, ...]
     seed: int = 0
-    """Of the bootstrap."""
+    """Seed of the bootstrap."""
     _drawn: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -85,7 +85,7 @@ def calibration_curves(
         low, high = 0.0, 1.0
     ax.plot([low, high], [low, high], "--", color=BASELINE, linewidth=1.2, zorder=0)
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    unit = "probability" if meaning == "probability" else "share, 1 is everybody's"
+    unit = "probability" if meaning == "probability" else "share, 1 is uniform"
     ax.set(xlabel=f"predicted {unit}", ylabel=f"mean outcome ({unit})")
     ax.legend(frameon=False, fontsize="small", loc="upper left")
     return ax
@@ -127,17 +127,20 @@ def biases(found: Mapping[str, Mapping[str, float]], *, k: int, ax: Axes | None 
     """
     if ax is None:
         ax = plt.subplots(figsize=(7.2, 0.6 * len(found) + 1.5))[1]
-    marks = {"own": ("o", MODEL, "what users have"), "true taste": ("D", ACCENT, "true taste")}
+    marks = {
+        "own": ("o", MODEL, "users' histories"),
+        "true taste": ("D", ACCENT, "the oracle's lists"),
+    }
     for row, of_generator in enumerate(found.values()):
         for kind, value in of_generator.items():
             sign, colour, name = marks[kind]
-            label = f"popularity over that of {name}" if row == 0 else None
+            label = f"against {name}" if row == 0 else None
             ax.plot(value, row, sign, color=colour, label=label)
     ax.axvline(1, color=BASELINE, linestyle="--", linewidth=1.2)
     ax.set_yticks(range(len(found)), list(found))
     ax.set_ylim(len(found) - 0.5, -0.6)
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"popularity of the first {k} candidates, 1 is alike")
+    ax.set_xlabel(f"popularity of the first {k} candidates, 1 is equal")
     ax.grid(False, axis="y")
     ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(0, 1.25), ncols=2)
     return ax

@@ -29,9 +29,9 @@ class Footprint(NamedTuple):
     """Seconds, memory and disk of one saved index."""
 
     load_seconds: float
-    """To open it, libraries being imported and files being in the system's cache."""
+    """Seconds to open it, with libraries imported and files in the system's cache."""
     memory_mib: float
-    """By which the process grew: the index and what of its files the queries touched."""
+    """Growth of the process: the index, and the parts of its files that the queries touched."""
     disk_mib: float
     """Size of the folder: vectors, ids, the library's file and the sidecar."""
 

@@ -336,10 +336,12 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
 
 def styled(table: pd.DataFrame) -> Any:
     """Format a table of `described` for a notebook: numbers by column, names on one line."""
-    names = [f"td.col{place}" for place, name in enumerate(table) if name in ("index", "pareto")]
-    one_line = {"selector": ", ".join(names), "props": "white-space: nowrap; text-align: left"}
+    place = list(table).index("index")
+    names = {"selector": f"td.col{place}, th.col{place}", "props": "text-align: left"}
+    one_line = {"selector": f"td.col{place}", "props": "white-space: nowrap"}
+    narrow = {"selector": "td, th", "props": "font-size: 85%; padding: .3em .4em"}
     shown = table.style.hide(axis="index").format(_FORMATS, precision=1)
-    return shown.set_table_styles([one_line])
+    return shown.set_table_styles([names, one_line, narrow])
 
 
 def said_of_choice(row: pd.Series, table: pd.DataFrame) -> str:
@@ -350,17 +352,17 @@ def said_of_choice(row: pd.Series, table: pd.DataFrame) -> str:
         table: From `tradeoff`; its first row is exact search.
     """
     if row["kind"] == "exact":
-        return "**exact search** itself: no index is faster"
+        return "exact search itself: no index is faster"
     first = table.iloc[0]
     together, alone = row["batch"] / first["batch"], row["single"] / first["single"]
     return (
-        f"**{name_of(row)}**, {together:.1f} times as fast as exact search all at once and "
+        f"{name_of(row)}, {together:.1f} times as fast as exact search all at once and "
         f"{alone:.1f} times one query at a time (it finds {row['recall']:.1%} of the candidates)"
     )
 
 
 def beside_the_curve(table: pd.DataFrame, tried: pd.DataFrame) -> pd.DataFrame:
-    """Return the settings on the Pareto curve and others, `described`, with a column `pareto`.
+    """Return settings on the Pareto curve and others, `described`; `pareto` is yes or no.
 
     Args:
         table: From `tradeoff`.
@@ -368,8 +370,9 @@ def beside_the_curve(table: pd.DataFrame, tried: pd.DataFrame) -> pd.DataFrame:
     """
     curve = pareto(table)
     both = table[table.index.isin([*curve.index, *tried.index])]
-    on_curve = ["on the curve" if place in curve.index else "beaten" for place in both.index]
-    return described(both).assign(pareto=on_curve)
+    made = described(both)
+    made.insert(1, "pareto", ["yes" if place in curve.index else "no" for place in both.index])
+    return made
 
 
 def fastest(table: pd.DataFrame, target: float) -> float:

@@ -1,22 +1,21 @@
 """Three posts on a line, and the losses of a user who was shown two of them.
 
-The posts have one number each: their ids 0, 1, 2. The user engaged with post 1 and left post 2,
-and was never shown post 0. The user's number u is taught by one of three losses:
+The posts have one number each: their ids 0, 1, 2. The user engaged with post 1, ignored post 2,
+and was never shown post 0. The user's number u minimizes one of three losses:
 
-- *squared*: the loss is a parabola, so where gradient descent must end has a closed form;
-- *logistic*: softplus(-score) of what was engaged with, softplus(score) of each negative;
+- *squared*: the loss is a parabola, so its minimum has a closed form;
+- *logistic*: softplus(-score) of each engaged post, softplus(score) of each negative;
 - *softmax*: minus the log of an engaged post's share in the exponentials of its own score and those
   of the negatives.
 
 And the score of a post is one of two:
 
-- *product*: u * post. Squared, its label is 1 for what was engaged with and 0 for the rest;
-- *closeness*: -(u - post)^2. Squared, that is towards the posts engaged with and, more weakly,
-  away from the negatives: the sum of (u - post)^2 over the former, less weight * (u - post)^2 over
-  the latter.
+- *product*: u * post. The squared loss has label 1 for engaged posts and 0 for negatives;
+- *closeness*: -(u - post)^2. The squared loss is the sum of (u - post)^2 over engaged posts, minus
+  weight * (u - post)^2 over negatives: engaged posts attract u, and negatives push it away.
 
 Logistic and softmax have no closed form in general: the place where the slope is zero is found by
-root finding. Where the loss falls for ever in one direction, a penalty on u^2 keeps it finite.
+root finding. Where the loss falls without limit in one direction, a penalty on u^2 keeps it finite.
 """
 
 from __future__ import annotations
@@ -51,12 +50,12 @@ class Slope(NamedTuple):
 
     @property
     def how(self) -> str:
-        """How the landing is known."""
+        """Method that finds the landing."""
         return "closed form"
 
     @property
     def landing(self) -> float:
-        """Where the derivative is zero, in closed form."""
+        """The number where the derivative is zero, in closed form."""
         return self.pull / self.steepness
 
     def derivative(self, u: float) -> float:
@@ -78,13 +77,13 @@ class Bend:
 
     derivative: Callable[[float], float]
     steepness: float
-    """No second derivative is larger, which bounds the rate of descent."""
+    """Upper bound of the second derivative, which bounds the rate of descent."""
     how: str = "root finding"
-    """How the landing is known."""
+    """Method that finds the landing."""
 
     @property
     def landing(self) -> float:
-        """Where the derivative is zero, bracketed and then found by Brent's method.
+        """The number where the derivative is zero, bracketed and then found by Brent's method.
 
         Raises:
             SettingError: If it is zero nowhere, or in more than one place.
@@ -94,7 +93,7 @@ class Bend:
             reach *= 2
             if reach > _FAR:
                 raise SettingError(
-                    "Nothing holds the user: the loss falls for ever in one direction. Give it a "
+                    "The loss has no minimum: it falls without limit in one direction. Give it a "
                     "penalty above 0, or a negative on the other side."
                 )
         places = np.linspace(-reach, reach, _PIECES + 1)
@@ -140,8 +139,8 @@ def closeness_slope(
 def _descending(steepness: float, pull: float) -> Slope:
     if steepness <= 0:
         raise SettingError(
-            "Nothing holds the user: the negatives weigh as much as what was engaged with, or "
-            "every post is 0. Lower the weight or take fewer negatives."
+            "The loss has no minimum: the negatives weigh as much as the engaged posts, or every "
+            "post is 0. Lower the weight or take fewer negatives."
         )
     return Slope(steepness, pull)
 

@@ -20,7 +20,7 @@ class Post(NamedTuple):
     penalty: float
 
 
-def ways_to_teach(
+def ways_to_train(
     sampled: int, *, weight: float = 0.25, penalty: float = 0.01
 ) -> dict[tuple[str, str, str], Post]:
     """Return each loss with each score, for the shown posts alone and with sampled negatives.
@@ -60,7 +60,7 @@ def landings(
     """Minimize each loss by gradient descent, and compare with the exact minimum.
 
     Args:
-        ways: From `ways_to_teach`.
+        ways: From `ways_to_train`.
         start: The user's number before the first step.
         rate: Learning rate.
         steps: Gradient steps.

@@ -1,4 +1,4 @@
-"""Pictures of two towers: the space they share, and what features bring."""
+"""Pictures of two towers: the space they share, and the gain from features."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def shared_space(
 
 
 def feature_gains(table: pd.DataFrame, *, metric: str, ax: Axes | None = None) -> Axes:
-    """Show what features bring to new users, one line for each number of events known of them.
+    """Show the gain from features for new users, one line per number of known events.
 
     Args:
         table: Columns `known`, `difference`, `low`, `high` and `users`.

@@ -33,19 +33,8 @@ INPUTS = {  # as a reader calls it -> (the setting, its word there)
     "item features": ("item_inputs", "features"),
     "item age": ("item_inputs", "age"),
 }
-DEFAULTS = {
-    "hidden": [64],
-    "negatives": "mixed",
-    "n_negatives": 200,
-    "history_length": 0,
-    "id_at_least": 5,
-    "epochs": 4,
-    "batch_size": 512,
-    "learning_rate": 0.005,
-}
-"""Settings of `TwoTower` that suit the invented world, in place of its own defaults."""
 _RARELY = 5  # impressions
-_BEST = "the most there is"
+_BEST = "best possible"
 
 
 def described_inputs(model: TwoTower) -> pd.DataFrame:
@@ -119,7 +108,7 @@ def cold_user_truth(
     """Return the true relevance of each generator's lists for users without any event.
 
     A factorization solves for a user's vector from events; without events the vector is zero and
-    all items tie. It is asked all the same. "the most there is" is the best possible list.
+    all items tie. Its list is judged all the same. The entry "best possible" has the best lists.
 
     Args:
         fitted: By name; fitted to `data`.
@@ -311,7 +300,7 @@ def item_groups(data: Dataset, known: NDArray[np.bool_]) -> tuple[str, NDArray[n
 
 
 def truth_figure(truth: Mapping[str, NDArray[np.float64]], *, k: int, seed: int) -> Any:
-    """Draw the true relevance that each generator reaches, and the most there is."""
+    """Draw the true relevance that each generator reaches, and the best possible lists."""
     held = {name: values for name, values in truth.items() if name != _BEST}
     table = evaluation.relevance_table(held, baseline="popularity", seed=seed)
     best = float(truth[_BEST].mean())

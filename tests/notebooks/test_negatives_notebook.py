@@ -34,8 +34,8 @@ def world(tmp_path_factory):
 def test_a_run_of_the_study_leaves_its_record(root, world, tmp_path, changed):
     folder = str(tmp_path)
     parameters = {**SMALL, **changed, "dataset": str(world.folder), "run_folder": folder}
-    page = root / "notebooks/70_negative_sampling.ipynb"
-    status = execute(page, parameters, tmp_path, timeout_s=200)
+    notebook = root / "notebooks/70_negative_sampling.ipynb"
+    status = execute(notebook, parameters, tmp_path, timeout_s=200)
     assert status["state"] == "done", status["error"]
     record = json.loads((tmp_path / "study.json").read_text())
     assert record["negatives"] == changed["negatives"] and record["k"] == 5
