@@ -241,8 +241,6 @@ class _Sweep:
         return making.result()
 
     def _make_report(self) -> Path:
-        from candgen.sweeps import run_report
-
         folder = self.plan.folder
         notebook = read_notebook(folder.parents[1] / self.plan.report["notebook"])
         now = self.prints.of_report(self.plan, notebook, self._described()["runs"])
@@ -254,6 +252,8 @@ class _Sweep:
         if whole and status.is_finished(folder / "report", now) and not self.fresh:
             self.view.say("report: unchanged, skipped")
             return made
+        from candgen.sweeps import run_report  # loads matplotlib, for new reports alone
+
         self.view.say("report: making it")
         return run_report.make_report(folder, kernel=self.kernel, fingerprint=now)
 
