@@ -152,7 +152,7 @@ CASES = {
 UNTIMED = ("a few last ones, fading", "shares of a sum", "seldom items")
 
 
-def taken_home(model, folder):
+def exported_tower(model, folder):
     np.savez(folder / "query_tower.npz", **model.portable_queries())
     return QueryTower(folder / "query_tower.npz")
 
@@ -163,7 +163,7 @@ def test_new_users_get_the_vector_that_the_trained_tower_gives(worlds, tmp_path,
     for timed in (True, False) if case in UNTIMED else (True,):
         data = worlds[timed]
         model = kind(**{**SMALL, **settings}).fit(data)
-        tower = taken_home(model, tmp_path)
+        tower = exported_tower(model, tmp_path)
         users = np.arange(N_USERS, N_USERS + N_NEW)
         users = users[model.known_users_[users]]
         expected = model.user_vectors(users)
@@ -174,7 +174,7 @@ def test_new_users_get_the_vector_that_the_trained_tower_gives(worlds, tmp_path,
 
 def test_the_hour_and_the_gap_are_read_as_of_the_moment(worlds, tmp_path):
     model = TwoTower(**SMALL, query_inputs=["history", "time"]).fit(worlds[True])
-    tower, user = taken_home(model, tmp_path), N_USERS + 3
+    tower, user = exported_tower(model, tmp_path), N_USERS + 3
     vectors = []
     for later in (0, 3_600, 9 * DAY + 23 * 3_600):
         moment = model.moment_ + later
@@ -189,7 +189,7 @@ def test_the_hour_and_the_gap_are_read_as_of_the_moment(worlds, tmp_path):
 def test_a_tower_of_ids_answers_unknown_users_by_the_mean_of_their_items(worlds, tmp_path):
     settings = {"query_inputs": ["id"], "popularity_weight": 0.1, "similarity": "dot"}
     model = TwoTower(**SMALL, **settings).fit(worlds[False])
-    tower, users = taken_home(model, tmp_path), np.arange(N_USERS, N_USERS + N_NEW - 1)
+    tower, users = exported_tower(model, tmp_path), np.arange(N_USERS, N_USERS + N_NEW - 1)
     assert tower.reads == {"history": "list of item ids, oldest first"}
     found = [asked(tower, said_of(worlds[False], user, 0), model.item_vectors()) for user in users]
     expected = model.user_vectors(users)
@@ -207,7 +207,7 @@ def test_no_user_of_training_travels_with_the_tower(worlds):
 @pytest.fixture(scope="module")
 def tower(worlds, tmp_path_factory):
     model = TwoTower(**{**SMALL, "epochs": 1}, query_inputs=ALL[1:]).fit(worlds[True])
-    return taken_home(model, tmp_path_factory.mktemp("t"))
+    return exported_tower(model, tmp_path_factory.mktemp("t"))
 
 
 def test_what_may_be_said_is_listed_with_examples(tower):
@@ -242,7 +242,7 @@ def test_a_user_without_any_feature_is_answered_only_by_a_tower_of_features(
     tower, worlds, tmp_path
 ):
     assert np.isfinite(tower.vector({}, lambda item: item, None)).all()
-    of_histories = taken_home(
+    of_histories = exported_tower(
         TwoTower(**SMALL, query_inputs=["history"]).fit(worlds[False]), tmp_path
     )
     with pytest.raises(FeatureError, match=r"needs a history of at least one item"):

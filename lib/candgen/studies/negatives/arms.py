@@ -84,7 +84,7 @@ class Effect(NamedTuple):
 
     @property
     def clear(self) -> bool:
-        """Whether the interval excludes zero."""
+        """True if the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
@@ -115,7 +115,7 @@ class Ground:
 
     @property
     def has_truth(self) -> bool:
-        """Whether every run has true relevance."""
+        """True if every run has true relevance."""
         return all(arm.has(self.column("true_relevance")) for arm in self.arms)
 
     def column(self, measure: str) -> str:
