@@ -96,7 +96,7 @@ def write_numbers(sweep_folder: Path | str) -> Path | None:
     path = sweep.folder / FILE
     found, _ = read_numbers(sweep)
     if not found:
-        path.unlink(missing_ok=True)  # nothing old may pass for new
+        path.unlink(missing_ok=True)  # so an old result is never read as a new one
         return None
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -62,7 +62,7 @@ def make_report(
     leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
     write_numbers(folder)
     report = leaderboard.with_name(REPORT)
-    report.unlink(missing_ok=True)  # nothing old may pass for new
+    report.unlink(missing_ok=True)  # so an old result is never read as a new one
     named = _from_root(folder)
     asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
     notebook = _notebook_of(folder)
