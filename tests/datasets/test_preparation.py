@@ -162,8 +162,22 @@ def test_duplicated_events_are_refused_with_their_rows(tmp_path, plays):
     with pytest.raises(
         DataError, match=r"plays\.csv: user .* rows 3 and 601, counted .* \(1 repeated events"
     ):
-        prepared(tmp_path / "d", plays)
-    assert len(prepared(tmp_path / "d", plays, duplicates="last").table("interactions")) == 600
+        prepared(tmp_path / "d", plays, duplicates="refuse")
+
+
+def test_repeated_pairs_of_a_table_count_once_with_the_latest_time_and_are_counted(tmp_path):
+    rows = ["user,item,rating,timestamp", "1,5,4,900", "1,6,3,100", "1,5,2,300", "2,5,1,50"]
+    (tmp_path / "plays.csv").write_text("\n".join([*rows, "2,5,5,70", "2,6,1,80"]))
+    data = prepared(tmp_path / "d", tmp_path / "plays.csv", split="random_rows", test_fraction=0.5,
+                    validation_fraction=0)  # fmt: skip
+    kept = data.table("interactions").sort_values(["user", "item"])
+    assert kept["rating"].tolist() == [4, 3, 5, 1]
+    assert kept["timestamp"].tolist() == [900, 100, 70, 80]
+    assert data.info["notes"] == [
+        "plays.csv: 2 of 6 events repeat a pair of user and item. Each pair counts as one "
+        "interaction, with its latest time (duplicates=last)."
+    ]
+    assert data.info["parameters"]["duplicates"] == "last"
 
 
 def test_filters_that_leave_nothing_say_where_it_went(tmp_path, plays):
@@ -192,7 +206,7 @@ def test_an_empty_split_is_refused_and_leaves_no_dataset(tmp_path, plays):
         ({"seed": True}, "seed must be a whole number, got True"),
         ({"seed": -1}, "seed must be 0 or greater, got -1"),
         ({"min_user_events": 0}, "min_user_events must be 1 or greater, got 0"),
-        ({"duplicates": "drop"}, "duplicates must be one of refuse, .*; got 'drop'"),
+        ({"duplicates": "drop"}, "duplicates must be one of '', refuse, .*; got 'drop'"),
         ({"test_from": "soon"}, "test_from must be a date such as 2018-01-31, got 'soon'"),
         ({"source": "given", "split": "timeline"}, "source given brings its own split"),
         ({"source": "given", "min_user_events": 5}, "given split is left as it is"),

@@ -22,6 +22,7 @@ from candgen.datasets.cells import date_to_seconds
 from candgen.datasets.dataset import Dataset, write_dataset
 from candgen.datasets.interactions import (
     DUPLICATES,
+    Duplicates,
     Numbered,
     code_of,
     k_core,
@@ -29,6 +30,7 @@ from candgen.datasets.interactions import (
     positives,
     settle_duplicates,
 )
+from candgen.datasets.reading import free_name
 from candgen.datasets.source import Source
 from candgen.datasets.splits import (
     NAMES,
@@ -43,6 +45,7 @@ from candgen.datasets.splits import (
     held_out_rows,
     leak_warnings,
     split,
+    tie_warnings,
     validation_from_train,
 )
 from candgen.errors import DataError, SettingError, did_you_mean
@@ -50,6 +53,7 @@ from candgen.seeds import derive_seed
 
 SOURCES = ("world", "movielens", "table", "given")
 HELD_OUT = "_held_out"
+FIRST_ROWS = 100  # rows of each input that are checked before any work starts
 _READERS: dict[str, tuple[Callable[..., Source], type[Settings]]] = {
     "movielens": (movielens.read, movielens.MovieLensSettings),
     "table": (tables.read, tables.TableSettings),
@@ -74,8 +78,8 @@ class PreparationSettings(SplitShares):
     """Fewest events of a user, applied with `min_item_events` until both hold."""
     min_item_events: Count = 1
     """Fewest events of an item."""
-    duplicates: Literal[*DUPLICATES] = "refuse"
-    """Repeated pairs of user and item: refuse, first, last or keep."""
+    duplicates: Literal["", *DUPLICATES] = ""
+    """Repeated pairs: refuse, first, last or keep; empty: last for a table."""
     split: Literal["", Policy] = ""
     """Policy by which events are held out; empty: timeline, or as given."""
     test_from: str = ""
@@ -103,6 +107,11 @@ class PreparationSettings(SplitShares):
             )
         _ = self.split_settings
         return self
+
+    @property
+    def of_repeated_pairs(self) -> Duplicates:
+        """Policy for repeated pairs: as set, else last for a table and refuse for other sources."""
+        return self.duplicates or ("last" if self.source == "table" else "refuse")
 
     @property
     def split_settings(self) -> SplitSettings:
@@ -139,6 +148,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     made = _split(numbered, kept, own)
     tables_, extras = _tables(source, numbered, made)
     policy = own.split_settings.policy
+    parameters = own.model_dump() | {"split": policy, "duplicates": own.of_repeated_pairs}
     events = numbered.events
     seen = None if events.times is None else futures_seen(events, made.parts)
     _save_oracle(source, folder, numbered)
@@ -152,7 +162,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         },
         "licence": source.licence,
         "citation": source.citation,
-        "parameters": own.model_dump() | {"split": policy} | of_source.model_dump(),
+        "parameters": parameters | of_source.model_dump(),
         "steps": kept.steps,
         "split": {
             "policy": policy,
@@ -161,7 +171,11 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
             "futures_seen": None if seen is None else seen._asdict(),
         },
         "extras": extras,
-        "warnings": leak_warnings(policy, events, made.parts, seen),
+        "notes": [*source.notes, *kept.notes],
+        "warnings": [
+            *leak_warnings(policy, events, made.parts, seen),
+            *tie_warnings(policy, events, made.parts),
+        ],
     }
     return write_dataset(folder, tables_, info)
 
@@ -198,6 +212,24 @@ def check_settings(
     return own, by_source[own.source](**of_source)
 
 
+def check_inputs(*, relative_to: Path | str = "", **settings: Any) -> None:
+    """Check settings, and the header and first rows of each input, in well under a second a file.
+
+    Args:
+        relative_to: Folder that relative paths among the settings start from.
+        **settings: As for `prepare`.
+
+    Raises:
+        SettingError: If a setting is unknown, out of range, or belongs to another source.
+        DataError: If a file is missing, cannot be opened, lacks a column, or its first rows break a
+            rule.
+    """
+    own, of_source = check_settings(settings)
+    downloads = own.source == "movielens" and not of_source.path
+    if own.source != "world" and not downloads:
+        _read(own, of_source, Path(relative_to), limit=FIRST_ROWS)
+
+
 def source_settings(source: str) -> type[Settings]:
     """Return the settings class of a source."""
     if source == "world":
@@ -217,23 +249,28 @@ class _Kept(NamedTuple):
     parts: NDArray[np.uint8] | None
     candidate_lists: pd.DataFrame | None
     steps: list[dict[str, Any]]
+    notes: list[str]
 
 
-def _read(own: PreparationSettings, of_source: Settings, root: Path) -> Source:
+def _read(
+    own: PreparationSettings, of_source: Settings, root: Path, limit: int | None = None
+) -> Source:
     if own.source == "world":
         from candgen.datasets.world import make_world
 
         return make_world(of_source, derive_seed(own.seed, "world"))
     read, _ = _READERS[own.source]
-    return read(**{k: _from(root, v) if k.endswith("path") else v for k, v in of_source})
+    given_ = {k: _from(root, v) if k.endswith("path") else v for k, v in of_source}
+    return read(**given_, limit=limit)
 
 
 def _kept_events(source: Source, own: PreparationSettings) -> _Kept:
     events = source.interactions
     steps = [_step("read", events)]
-    events = settle_duplicates(events, own.duplicates, where=_where(source))
-    if own.duplicates in ("first", "last"):
-        steps.append(_step(f"{own.duplicates} of repeated pairs", events))
+    policy = own.of_repeated_pairs
+    events, notes = _settled(events, policy, _where(source))
+    if notes:
+        steps.append(_step(f"{policy} of repeated pairs", events))
     if own.min_rating:
         events = positives(events, own.min_rating)
         steps.append(_step(f"rated {own.min_rating:g} or better", events))
@@ -244,7 +281,7 @@ def _kept_events(source: Source, own: PreparationSettings) -> _Kept:
             per_user=own.min_user_events,
             per_item=own.min_item_events,
         )
-        events = events[stays].reset_index(drop=True)
+        events = events[stays]
         label = f"{own.min_user_events} or more a user, {own.min_item_events} or more an item"
         steps.append(_step(label, events))
     if not len(events):
@@ -253,23 +290,39 @@ def _kept_events(source: Source, own: PreparationSettings) -> _Kept:
             f"{_where(source)}: no events are left ({before}). Lower min_rating or the minimum "
             "counts."
         )
-    return _Kept(events, None, None, steps)
+    return _Kept(events.reset_index(drop=True), None, None, steps, notes)
+
+
+def _settled(
+    events: pd.DataFrame, policy: Duplicates, where: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Settle repeated pairs, and say how many events were dropped."""
+    kept = settle_duplicates(events, policy, where=where)
+    dropped = len(events) - len(kept)
+    if not dropped:
+        return kept, []
+    which = {"first": "earliest", "last": "latest"}[policy]
+    which += " time" if TIMESTAMP in events else " row"
+    return kept, [
+        f"{where}: {dropped:,} of {len(events):,} events repeat a pair of user and item. Each pair "
+        f"counts as one interaction, with its {which} (duplicates={policy})."
+    ]
 
 
 def _kept_parts(source: Source, own: PreparationSettings) -> _Kept:
-    frames, codes, steps = [], [], []
+    frames, codes, steps, notes = [], [], [], []
     for code, name in enumerate(NAMES):
         if name not in source.parts:
             continue
-        events = settle_duplicates(
-            source.parts[name], own.duplicates, where=f"{_where(source)}, {name} part"
-        )
+        where = f"{_where(source)}, {name} part"
+        events, said = _settled(source.parts[name], own.of_repeated_pairs, where)
+        notes += said
         events = positives(events, own.min_rating) if own.min_rating else events
         frames.append(events)
         codes.append(np.full(len(events), code, dtype=np.uint8))
         steps.append(_step(f"given {name}", events))
     events = pd.concat(frames, ignore_index=True)
-    return _Kept(events, np.concatenate(codes), source.parts.get("candidate_lists"), steps)
+    return _Kept(events, np.concatenate(codes), source.parts.get("candidate_lists"), steps, notes)
 
 
 def _step(label: str, events: pd.DataFrame) -> dict[str, Any]:
@@ -381,6 +434,8 @@ def _described(
             f"{features[key].iloc[0]!r}, the events have {ids[0]!r}. Do both spell ids alike?"
         )
     matched = features.drop(columns=key).reset_index(drop=True)
+    if code in matched:  # a column of the user's own that is called like ours
+        matched = matched.rename(columns={code: free_name(code, [*frame, *matched])})
     matched = matched.take(rows) if (rows >= 0).all() else matched.reindex(rows)
     return pd.concat([frame, matched.reset_index(drop=True)], axis=1)
 

@@ -37,6 +37,8 @@ class Source:
     citation: str = ""
     inputs: list[dict[str, Any]] = field(default_factory=list)
     """Files that were read, each as `{"path": name, "bytes": int, "sha256": hex}`."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences on how the files were read, such as the encoding that was found."""
     oracle: Any = None
     """True relevance, of the world only: an object with `save(folder, user_ids, item_ids)`."""
     folder: Path | None = None

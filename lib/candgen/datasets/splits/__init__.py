@@ -17,6 +17,7 @@ from candgen.datasets.splits.policies import (
     validation_from_train,
 )
 from candgen.datasets.splits.settings import Policy, SplitSettings, SplitShares
+from candgen.datasets.splits.ties import tie_warnings
 
 __all__ = [
     "ALWAYS",
@@ -37,5 +38,6 @@ __all__ = [
     "held_out_rows",
     "leak_warnings",
     "split",
+    "tie_warnings",
     "validation_from_train",
 ]

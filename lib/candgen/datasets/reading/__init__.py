@@ -1,0 +1,22 @@
+"""Readers of one file: text with delimiters, Parquet, or JSON lines, compressed or not.
+
+Every fault of a file is a `DataError` that names the file, the line (row, for Parquet) and the
+column. `read_columns` reads whole columns; `first_rows` shows the header and the first rows, by the
+same rules.
+"""
+
+from candgen.datasets.reading.columns import FirstRows, first_rows, free_name, read_columns
+from candgen.datasets.reading.formats import FileFormat, TextFormat
+from candgen.datasets.reading.text import decoded_lines, encoding_note, records
+
+__all__ = [
+    "FileFormat",
+    "FirstRows",
+    "TextFormat",
+    "decoded_lines",
+    "encoding_note",
+    "first_rows",
+    "free_name",
+    "read_columns",
+    "records",
+]
