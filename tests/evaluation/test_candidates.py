@@ -116,6 +116,10 @@ def read(tmp_path, dataset, text, name="theirs.csv"):
         RANKED.replace("user,item", "User,ITEM"),
         RANKED.replace("user,item", "user_id,item_id"),
         RANKED.replace("100", "100.0"),
+        RANKED.replace("user,item,rank", '"user","item","rank"'),
+        '"user","item","score, raw",rank\n101,film-4,x,1\n100,film-3,y,2\n100,film-2,z,1\n',
+        '"user";"item";"a, b, c";rank\n101;film-4;x;1\n100;film-3;y;2\n100;film-2;z;1\n',
+        'note,user,item,rank\n"a\nb",101,film-4,1\n,100,film-3,2\n,100,film-2,1\n',
         RANKED.replace(",1\n", ",0\n"),
         "model,item,rank,user\nx,film-4,1,101\nx,film-3,2,100\nx,film-2,1,100\n",
         'user,item,rank\n"101","film-4",1\n"100","film-3",2\n"100","film-2",1\n',
@@ -181,8 +185,8 @@ def test_a_parquet_in_dense_ids_without_saying_so_is_read_by_the_ids_of_the_data
         ("user,user_id,item\n1,100,film-2\n", "two columns for 'user'"),
         ("user,item\n", "holds no candidates"),
         ("", "is empty"),
-        ("user,item,rank\n100,film-2\n", "cannot be read as text.*Expected 3 columns, got 2"),
-        (b"user,item\n100,film-\xff\n", "cannot be read as text"),
+        ("user,item,rank\n100,film-2\n", r"line 2: expected 3 cells .* got 2"),
+        (b"user,item\n100,film-\xff\n", "line 2: not utf-8"),
         ("user,item\n100,\n", r"row 1 .*item '' is not in dataset"),
     ],
 )
@@ -208,7 +212,7 @@ def test_a_truncated_parquet_is_refused(small, tmp_path):
     lists([0], [[4]]).save(tmp_path / "c.parquet", small)
     whole = (tmp_path / "c.parquet").read_bytes()
     (tmp_path / "c.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"c\.parquet cannot be read as Parquet"):
+    with pytest.raises(DataError, match=r"c\.parquet is not a Parquet file"):
         Candidates.load(tmp_path / "c.parquet", small)
 
 

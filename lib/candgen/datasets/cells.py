@@ -12,6 +12,7 @@ Kind = Literal["id", "integer id", "text id", "rating", "time", "text", "feature
 
 # Missing in columns of numbers and times; in columns of text, only an empty cell is.
 MISSING = ("", "NaN", "nan", "NULL", "null", "NA", "N/A")
+NANOS = "nanoseconds"  # column of what rounding to seconds takes from times, if there is any
 TIME_UNITS = ("s", "ms", "us", "ns", "iso")
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 LATEST = 32_503_680_000  # the year 3000; later times were written in another unit

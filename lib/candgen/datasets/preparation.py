@@ -18,7 +18,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 from candgen.checks import Count, CountOrZero, Settings
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import given, movielens, tables
-from candgen.datasets.cells import date_to_seconds
+from candgen.datasets.cells import NANOS, date_to_seconds
 from candgen.datasets.dataset import Dataset, write_dataset
 from candgen.datasets.interactions import (
     DUPLICATES,
@@ -174,7 +174,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         "notes": [*source.notes, *kept.notes],
         "warnings": [
             *leak_warnings(policy, events, made.parts, seen),
-            *tie_warnings(policy, events, made.parts),
+            *tie_warnings(policy, events, made.parts, kept.events.get(NANOS)),
         ],
     }
     return write_dataset(folder, tables_, info)
@@ -265,7 +265,7 @@ def _read(
 
 
 def _kept_events(source: Source, own: PreparationSettings) -> _Kept:
-    events = source.interactions
+    events = _in_order(source.interactions)
     steps = [_step("read", events)]
     policy = own.of_repeated_pairs
     events, notes = _settled(events, policy, _where(source))
@@ -291,6 +291,16 @@ def _kept_events(source: Source, own: PreparationSettings) -> _Kept:
             "counts."
         )
     return _Kept(events.reset_index(drop=True), None, None, steps, notes)
+
+
+def _in_order(events: pd.DataFrame) -> pd.DataFrame:
+    """Put events with times finer than a second in order of time, so that rounding loses no order.
+
+    Equal times stay in the order of rows, and the index still counts the rows of the file.
+    """
+    if NANOS not in events:
+        return events
+    return events.iloc[np.lexsort((events[NANOS].to_numpy(), events[TIMESTAMP].to_numpy()))]
 
 
 def _settled(

@@ -22,7 +22,8 @@ class Source:
     title: str
     """Name for people, such as "MovieLens ml-latest-small"."""
     interactions: pd.DataFrame | None
-    """Columns `user`, `item`, optional `rating` and `timestamp`. None when `parts` are given."""
+    """Columns `user`, `item`, optional `rating`, `timestamp` and, where times are finer than a
+    second, `nanoseconds`. None when `parts` are given."""
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
     """Splits made by others: `train`, `test`, optional `validation` and `candidate_lists`."""
     users: pd.DataFrame | None = None

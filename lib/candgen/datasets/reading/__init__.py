@@ -5,18 +5,28 @@ column. `read_columns` reads whole columns; `first_rows` shows the header and th
 same rules.
 """
 
-from candgen.datasets.reading.columns import FirstRows, first_rows, free_name, read_columns
+from candgen.datasets.reading.columns import (
+    FirstRows,
+    Opened,
+    first_rows,
+    free_name,
+    open_file,
+    read_columns,
+)
 from candgen.datasets.reading.formats import FileFormat, TextFormat
-from candgen.datasets.reading.text import decoded_lines, encoding_note, records
+from candgen.datasets.reading.text import EmptyFileError, decoded_lines, encoding_note, records
 
 __all__ = [
+    "EmptyFileError",
     "FileFormat",
     "FirstRows",
+    "Opened",
     "TextFormat",
     "decoded_lines",
     "encoding_note",
     "first_rows",
     "free_name",
+    "open_file",
     "read_columns",
     "records",
 ]

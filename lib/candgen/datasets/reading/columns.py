@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from candgen.columns import TIMESTAMP
 from candgen.datasets.archives import InputFile
-from candgen.datasets.cells import Column
+from candgen.datasets.cells import NANOS, Column
 from candgen.datasets.reading import text as text_files
 from candgen.datasets.reading import typed, values
 from candgen.datasets.reading.formats import TextFormat
@@ -37,7 +35,7 @@ def first_rows(file: InputFile, text: TextFormat | None = None, limit: int = 5) 
     Raises:
         DataError: If the file is empty or cannot be read as its format says.
     """
-    opened = _open(file, text or TextFormat(), limit)
+    opened = open_file(file, text or TextFormat(), limit)
     held = opened.read(dict.fromkeys(range(len(opened.names))))
     columns = [held[n].to_pylist() for n in range(len(opened.names))]
     return FirstRows(opened.names, [list(row) for row in zip(*columns, strict=True)])
@@ -56,9 +54,8 @@ def read_columns(
     """Read named columns of a file.
 
     Ratings are float32; times are int64 seconds since 1970 UTC, rounded down; ids are int64 or
-    text. Rows keep the order of the file. Only if times are finer than a second, rows are put in
-    order of time, equal times in the order of the file, so that rounding loses no order; the index
-    then still is the row in the file.
+    text. Rows keep the order of the file. If times are finer than a second, the column `NANOS`
+    holds what rounding took, for sorting.
 
     Args:
         file: File to read.
@@ -74,19 +71,20 @@ def read_columns(
         DataError: If the file is empty, a column is missing or occurs twice, or a cell breaks its
             rule. The message names the file, the line (row, for Parquet) and the column.
     """
-    opened = _open(file, text or TextFormat(), limit)
+    opened = open_file(file, text or TextFormat(), limit)
     places = _places(opened, columns)
     others = _others(opened, places, leave_out) if extra else {}
     held = opened.read({places[c]: c.arrow_type for c in columns} | dict.fromkeys(others.values()))
     if not held or not len(next(iter(held.values()))):
         raise text_files.empty(file)
     made: dict[str, Any] = {}
-    nanos = None
     for column in columns:
         with opened.naming(column.there):
             raw = held.pop(places[column])  # lets go of memory column by column
             if column.kind == "time":
                 made[column.here], nanos = values.seconds(raw, column)
+                if nanos is not None:
+                    made[NANOS] = nanos
             elif column.kind == "rating":
                 made[column.here] = values.ratings(raw, column)
             elif column.is_id:
@@ -102,10 +100,7 @@ def read_columns(
                 made[here] = values.texts(raw)
             else:
                 made[here] = values.features(raw, typed=opened.typed)
-    frame = pd.DataFrame(made, copy=False)
-    if nanos is None:
-        return frame
-    return frame.iloc[np.lexsort((nanos, frame[TIMESTAMP].to_numpy()))]
+    return pd.DataFrame(made, copy=False)
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
@@ -119,8 +114,11 @@ def free_name(name: str, taken: Collection[str]) -> str:
 
 
 @dataclass
-class _Opened:
-    """A file whose header is known."""
+class Opened:
+    """A file whose header is known.
+
+    `read` takes the places of columns, each with a type that text may have at once or None.
+    """
 
     file: InputFile
     names: list[str]
@@ -130,6 +128,13 @@ class _Opened:
     place: Callable[[int], str]
     """Words for a row that is counted from 0."""
     hint: str = ""
+    metadata: dict[bytes, bytes] = field(default_factory=dict)
+    """Metadata of a Parquet file."""
+
+    @property
+    def row_is_a_place(self) -> bool:
+        """Whether rows are named by their number, because the file has no lines."""
+        return self.place(0).startswith("row")
 
     def naming(self, column: str) -> _Naming:
         return _Naming(self, column)
@@ -138,7 +143,7 @@ class _Opened:
 class _Naming:
     """Context that turns the fault of a value into an error naming file, line and column."""
 
-    def __init__(self, opened: _Opened, column: str) -> None:
+    def __init__(self, opened: Opened, column: str) -> None:
         self._opened, self._column = opened, column
 
     def __enter__(self) -> None: ...
@@ -152,7 +157,17 @@ class _Naming:
             raise DataError(f"{label}: {self._column} cannot be read: {fault}.") from fault
 
 
-def _open(file: InputFile, text: TextFormat, limit: int | None) -> _Opened:
+def open_file(file: InputFile, text: TextFormat, limit: int | None = None) -> Opened:
+    """Open a file of any type as far as its header.
+
+    Args:
+        file: File to open.
+        text: Its format.
+        limit: Rows that `read` returns; None: all.
+
+    Raises:
+        DataError: If the file is empty or cannot be read as its format says.
+    """
     kind = _kind(file, text)
     if kind == "parquet":
         reader = typed.open_parquet(file)
@@ -164,7 +179,10 @@ def _open(file: InputFile, text: TextFormat, limit: int | None) -> _Opened:
             return typed.read_parquet(file, reader, list(wanted), limit)
 
         names = list(reader.schema_arrow.names)
-        return _Opened(file, names, True, of_parquet, lambda row: f"row {row + 1}")
+        metadata = reader.schema_arrow.metadata or {}
+        return Opened(
+            file, names, True, of_parquet, lambda row: f"row {row + 1}", metadata=metadata
+        )
     if kind == "jsonl":
         lines = typed.JsonLines(file, text, limit)
         names = list(lines.columns)
@@ -172,9 +190,9 @@ def _open(file: InputFile, text: TextFormat, limit: int | None) -> _Opened:
         def of_lines(wanted: dict) -> dict[int, pa.ChunkedArray]:
             return {n: lines.array(names[n]) for n in wanted}
 
-        return _Opened(file, names, True, of_lines, lambda row: f"line {lines.line_of(row)}")
+        return Opened(file, names, True, of_lines, lambda row: f"line {lines.line_of(row)}")
     names = text_files.header(file, text)
-    return _Opened(
+    return Opened(
         file,
         names,
         False,
@@ -196,7 +214,7 @@ def _kind(file: InputFile, text: TextFormat) -> str:
         return "parquet" if stream.read(4) == b"PAR1" else "text"
 
 
-def _places(opened: _Opened, columns: Sequence[Column]) -> dict[Column, int]:
+def _places(opened: Opened, columns: Sequence[Column]) -> dict[Column, int]:
     found: dict[Column, int] = {}
     for column in columns:
         there = [n for n, name in enumerate(opened.names) if name == column.there]
@@ -215,7 +233,7 @@ def _places(opened: _Opened, columns: Sequence[Column]) -> dict[Column, int]:
 
 
 def _others(
-    opened: _Opened, places: dict[Column, int], leave_out: Collection[str]
+    opened: Opened, places: dict[Column, int], leave_out: Collection[str]
 ) -> dict[str, int]:
     for name in leave_out:
         if name not in opened.names:
@@ -231,7 +249,7 @@ def _others(
     return found
 
 
-def _no_column(opened: _Opened, name: str) -> DataError:
+def _no_column(opened: Opened, name: str) -> DataError:
     names = opened.names
     if len(names) == 1:
         return DataError(

@@ -329,8 +329,12 @@ def _refuse_utf16(file: InputFile, text: TextFormat) -> None:
 # --- words
 
 
-def empty(file: InputFile) -> DataError:
-    return DataError(f"{file.label} is empty: expected at least one row of data.")
+class EmptyFileError(DataError):
+    """A file has no row of data."""
+
+
+def empty(file: InputFile) -> EmptyFileError:
+    return EmptyFileError(f"{file.label} is empty: expected at least one row of data.")
 
 
 def _broken_quotes(error: csv.Error) -> str:
