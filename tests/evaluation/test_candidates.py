@@ -1,6 +1,10 @@
 """The id matrix: what it refuses, how it is kept, how lists of others are read."""
 
+import csv
 import gzip
+import io
+import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -10,6 +14,7 @@ import pytest
 
 from candgen.errors import DataError
 from candgen.evaluation import Candidates
+from damage import assert_survives
 
 
 def lists(users, items, scores=None):
@@ -219,3 +224,41 @@ def test_a_truncated_parquet_is_refused(small, tmp_path):
 def test_a_missing_file_is_named(small, tmp_path):
     with pytest.raises(DataError, match=r"no file .*nowhere\.csv"):
         Candidates.load(tmp_path / "nowhere.csv", small)
+
+
+LISTS = (
+    b'user,item,score,rank\n101,film-4,0.5,1\n"100",film-3,1e3,2\n100,film-2,7,1\n102,film-0,,3\n'
+)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "a.jsonl"])
+def test_damaged_lists_are_read_right_or_refused(small, tmp_path, name):
+    frame = pd.read_csv(io.BytesIO(LISTS)).fillna({"score": 0})
+    held = io.BytesIO()
+    frame.to_parquet(held)
+    lines = "\n".join(json.dumps(row) for row in frame.to_dict("records"))
+    wholes = {
+        "a.csv": LISTS.replace(b",,", b",0,"),
+        "a.csv.gz": gzip.compress(LISTS.replace(b",,", b",0,"), mtime=0),
+        "a.parquet": held.getvalue(),
+        "a.jsonl": lines.encode(),
+    }
+    users = dict(zip(map(str, small.users["user_id"]), range(small.n_users), strict=True))
+
+    def right(path, found):
+        text = (path / "a.csv").read_bytes().decode("utf-8-sig")
+        delimiter = max(",;\t", key=text.split("\n")[0].count)
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        head, *rows = [row for row in rows if row]
+        place = next(
+            n for n, cell in enumerate(head) if cell.strip().lower() in ("user", "user_id")
+        )
+        spelled = {re.sub(r"\.0+$", "", row[place].strip()) for row in rows}
+        assert sorted(found.users.tolist()) == sorted(users[user] for user in spelled)
+
+    assert_survives(
+        tmp_path,
+        {name: wholes[name]},
+        lambda path: Candidates.load(path / name, small),
+        right if name == "a.csv" else None,
+    )

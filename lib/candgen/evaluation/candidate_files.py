@@ -81,11 +81,11 @@ def _open(path: Path) -> _File:
     names = [_ALSO_CALLED.get(name.lower(), name.lower()) for name in opened.names]
     for column in _WANTED:
         if names.count(column) > 1:
-            raise DataError(f"{path} has two columns for {column!r}: {opened.names}.")
+            raise DataError(f"{path} has two columns for {column!r}: {_shown(opened.names)}.")
     if USER not in names or ITEM not in names:
         raise DataError(
             f"{path} must have the columns 'user' and 'item', and 'rank' or 'score' if its rows "
-            f"are not in order; it has {opened.names}."
+            f"are not in order; it has {_shown(opened.names)}."
         )
     places = {column: names.index(column) for column in _WANTED if column in names}
     # Text arrives as text, so that the id 007 stays what it is and faults can be shown.
@@ -97,6 +97,11 @@ def _open(path: Path) -> _File:
     if not len(columns[USER]):
         raise DataError(f"{path} holds no candidates: it has a header and no rows.")
     return _File(str(path), columns, opened)
+
+
+def _shown(names: list[str]) -> list[str]:
+    """Return the first names, shortened, for messages."""
+    return [name if len(name) <= 60 else f"{name[:60]}…" for name in names[:20]]
 
 
 def _known(opened: Opened) -> tuple[int, int]:
@@ -141,7 +146,7 @@ def _ids(file: _File, column: str, dataset: Dataset) -> NDArray[np.int32]:
         row = _first(np.isnan(dense))
         file.refuse(
             row,
-            f"{column} {raw[row].as_py()!r} is not in dataset {dataset.name!r} ({unknown:,} of "
+            f"{column} {str(raw[row].as_py())[:60]!r} is not in dataset {dataset.name!r} ({unknown:,} of "
             f"the {len(meaning):,} {column} ids of this file are not). Ids must be those the data "
             f"came with, such as {known.iloc[:1].tolist()[0]!r}.",
         )

@@ -250,20 +250,21 @@ def _others(
 
 
 def _no_column(opened: Opened, name: str) -> DataError:
-    names = opened.names
+    names = [known if len(known) <= 60 else f"{known[:60]}…" for known in opened.names]
     if len(names) == 1:
         return DataError(
-            f"{opened.file.label} has no column {name!r}; its only one is {names[0][:60]!r}."
+            f"{opened.file.label} has no column {name!r}; its only one is {names[0]!r}."
             f"{opened.hint}"
         )
+    listed, more = ", ".join(names[:20]), "" if len(names) <= 20 else f" and {len(names) - 20} more"
     return DataError(
-        f"{opened.file.label} has no column {name!r}; it has {', '.join(names)}."
-        f"{did_you_mean(name, names)}"
+        f"{opened.file.label} has no column {name!r}; it has {listed}{more}."
+        f"{did_you_mean(name, names[:20])}"
     )
 
 
 def _twice(file: InputFile, name: str, line: str) -> DataError:
     return DataError(
-        f"{file.label}{line}: two columns are called {name!r}. Rename one, or leave them out: "
-        f"leave_out=[{name!r}]."
+        f"{file.label}{line}: two columns are called {name[:60]!r}. Rename one, or leave them "
+        f"out: leave_out=[{name[:60]!r}]."
     )

@@ -206,7 +206,7 @@ def _checked(file: InputFile, text: TextFormat, names: list[str]) -> Iterator[li
             where = names[len(cells)] if len(cells) < len(names) else names[-1]
             raise DataError(
                 f"{file.label}, line {line}: expected {len(names)} cells separated by "
-                f"{spell(text.delimiter)}, got {len(cells)} (see column {where}). Check the "
+                f"{spell(text.delimiter)}, got {len(cells)} (see column {where[:60]}). Check the "
                 f"delimiter and the quotes.{other_delimiter(cells, text)}"
             )
         yield cells
