@@ -195,6 +195,28 @@ def input_file(path: Path, compression: str = "auto") -> InputFile:
     return InputFile(path, members[0])
 
 
+def usable(path: Path | str) -> Path:
+    """Return a path, with the home folder filled in, if it can be a path and stand in a record.
+
+    Raises:
+        DataError: If its name is not UTF-8, too long or otherwise impossible.
+    """
+    try:
+        str(path).encode()
+        found = Path(path).expanduser()
+        found.exists()
+        if "\0" in str(path):
+            raise ValueError("it holds a null character")
+    except UnicodeEncodeError:
+        raise DataError(
+            f"The path {ascii(str(path))[:200]} is not UTF-8. Rename the file or its folder."
+        ) from None
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{ascii(str(path))[:200]} cannot be a path: {reason}.") from None
+    return found
+
+
 def open_bundle(path: Path | str) -> Bundle:
     """Open a folder or a zip without unpacking it.
 
@@ -202,7 +224,7 @@ def open_bundle(path: Path | str) -> Bundle:
         DataError: If there is nothing at `path`, or it is neither folder nor zip, or the zip is
             damaged or unsafe.
     """
-    path = Path(path).expanduser()
+    path = usable(path)
     if path.is_dir():
         return Bundle(path, None)
     if not path.exists():

@@ -137,6 +137,11 @@ class Dataset:
         """Sentences that every report about this dataset shows."""
         return self.info.get("warnings", [])
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on how the source was read, such as how many repeated pairs were dropped."""
+        return self.info.get("notes", [])
+
     # --- tables
 
     def has(self, table: str) -> bool:

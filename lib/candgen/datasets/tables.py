@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
-from candgen.datasets.archives import InputFile, describe, input_file
+from candgen.datasets.archives import InputFile, describe, input_file, usable
 from candgen.datasets.cells import TIME_UNITS, Column, Kind
 from candgen.datasets.reading import FileFormat, TextFormat, encoding_note, first_rows, read_columns
 from candgen.datasets.reading.formats import of_one_file
@@ -271,17 +270,8 @@ def existing(path: str, setting: str, what: str, compression: str = "auto") -> I
     """
     if not path:
         raise SettingError(f"{setting} is empty: give the file with {what}.")
-    found = Path(path).expanduser()
-    try:
-        str(found).encode()
-        there = found.is_file()
-    except UnicodeEncodeError:
-        raise DataError(
-            f"{setting} is {path!a}, which is not UTF-8. Rename the file or its folder."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{setting} is {path[:80]!r}, no path of a file: {error}.") from None
-    if not there:
+    found = usable(path)
+    if not found.is_file():
         raise DataError(f"There is no file {found} ({setting}: {what}). Check the path.")
     return input_file(found, compression)
 

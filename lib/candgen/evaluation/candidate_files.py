@@ -146,9 +146,9 @@ def _ids(file: _File, column: str, dataset: Dataset) -> NDArray[np.int32]:
         row = _first(np.isnan(dense))
         file.refuse(
             row,
-            f"{column} {str(raw[row].as_py())[:60]!r} is not in dataset {dataset.name!r} ({unknown:,} of "
-            f"the {len(meaning):,} {column} ids of this file are not). Ids must be those the data "
-            f"came with, such as {known.iloc[:1].tolist()[0]!r}.",
+            f"{column} {str(raw[row].as_py())[:60]!r} is not in dataset {dataset.name!r} "
+            f"({unknown:,} of the {len(meaning):,} {column} ids of this file are not). Ids must be "
+            f"those the data came with, such as {known.iloc[:1].tolist()[0]!r}.",
         )
     return dense.astype(np.int32)
 

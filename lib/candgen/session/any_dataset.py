@@ -49,7 +49,7 @@ def dataset(
 
             - a DataFrame with the columns user and item (or user_id and item_id), and if you have
               them rating and timestamp (seconds since 1970, or datetimes);
-            - a CSV or Parquet file of such columns;
+            - a CSV, Parquet or JSON lines file of such columns, which may be compressed;
             - a folder or zip of MovieLens, such as "ml-latest-small.zip";
             - "world", the invented world;
             - a prepared dataset, by folder or by name.

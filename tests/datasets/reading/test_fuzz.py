@@ -63,9 +63,18 @@ def right_events(path, found):
 
 # --- readers
 
-EVENTS = b"user,item,rating,timestamp\n1,10,4,1700000000\n1,20,3.5,1700000100\n2,10,1,1700000200\n3,30,2,1700000300\n"
-QUOTED = b'user,item,note,timestamp\n"ann","x","a, ""b""\nc",1700000000\n"bob","y z","",1700000100.25\n"cy","w","d",1700000200\n'
-DATES = b"user;item;timestamp\n007;a;2024-05-01T12:30:00.250Z\n7;b;2024-05-01 12:30:00+02:00\n8;c;2024-05-02\n"
+EVENTS = (
+    b"user,item,rating,timestamp\n1,10,4,1700000000\n1,20,3.5,1700000100\n"
+    b"2,10,1,1700000200\n3,30,2,1700000300\n"
+)
+QUOTED = (
+    b'user,item,note,timestamp\n"ann","x","a, ""b""\nc",1700000000\n'
+    b'"bob","y z","",1700000100.25\n"cy","w","d",1700000200\n'
+)
+DATES = (
+    b"user;item;timestamp\n007;a;2024-05-01T12:30:00.250Z\n"
+    b"7;b;2024-05-01 12:30:00+02:00\n8;c;2024-05-02\n"
+)
 
 
 @pytest.mark.parametrize("whole", [EVENTS, QUOTED, EVENTS.replace(b"\n", b"\r\n")])
@@ -88,7 +97,10 @@ def test_tables_of_dates_and_other_formats(survives, settings):
 
 
 def test_tables_of_features(survives):
-    items = b'item,Title,genres,price,made\n10,"A, ""B""",War|Drama,3,2020-01-01\n20,1984,,3.5,\n30,,Comedy,NA,x\n'
+    items = (
+        b'item,Title,genres,price,made\n10,"A, ""B""",War|Drama,3,2020-01-01\n'
+        b"20,1984,,3.5,\n30,,Comedy,NA,x\n"
+    )
 
     def right(path, found):
         head, *rows = cells_of(path / "items.csv")
@@ -192,18 +204,18 @@ def test_given_files(survives, layout, train):
 RATINGS = b"1::10::4::978300760\n1::20::3::978302109\n2::10::1::978301968\n"
 MOVIELENS = {
     "csv": {
-        "ratings.csv": b"userId,movieId,rating,timestamp\n1,10,4.0,964982703\n2,20,0.5,964981247\n",
-        "movies.csv": b'movieId,title,genres\n10,"Toy, The (1995)",Comedy|War\n20,X,(no genres listed)\n',
+        "ratings.csv": b"userId,movieId,rating,timestamp\n1,10,4.0,964982703\n2,20,0.5,96\n",
+        "movies.csv": b'movieId,title,genres\n10,"Toy, The (1995)",Comedy|War\n20,X,(none)\n',
     },
     "1m": {
         "ratings.dat": RATINGS,
-        "movies.dat": "10::Misérables, Les (1995)::Drama|Musical\n20::Y (2000)::War\n".encode("latin-1"),
+        "movies.dat": "10::Misérables (1995)::Drama|War\n20::Y::War\n".encode("latin-1"),
         "users.dat": b"1::F::1::10::48067\n2::M::56::16::70072\n",
     },
     "100k": {
         "u.data": RATINGS.replace(b"::", b"\t"),
-        "u.item": b"10|Toy (1995)|01-Jan-1995||http://x|" + b"|".join([b"0", b"1"] + [b"0"] * 17) + b"\n"
-        + b"20|Y|01-Jan-1995||http://x|" + b"|".join([b"0"] * 19) + b"\n",
+        "u.item": b"10|Toy (1995)|01-Jan-1995||http://x|0|1" + b"|0" * 17 + b"\n"
+        b"20|Y|01-Jan-1995||http://x" + b"|0" * 19 + b"\n",
         "u.user": b"1|24|M|technician|85711\n2|53|F|other|94043\n",
     },
 }  # fmt: skip

@@ -38,12 +38,17 @@ def header(file: InputFile, text: TextFormat) -> list[str]:
     Raises:
         DataError: If the file is empty or not in the stated encoding.
     """
-    if text.header is not None:
-        return list(text.header)
     _refuse_utf16(file, text)
     first = next(records(file, text), None)
     if first is None:
         raise empty(file)
+    if text.header is not None:
+        if [cell.strip().lower() for cell in first[1]] == [name.lower() for name in text.header]:
+            raise DataError(
+                f"{file.label}, line {first[0]}: a header that repeats column_names. Leave "
+                f"column_names empty, or set skip_lines={first[0]}."
+            )
+        return list(text.header)
     names = [name.strip() for name in first[1]]
     return [name or f"column {place}" for place, name in enumerate(names, 1)]
 
@@ -252,8 +257,9 @@ def decoded_lines(file: InputFile, stream: BinaryIO, encoding: str) -> Iterator[
 
 
 def settled_encoding(file: InputFile, encoding: str) -> str:
-    """Return UTF-8 for a file that is UTF-8 although latin-1 is set, since latin-1 never fails."""
-    if codecs.lookup(encoding).name != "iso8859-1":
+    """Return the encoding to read a file in: UTF-8 where a file is UTF-8 though one byte a letter
+    is set, such as latin-1, since those hardly ever fail."""
+    if not _one_byte_a_letter(encoding):
         return encoding
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -264,6 +270,11 @@ def settled_encoding(file: InputFile, encoding: str) -> str:
     except UnicodeDecodeError:
         return encoding
     return "utf-8"
+
+
+def _one_byte_a_letter(encoding: str) -> bool:
+    every = bytes(range(256))
+    return not _wide(encoding) and len(every.decode(encoding, "replace")) == 256
 
 
 def encoding_note(file: InputFile, encoding: str) -> str:

@@ -153,6 +153,11 @@ def ids(values: pa.ChunkedArray, column: Column, *, typed: bool) -> NDArray[np.i
     """
     values = plain(values)
     kind = values.type
+    if is_text(values) and column.kind == "id" and not typed:
+        numbers = _as_written(values)
+        if numbers is not None:
+            _refuse(numbers < 0, "is {}, expected 0 or greater", numbers)
+            return numbers
     _refuse(missing(values, words=column.kind == "integer id"), "is missing")
     if is_text(values):
         return _ids_of_text(values, column, typed)
@@ -172,51 +177,51 @@ def ids(values: pa.ChunkedArray, column: Column, *, typed: bool) -> NDArray[np.i
     return values.cast(pa.string()).to_pandas() if column.kind == "text id" else numbers
 
 
+def _as_written(values: pa.ChunkedArray) -> NDArray[np.int64] | None:
+    """Return text as integers if these, written again, are the same text; else None."""
+    try:
+        numbers = values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    if numbers.null_count or not pc.all(pc.equal(numbers.cast(values.type), values)).as_py():
+        return None
+    return numbers.to_numpy()
+
+
 def _ids_of_text(
     values: pa.ChunkedArray, column: Column, typed: bool
 ) -> NDArray[np.int64] | pd.Series:
-    if column.kind == "text id" or (typed and column.kind == "id"):
+    if column.kind == "id" and not typed:
+        _refuse_words_among_integers(values)
+    if column.kind != "integer id":
         return values.to_pandas()
-    if column.kind == "id" and not _are_integers(values):
-        return values.to_pandas()
+    trimmed = pc.utf8_trim_whitespace(values)
     try:
-        numbers = pc.utf8_trim_whitespace(values).cast(pa.int64()).to_numpy()
+        numbers = trimmed.cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:
-        wrong = ~_matches(pc.utf8_trim_whitespace(values), _WHOLE)
-        _refuse(wrong, "is {}, expected a whole number", values)
-        texts = enumerate(values.to_pylist())
-        row = next(row for row, text in texts if abs(int(text)) >= 2**63)
-        raise Fault(
-            row, f"is {_shown(values, row)}, beyond 64-bit integers; set id_type=text"
-        ) from None
+        _refuse(~_matches(trimmed, _WHOLE), "is {}, expected a whole number", values)
+        cells = enumerate(trimmed.to_pylist())
+        row = next(row for row, cell in cells if len(cell) > 18 and abs(float(cell)) >= 2**63 - 1)
+        shown = _shown(values, row)
+        raise Fault(row, f"is {shown}, beyond 64-bit integers; set id_type=text") from None
     _refuse(numbers < 0, "is {}, expected 0 or greater", numbers)
     return numbers
 
 
-def _are_integers(values: pa.ChunkedArray) -> bool:
-    """Tell whether all ids are whole numbers as written by a program.
+def _refuse_words_among_integers(values: pa.ChunkedArray) -> None:
+    """Refuse words in a column that begins with a whole number and has no 007 or 1.0.
 
-    Raises:
-        Fault: If the first is one and a later cell is a word, which is a wrong line or text.
+    Such a word is a wrong line, such as a header in the middle, or all ids are text.
     """
     written = _matches(values, CANONICAL)
-    if written.all():
-        try:
-            values.cast(pa.int64())
-        except pa.ArrowInvalid:
-            return False
-        return True
-    if not len(written) or not written[0]:
-        return False
     words = ~written & ~_matches(values, LIKE_NUMBERS)
-    if (words | written).all():
+    if len(written) and written[0] and (words | written).all():
         _refuse(
             words,
             "is {}, expected a whole number as in the rows before it; set id_type=text if ids are "
             "text",
             values,
         )
-    return False
 
 
 # --- times
@@ -245,16 +250,14 @@ def seconds(
         numbers = values.to_numpy().astype(np.float64)
         _refuse(~np.isfinite(numbers), "is {}, expected a finite number", numbers)
         per = PER_SECOND[column.unit]
-        _refuse(abs(numbers) / per >= 2**62, "is {}, outside the years 1 to 3000", numbers)
+        _refuse(abs(numbers) >= 2**63, "is {}, outside the years 1 to 3000", numbers)
         units = np.floor(numbers).astype(np.int64)
         whole, nanos = units // per, units % per * (_NANOS // per)
         nanos += ((numbers - np.floor(numbers)) * (_NANOS // per)).astype(np.int64)
     elif pa.types.is_integer(kind):
         if pa.types.is_uint64(kind):
             _refuse(values.to_numpy() >= 2**63, "is {}, after the year 3000", values)
-        units = values.cast(pa.int64()).to_numpy()
-        per = PER_SECOND[column.unit]
-        whole, nanos = units // per, units % per * (_NANOS // per)
+        whole, nanos = _split(values.cast(pa.int64()).to_numpy(), PER_SECOND[column.unit])
     else:
         raise Fault(None, f"holds values of type {kind}, expected times")
     in_unit = "" if column.unit == "iso" else f" in {column.unit}; set timestamp_unit, such as ms"
@@ -265,12 +268,19 @@ def seconds(
     return whole, nanos if nanos.any() else None
 
 
+def _split(units: NDArray[np.int64], per: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split times in units, `per` a second, into whole seconds and nanoseconds."""
+    if per == 1:
+        return units, np.zeros(1, np.int64)
+    return units // per, units % per * (_NANOS // per)
+
+
 def _of_moments(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if pa.types.is_date(values.type):
         values = values.cast(pa.timestamp("ms"))
     per = PER_SECOND[values.type.unit]
     units = values.cast(pa.int64()).to_numpy()
-    return units // per, units % per * (_NANOS // per)
+    return _split(units, per)
 
 
 def _of_dates(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -283,7 +293,7 @@ def _of_dates(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.in
     _refuse(wrong, "is {}, expected a date such as 2024-05-01 or 2024-05-01T12:30:00Z", values)
     per = PER_SECOND[moments.dt.unit]
     units = moments.astype("int64").to_numpy()
-    return units // per, units % per * (_NANOS // per)
+    return _split(units, per)
 
 
 def _of_written_numbers(
@@ -293,7 +303,7 @@ def _of_written_numbers(
     trimmed = pc.utf8_trim_whitespace(values)
     try:
         units = trimmed.cast(pa.int64()).to_numpy()
-        return units // per, units % per * (_NANOS // per)
+        return _split(units, per)
     except pa.ArrowInvalid:  # a fraction, or no number
         whole, nanos = np.zeros(len(values), np.int64), np.zeros(len(values), np.int64)
     for row, text in enumerate(trimmed.to_pylist()):
