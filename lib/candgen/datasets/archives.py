@@ -100,7 +100,7 @@ class _Unpacked(UnpackingStream):
                 self._opened.append(zipfile.ZipFile(file.path))
                 self._opened.append(self._opened[0].open(file.member))
             elif file.compression == "gzip":
-                self._opened.append(gzip.open(file.path))
+                self._opened.append(gzip.GzipFile(file.path))
             else:
                 self._opened.append(pa.input_stream(str(file.path), compression="zstd"))
 

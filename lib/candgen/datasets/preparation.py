@@ -20,15 +20,13 @@ from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import given, movielens, tables
 from candgen.datasets.cells import NANOS, date_to_seconds
 from candgen.datasets.dataset import Dataset, write_dataset
+from candgen.datasets.filtering import Kept, kept_events, kept_parts, where_of
 from candgen.datasets.interactions import (
     DUPLICATES,
     Duplicates,
     Numbered,
     code_of,
-    k_core,
     number,
-    positives,
-    settle_duplicates,
 )
 from candgen.datasets.reading import free_name
 from candgen.datasets.source import Source
@@ -143,7 +141,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     folder = Path(folder)
     own, of_source = check_settings(settings, name=folder.resolve().name)
     source = _read(own, of_source, Path(relative_to))
-    kept = _kept_parts(source, own) if source.parts else _kept_events(source, own)
+    kept = kept_parts(source, own) if source.parts else kept_events(source, own)
     numbered = _number(kept, source)
     made = _split(numbered, kept, own)
     tables_, extras = _tables(source, numbered, made)
@@ -239,17 +237,7 @@ def source_settings(source: str) -> type[Settings]:
     return _READERS[source][1]
 
 
-# --- reading and filtering
-
-
-class _Kept(NamedTuple):
-    """Events that passed the filters, with raw ids, and the counts after each step."""
-
-    events: pd.DataFrame
-    parts: NDArray[np.uint8] | None
-    candidate_lists: pd.DataFrame | None
-    steps: list[dict[str, Any]]
-    notes: list[str]
+# --- reading
 
 
 def _read(
@@ -262,86 +250,6 @@ def _read(
     read, _ = _READERS[own.source]
     given_ = {k: _from(root, v) if k.endswith("path") else v for k, v in of_source}
     return read(**given_, limit=limit)
-
-
-def _kept_events(source: Source, own: PreparationSettings) -> _Kept:
-    events = _in_order(source.interactions)
-    steps = [_step("read", events)]
-    policy = own.of_repeated_pairs
-    events, notes = _settled(events, policy, _where(source))
-    if notes:
-        steps.append(_step(f"{policy} of repeated pairs", events))
-    if own.min_rating:
-        events = positives(events, own.min_rating)
-        steps.append(_step(f"rated {own.min_rating:g} or better", events))
-    if max(own.min_user_events, own.min_item_events) > 1:
-        stays = k_core(
-            number(events[USER]).codes,
-            number(events[ITEM]).codes,
-            per_user=own.min_user_events,
-            per_item=own.min_item_events,
-        )
-        events = events[stays]
-        label = f"{own.min_user_events} or more a user, {own.min_item_events} or more an item"
-        steps.append(_step(label, events))
-    if not len(events):
-        before = ", ".join(f"{s['step']}: {s['events']:,}" for s in steps)
-        raise DataError(
-            f"{_where(source)}: no events are left ({before}). Lower min_rating or the minimum "
-            "counts."
-        )
-    return _Kept(events.reset_index(drop=True), None, None, steps, notes)
-
-
-def _in_order(events: pd.DataFrame) -> pd.DataFrame:
-    """Put events with times finer than a second in order of time, so that rounding loses no order.
-
-    Equal times stay in the order of rows, and the index still counts the rows of the file.
-    """
-    if NANOS not in events:
-        return events
-    return events.iloc[np.lexsort((events[NANOS].to_numpy(), events[TIMESTAMP].to_numpy()))]
-
-
-def _settled(
-    events: pd.DataFrame, policy: Duplicates, where: str
-) -> tuple[pd.DataFrame, list[str]]:
-    """Settle repeated pairs, and say how many events were dropped."""
-    kept = settle_duplicates(events, policy, where=where)
-    dropped = len(events) - len(kept)
-    if not dropped:
-        return kept, []
-    which = {"first": "earliest", "last": "latest"}[policy]
-    which += " time" if TIMESTAMP in events else " row"
-    return kept, [
-        f"{where}: {dropped:,} of {len(events):,} events repeat a pair of user and item. Each pair "
-        f"counts as one interaction, with its {which} (duplicates={policy})."
-    ]
-
-
-def _kept_parts(source: Source, own: PreparationSettings) -> _Kept:
-    frames, codes, steps, notes = [], [], [], []
-    for code, name in enumerate(NAMES):
-        if name not in source.parts:
-            continue
-        where = f"{_where(source)}, {name} part"
-        events, said = _settled(source.parts[name], own.of_repeated_pairs, where)
-        notes += said
-        events = positives(events, own.min_rating) if own.min_rating else events
-        frames.append(events)
-        codes.append(np.full(len(events), code, dtype=np.uint8))
-        steps.append(_step(f"given {name}", events))
-    events = pd.concat(frames, ignore_index=True)
-    return _Kept(events, np.concatenate(codes), source.parts.get("candidate_lists"), steps, notes)
-
-
-def _step(label: str, events: pd.DataFrame) -> dict[str, Any]:
-    users, items = (events[c].nunique() for c in (USER, ITEM))
-    return {"step": label, "events": len(events), "users": users, "items": items}
-
-
-def _where(source: Source) -> str:
-    return " + ".join(i["path"] for i in source.inputs[:1]) or source.title
 
 
 # --- numbering and splitting
@@ -357,7 +265,7 @@ class _NumberedEvents(NamedTuple):
     candidate_lists: pd.DataFrame | None
 
 
-def _number(kept: _Kept, source: Source) -> _NumberedEvents:
+def _number(kept: Kept, source: Source) -> _NumberedEvents:
     events, lists = kept.events, kept.candidate_lists
     users = number(events[USER])
     if lists is None:
@@ -381,12 +289,12 @@ def _number_lists(
     if (users < 0).any():
         unknown = lists[USER].iloc[int((users < 0).argmax())]
         raise DataError(
-            f"{_where(source)}: user {unknown} has a candidate list but no events in any part."
+            f"{where_of(source)}: user {unknown} has a candidate list but no events in any part."
         )
     return pd.DataFrame({USER: users, ITEM: items}).drop_duplicates(ignore_index=True)
 
 
-def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> Split:
+def _split(numbered: _NumberedEvents, kept: Kept, own: PreparationSettings) -> Split:
     settings = own.split_settings
     if kept.parts is None:
         return split(numbered.events, settings)

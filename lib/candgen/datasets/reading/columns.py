@@ -12,7 +12,7 @@ import pyarrow as pa
 from candgen.datasets.archives import InputFile
 from candgen.datasets.cells import NANOS, Column
 from candgen.datasets.reading import text as text_files
-from candgen.datasets.reading import typed, values
+from candgen.datasets.reading import times, typed, values
 from candgen.datasets.reading.formats import TextFormat
 from candgen.errors import DataError, did_you_mean
 
@@ -82,7 +82,7 @@ def read_columns(
         with opened.naming(column.there):
             raw = held.pop(places[column])  # lets go of memory column by column
             if column.kind == "time":
-                made[column.here], nanos = values.seconds(raw, column)
+                made[column.here], nanos = times.seconds(raw, column)
                 if nanos is not None:
                     made[NANOS] = nanos
             elif column.kind == "rating":

@@ -180,11 +180,9 @@ def _read_slowly(
 ) -> dict[int, pa.ChunkedArray]:
     chunks: dict[int, list[pa.Array]] = {n: [] for n in wanted}
     held: dict[int, list[str]] = {n: [] for n in wanted}
-    count = 0
-    for cells in _checked(file, text, names):
-        if limit is not None and count == limit:
+    for count, cells in enumerate(_checked(file, text, names), 1):
+        if limit is not None and count > limit:
             break
-        count += 1
         for n in wanted:
             held[n].append(cells[n])
         if count % _ROWS == 0:
@@ -244,7 +242,7 @@ def decoded_lines(file: InputFile, stream: BinaryIO, encoding: str) -> Iterator[
         number = 0
         try:
             with io.TextIOWrapper(stream, encoding, newline="") as lines:
-                for number, line in enumerate(lines, 1):
+                for number, line in enumerate(lines, 1):  # noqa: B007, its last value is used
                     yield line
         except UnicodeError as error:
             raise _not_encoded(file, number + 1, encoding, "") from error

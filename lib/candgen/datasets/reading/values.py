@@ -1,4 +1,4 @@
-"""Values of columns: ids, ratings, times, text and features, checked for a whole column at once.
+"""Values of columns: ids, ratings, text and features, checked for a whole column at once.
 
 A column arrives as an Arrow array: text if the file is text, else of the file's own type. One rule
 says what is missing, in every file and column: no value, NaN, an empty cell or white space; and in
@@ -9,7 +9,6 @@ are text. Numbers keep the precision that is written: nothing is rounded before 
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -17,22 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from candgen.datasets.cells import (
-    EARLIEST,
-    LATEST,
-    MISSING,
-    PER_SECOND,
-    UNIT_NAMES,
-    Column,
-    number,
-)
+from candgen.datasets.cells import MISSING, Column, number
 
 CANONICAL = r"^(0|-?[1-9][0-9]{0,18})$"  # whole numbers as a program writes them
 LIKE_NUMBERS = r"^\s*[+-]?[0-9]+(\.[0-9]*)?\s*$"
 _NO_NUMBERS = r"^\s*[+-]?0[0-9]|^\s*\+|^\s*[+-]?[0-9]{16,}\s*$|[xX_]"  # 007 and the like are text
 _WHOLE = r"^-?[0-9]+$"
-_NANOS = 1_000_000_000
-_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 class Fault(Exception):
@@ -43,13 +32,15 @@ class Fault(Exception):
         self.row, self.complaint = row, complaint
 
 
-def _refuse(wrong: NDArray[np.bool_], complaint: str, values: object = None) -> None:
+def refuse(wrong: NDArray[np.bool_], complaint: str, values: object = None) -> None:
+    """Raise a fault for the first wrong row, if there is one; `{}` becomes its value."""
     if wrong.any():
         row = int(wrong.argmax())
-        raise Fault(row, complaint if values is None else complaint.format(_shown(values, row)))
+        raise Fault(row, complaint if values is None else complaint.format(shown(values, row)))
 
 
-def _shown(values: object, row: int) -> str:
+def shown(values: object, row: int) -> str:
+    """Return a value for a message."""
     value = values[row]
     value = value.as_py() if isinstance(value, pa.Scalar) else value
     return repr(value)[:60] if isinstance(value, str) else f"{value:.12g}"
@@ -90,7 +81,8 @@ def missing(values: pa.ChunkedArray, *, words: bool) -> NDArray[np.bool_]:
     return absent.to_numpy().astype(bool)
 
 
-def _matches(values: pa.ChunkedArray, pattern: str) -> NDArray[np.bool_]:
+def matches(values: pa.ChunkedArray, pattern: str) -> NDArray[np.bool_]:
+    """Mark the texts that a pattern matches."""
     return pc.fill_null(pc.match_substring_regex(values, pattern), False).to_numpy().astype(bool)
 
 
@@ -104,7 +96,7 @@ def ratings(values: pa.ChunkedArray, column: Column) -> NDArray[np.float32]:
         Fault: If one is missing, no finite number or out of scale.
     """
     values = plain(values)
-    _refuse(missing(values, words=True), "is missing")
+    refuse(missing(values, words=True), "is missing")
     kind = values.type
     if is_text(values):
         made = _numbers_of_text(values)
@@ -114,10 +106,10 @@ def ratings(values: pa.ChunkedArray, column: Column) -> NDArray[np.float32]:
         raise Fault(None, f"holds values of type {kind}, expected numbers")
     with np.errstate(over="ignore"):
         made32 = made.astype(np.float32)
-    _refuse(~np.isfinite(made32), "is {}, expected a finite number", values)
+    refuse(~np.isfinite(made32), "is {}, expected a finite number", values)
     low, high = column.scale or (-math.inf, math.inf)
     wrong = (made32 < np.float32(low)) | (made32 > np.float32(high))
-    _refuse(wrong, f"is {{}}, expected {low:g} to {high:g}", made)
+    refuse(wrong, f"is {{}}, expected {low:g} to {high:g}", made)
     return made32
 
 
@@ -156,24 +148,24 @@ def ids(values: pa.ChunkedArray, column: Column, *, typed: bool) -> NDArray[np.i
     if is_text(values) and column.kind == "id" and not typed:
         numbers = _as_written(values)
         if numbers is not None:
-            _refuse(numbers < 0, "is {}, expected 0 or greater", numbers)
+            refuse(numbers < 0, "is {}, expected 0 or greater", numbers)
             return numbers
-    _refuse(missing(values, words=column.kind == "integer id"), "is missing")
+    refuse(missing(values, words=column.kind == "integer id"), "is missing")
     if is_text(values):
         return _ids_of_text(values, column, typed)
     if pa.types.is_floating(kind):
         numbers = values.to_numpy().astype(np.float64)
         wrong = ~np.isfinite(numbers) | (numbers != np.floor(numbers)) | (abs(numbers) >= 2**53)
-        _refuse(wrong, "is {}, expected a whole number or text", numbers)
+        refuse(wrong, "is {}, expected a whole number or text", numbers)
         values = values.cast(pa.int64())
     elif pa.types.is_uint64(kind):
         numbers = values.to_numpy()
-        _refuse(numbers >= 2**63, "is {}, beyond 64-bit integers; store it as text", numbers)
+        refuse(numbers >= 2**63, "is {}, beyond 64-bit integers; store it as text", numbers)
         values = values.cast(pa.int64())
     elif not pa.types.is_integer(kind):
         raise Fault(None, f"holds values of type {kind}, expected whole numbers or text")
     numbers = values.cast(pa.int64()).to_numpy()
-    _refuse(numbers < 0, "is {}, expected 0 or greater", values)
+    refuse(numbers < 0, "is {}, expected 0 or greater", values)
     return values.cast(pa.string()).to_pandas() if column.kind == "text id" else numbers
 
 
@@ -199,12 +191,13 @@ def _ids_of_text(
     try:
         numbers = trimmed.cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:
-        _refuse(~_matches(trimmed, _WHOLE), "is {}, expected a whole number", values)
+        refuse(~matches(trimmed, _WHOLE), "is {}, expected a whole number", values)
         cells = enumerate(trimmed.to_pylist())
         row = next(row for row, cell in cells if len(cell) > 18 and abs(float(cell)) >= 2**63 - 1)
-        shown = _shown(values, row)
-        raise Fault(row, f"is {shown}, beyond 64-bit integers; set id_type=text") from None
-    _refuse(numbers < 0, "is {}, expected 0 or greater", numbers)
+        raise Fault(
+            row, f"is {shown(values, row)}, beyond 64-bit integers; set id_type=text"
+        ) from None
+    refuse(numbers < 0, "is {}, expected 0 or greater", numbers)
     return numbers
 
 
@@ -213,111 +206,15 @@ def _refuse_words_among_integers(values: pa.ChunkedArray) -> None:
 
     Such a word is a wrong line, such as a header in the middle, or all ids are text.
     """
-    written = _matches(values, CANONICAL)
-    words = ~written & ~_matches(values, LIKE_NUMBERS)
+    written = matches(values, CANONICAL)
+    words = ~written & ~matches(values, LIKE_NUMBERS)
     if len(written) and written[0] and (words | written).all():
-        _refuse(
+        refuse(
             words,
             "is {}, expected a whole number as in the rows before it; set id_type=text if ids are "
             "text",
             values,
         )
-
-
-# --- times
-
-
-def seconds(
-    values: pa.ChunkedArray, column: Column
-) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-    """Return whole seconds since 1970 (UTC), rounded down, and the nanoseconds beyond them, if any.
-
-    Raises:
-        Fault: If a time is missing, of another form than its unit says, or after the year 3000.
-    """
-    values = plain(values)
-    kind = values.type
-    _refuse(missing(values, words=True), "is missing")
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        whole, nanos = _of_moments(values)
-    elif column.unit == "iso":
-        if not is_text(values):
-            raise Fault(None, f"holds values of type {kind}, expected dates; set timestamp_unit=s")
-        whole, nanos = _of_dates(values)
-    elif is_text(values):
-        whole, nanos = _of_written_numbers(values, column)
-    elif pa.types.is_floating(kind):
-        numbers = values.to_numpy().astype(np.float64)
-        _refuse(~np.isfinite(numbers), "is {}, expected a finite number", numbers)
-        per = PER_SECOND[column.unit]
-        _refuse(abs(numbers) >= 2**63, "is {}, outside the years 1 to 3000", numbers)
-        units = np.floor(numbers).astype(np.int64)
-        whole, nanos = units // per, units % per * (_NANOS // per)
-        nanos += ((numbers - np.floor(numbers)) * (_NANOS // per)).astype(np.int64)
-    elif pa.types.is_integer(kind):
-        if pa.types.is_uint64(kind):
-            _refuse(values.to_numpy() >= 2**63, "is {}, after the year 3000", values)
-        whole, nanos = _split(values.cast(pa.int64()).to_numpy(), PER_SECOND[column.unit])
-    else:
-        raise Fault(None, f"holds values of type {kind}, expected times")
-    in_unit = "" if column.unit == "iso" else f" in {column.unit}; set timestamp_unit, such as ms"
-    if (whole >= LATEST).any():
-        row = int((whole >= LATEST).argmax())
-        raise Fault(row, f"is {str(values[row].as_py())[:60]}, after the year 3000{in_unit}")
-    _refuse(whole < EARLIEST, "is {} s since 1970, before the year 1", whole)
-    return whole, nanos if nanos.any() else None
-
-
-def _split(units: NDArray[np.int64], per: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split times in units, `per` a second, into whole seconds and nanoseconds."""
-    if per == 1:
-        return units, np.zeros(1, np.int64)
-    return units // per, units % per * (_NANOS // per)
-
-
-def _of_moments(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if pa.types.is_date(values.type):
-        values = values.cast(pa.timestamp("ms"))
-    per = PER_SECOND[values.type.unit]
-    units = values.cast(pa.int64()).to_numpy()
-    return _split(units, per)
-
-
-def _of_dates(values: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Read ISO dates and times, without a zone as UTC."""
-    trimmed = pc.replace_substring_regex(
-        pc.utf8_trim_whitespace(values), r"\s*(?:UTC|[Zz])$", replacement="Z"
-    )
-    moments = pd.to_datetime(trimmed.to_pandas(), format="ISO8601", utc=True, errors="coerce")
-    wrong = moments.isna().to_numpy() | ~_matches(trimmed, _DATE)
-    _refuse(wrong, "is {}, expected a date such as 2024-05-01 or 2024-05-01T12:30:00Z", values)
-    per = PER_SECOND[moments.dt.unit]
-    units = moments.astype("int64").to_numpy()
-    return _split(units, per)
-
-
-def _of_written_numbers(
-    values: pa.ChunkedArray, column: Column
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    per = PER_SECOND[column.unit]
-    trimmed = pc.utf8_trim_whitespace(values)
-    try:
-        units = trimmed.cast(pa.int64()).to_numpy()
-        return _split(units, per)
-    except pa.ArrowInvalid:  # a fraction, or no number
-        whole, nanos = np.zeros(len(values), np.int64), np.zeros(len(values), np.int64)
-    for row, text in enumerate(trimmed.to_pylist()):
-        found = number(text)
-        if found is None or not math.isfinite(found):
-            hint = "; set timestamp_unit=iso for dates" if "-" in text[1:] else ""
-            raise Fault(
-                row, f"is {text[:60]!r}, expected {UNIT_NAMES[column.unit]} since 1970{hint}"
-            )
-        if abs(found) >= 2**63:
-            raise Fault(row, f"is {text[:60]}, outside the years 1 to 3000 in {column.unit}")
-        exact = math.floor(Decimal(text) * (_NANOS // per))
-        whole[row], nanos[row] = exact // _NANOS, exact % _NANOS
-    return whole, nanos
 
 
 # --- text and features
@@ -382,14 +279,14 @@ def _features_of_text(values: pa.ChunkedArray) -> pd.Series:
     if absent.all():
         return texts(values)
     known = pc.utf8_trim_whitespace(values.filter(pa.array(~absent)))
-    if _matches(known, r"^(true|false|True|False|TRUE|FALSE)$").all():
+    if matches(known, r"^(true|false|True|False|TRUE|FALSE)$").all():
         held = pc.is_in(pc.utf8_lower(known), pa.array(["true"], known.type)).to_numpy()
         if not absent.any():
             return pd.Series(held)
         made = np.full(len(values), None, dtype=object)
         made[~absent] = held
         return pd.Series(made)
-    if _matches(known, _NO_NUMBERS).any():
+    if matches(known, _NO_NUMBERS).any():
         return texts(values)
     try:
         numbers = known.cast(pa.float64()).to_numpy()
@@ -397,7 +294,7 @@ def _features_of_text(values: pa.ChunkedArray) -> pd.Series:
         return texts(values)
     if not np.isfinite(numbers).all():
         return texts(values)
-    if not absent.any() and _matches(known, _WHOLE).all():
+    if not absent.any() and matches(known, _WHOLE).all():
         return known.cast(pa.int64()).to_pandas()
     made = np.full(len(values), np.nan)
     made[~absent] = numbers
