@@ -7,7 +7,7 @@ import numpy as np
 
 from candgen.errors import CandgenError
 
-COUNT = int(os.environ.get("CANDGEN_FUZZ", "25"))  # damaged files a test
+COUNT = int(os.environ.get("CANDGEN_FUZZ", "40"))  # damaged files a test
 PIECES = [
     b'"', b'""', b"'", b"\x00", b",", b";", b"\t", b"|", b"::", b"\n", b"\r", b"\r\n", b"\n\n",
     b" ", b"\\", b"\xef\xbb\xbf", b"\xff\xfe", b"\xff", b"\xc3", b"\x80", b"\xc3\xa9", b"\xe9",

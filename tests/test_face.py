@@ -161,6 +161,23 @@ def test_without_times_the_split_is_random_and_the_dataset_says_so(df):
     assert not any("no split was chosen" in warning for warning in chosen.warnings)
 
 
+def test_a_frame_of_items_goes_by_the_users_own_header_and_columns_can_be_left_out(df, films):
+    own = df.rename(columns={"item": "sku"}).assign(rating="good")
+    rows = films.rename(columns={"item": "sku", "title": "Title"}).assign(item="x", rating="b")
+    data = cg.dataset(own, items=rows, item_column="sku", leave_out=["rating"])
+    assert "rating" not in data.train and "rating" not in data.items
+    assert data.items["item_"].dropna().unique().tolist() == ["x"]
+    assert data.items["title"].notna().any()
+
+
+def test_a_zip_of_one_table_and_json_lines_are_tables(df, tmp_path):
+    df.to_csv(tmp_path / "a.csv.zip", index=False)
+    df.to_json(tmp_path / "a.jsonl.gz", orient="records", lines=True)
+    expected = cg.dataset(df).table("interactions")
+    for name in ("a.csv.zip", "a.jsonl.gz"):
+        assert cg.dataset(tmp_path / name).table("interactions").equals(expected)
+
+
 def test_settings_of_the_preparation_may_be_passed(df):
     data = cg.dataset(df, split="leave_last_out", min_user_events=5, name="clicks")
     assert data.name == "clicks" and data.info["parameters"]["min_user_events"] == 5

@@ -147,6 +147,13 @@ def test_given_ids_are_text_in_all_parts_if_one_needs_it(split):
     assert found["test"]["user"].tolist() == ["007"]
 
 
+def test_a_blank_id_is_named_in_every_part(split):
+    with pytest.raises(DataError, match=r"test\.txt, line 1: item is missing"):
+        split("ann,x\nbob,y\n", "ann,\n", layout="pairs", delimiter=",")
+    found = split("ann,x\nbob,y\n", "7,x\nb,y\n", layout="pairs", delimiter=",")
+    assert found["test"]["user"].tolist() == ["7", "b"]
+
+
 def test_given_files_may_have_delimiters_quotes_and_compression(split, tmp_path):
     found = split('"a b",x\nc,"y, z"\n', "c,x\n", layout="pairs", delimiter=",")
     assert found["train"].to_numpy().tolist() == [["a b", "x"], ["c", "y, z"]]

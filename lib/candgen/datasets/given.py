@@ -205,9 +205,11 @@ def _split_at_white_space(file: InputFile, own: GivenSettings) -> Iterator[tuple
                 yield number, cells
 
 
-def _values(
-    frame: pd.DataFrame, column: Column, file: InputFile, *, typed: bool = False
-) -> np.ndarray | pd.Series:
+def _ids(frame: pd.DataFrame, name: str, kind: Kind, file: InputFile) -> np.ndarray | pd.Series:
+    return _values(frame, Column(name, name, kind), file)
+
+
+def _values(frame: pd.DataFrame, column: Column, file: InputFile) -> np.ndarray | pd.Series:
     """Convert a column of text.
 
     Raises:
@@ -217,7 +219,7 @@ def _values(
     try:
         if column.kind == "rating":
             return values.ratings(texts, column)
-        return values.ids(texts, column, typed=typed)
+        return values.ids(texts, column, typed=False)
     except values.Fault as fault:
         raise DataError(
             f"{file.label}, line {frame['line'].iloc[fault.row]}: {column.there} {fault.complaint}."
@@ -234,21 +236,18 @@ def _typed(
     """
     parts = {name: frame.drop(columns="line") for name, frame in raw.items()}
     for name in (USER, ITEM):
-        train = raw["train"]
-        found = _values(train, Column(name, name, kind), inputs["train"])
-        if pd.api.types.is_string_dtype(found):
-            if kind == "id":
-                _refuse_header(train, name, inputs["train"])
-            continue
-        ids = {"train": found}
-        for part in parts.keys() - {"train"}:
-            ids[part] = _values(raw[part], Column(name, name, kind), inputs[part])
-        if any(pd.api.types.is_string_dtype(column) for column in ids.values()):
-            if kind == "id":  # 007 in one part makes text of all
-                _refuse_words(raw, name, inputs)
-            continue
-        for part, column in ids.items():
-            parts[part][name] = column
+        ids = {"train": _ids(raw["train"], name, kind, inputs["train"])}
+        of_text = pd.api.types.is_string_dtype(ids["train"])
+        if of_text and kind == "id":
+            _refuse_header(raw["train"], name, inputs["train"])
+        for part in raw:
+            if part != "train":
+                ids[part] = _ids(raw[part], name, "text id" if of_text else kind, inputs[part])
+        if not of_text and any(map(pd.api.types.is_string_dtype, ids.values())):
+            _refuse_words(raw, name, inputs)
+            of_text = True  # 007 in one part makes text of all
+        for part, found in ids.items():
+            parts[part][name] = raw[part][name] if of_text else found
     return parts
 
 

@@ -146,7 +146,7 @@ def _ids(file: _File, column: str, dataset: Dataset) -> NDArray[np.int32]:
         row = _first(np.isnan(dense))
         file.refuse(
             row,
-            f"{column} {str(raw[row].as_py())[:60]!r} is not in dataset {dataset.name!r} "
+            f"{column} {_cell(raw, row)} is not in dataset {dataset.name!r} "
             f"({unknown:,} of the {len(meaning):,} {column} ids of this file are not). Ids must be "
             f"those the data came with, such as {known.iloc[:1].tolist()[0]!r}.",
         )
@@ -188,8 +188,8 @@ def _ranking(file: _File, users: NDArray) -> tuple[NDArray[np.int64], NDArray[np
         same = (np.diff(users[order]) == 0) & (np.diff(ranks[order]) == 0)
         if same.any():
             row = int(order[1:][same].min())
-            user = file.columns[USER][row].as_py()
-            file.refuse(row, f"two items of user {user!r} have the rank {ranks[row]:g}.")
+            user = _cell(file.columns[USER], row)
+            file.refuse(row, f"two items of user {user} have the rank {ranks[row]:g}.")
         return order, (-ranks if scores is None else scores).astype(np.float32)
     if scores is not None:
         return np.lexsort((-scores, users)), scores.astype(np.float32)
@@ -205,7 +205,7 @@ def _numbers(file: _File, column: str) -> NDArray[np.float64]:
     numbers = pd.to_numeric(raw.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if np.isnan(numbers).any():
         row = _first(np.isnan(numbers))
-        file.refuse(row, f"{column} must be a number, got {raw[row].as_py()!r}.")
+        file.refuse(row, f"{column} must be a number, got {_cell(raw, row)}.")
     return numbers
 
 
@@ -214,8 +214,13 @@ def _refuse_repeats(file: _File, users: NDArray, items: NDArray) -> None:
     same = (np.diff(users[order]) == 0) & (np.diff(items[order]) == 0)
     if same.any():
         row = int(order[1:][same].min())
-        user, item = (file.columns[column][row].as_py() for column in (USER, ITEM))
-        file.refuse(row, f"user {user!r} has item {item!r} twice. Keep its best place only.")
+        user, item = (_cell(file.columns[column], row) for column in (USER, ITEM))
+        file.refuse(row, f"user {user} has item {item} twice. Keep its best place only.")
+
+
+def _cell(values: pa.Array, row: int) -> str:
+    """Return a value for a message."""
+    return repr(values[row].as_py())[:60]
 
 
 def _first(wrong: NDArray | pa.BooleanArray) -> int:

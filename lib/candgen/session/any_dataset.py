@@ -111,6 +111,10 @@ def _of_frame(
             f"The DataFrame: {times} holds text such as {data[times].iloc[0]!r}. Turn it into "
             f"times: df[{times!r}] = pd.to_datetime(df[{times!r}]), or set timestamp_unit=iso."
         )
+    if "leave_out" in settings:  # the columns of the DataFrame are left out here
+        described = {name for frame in features.values() if frame is not None for name in frame}
+        left = [n for n in settings["leave_out"] if n in described or n not in data.columns]
+        settings = {**settings, "leave_out": left}
     with tempfile.TemporaryDirectory(prefix="candgen-") as folder:
         file = Path(folder) / "DataFrame.parquet"
         _write(data[list(columns.values())], file, "The DataFrame")

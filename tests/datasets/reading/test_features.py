@@ -122,3 +122,9 @@ def test_names_of_our_columns_and_of_the_users_live_apart(tmp_path):
     assert data.items["item__"].tolist() == ["thing", "thong", "theng"]
     assert data.items["item_id_"].tolist() == ["x", "y", "z"]
     assert data.items["item_"].tolist() == ["p", "q", "r"]
+
+
+@pytest.mark.parametrize("header", ["genres", "Genres"])
+def test_genres_are_lists_whatever_their_capitals(read, header):
+    items = f"item,{header}\na,War|Drama\nb,\nc,Sci-Fi\n"
+    assert read(items=items).items["genres"].tolist() == [["War", "Drama"], [], ["Sci-Fi"]]
