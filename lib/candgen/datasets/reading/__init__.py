@@ -7,6 +7,7 @@ same rules.
 
 from candgen.datasets.reading.columns import (
     FirstRows,
+    NoColumnError,
     Opened,
     first_rows,
     free_name,
@@ -20,6 +21,7 @@ __all__ = [
     "EmptyFileError",
     "FileFormat",
     "FirstRows",
+    "NoColumnError",
     "Opened",
     "TextFormat",
     "decoded_lines",

@@ -219,7 +219,7 @@ def _places(opened: Opened, columns: Sequence[Column]) -> dict[Column, int]:
     for column in columns:
         there = [n for n, name in enumerate(opened.names) if name == column.there]
         if not there:
-            raise _no_column(opened, column.there)
+            raise NoColumnError(opened, column.there)
         if len(there) > 1:
             raise _twice(opened.file, column.there, "" if opened.typed else ", line 1")
         for other, place in found.items():
@@ -237,7 +237,7 @@ def _others(
 ) -> dict[str, int]:
     for name in leave_out:
         if name not in opened.names:
-            raise _no_column(opened, name)
+            raise NoColumnError(opened, name)
     used = set(places.values())
     found: dict[str, int] = {}
     for place, name in enumerate(opened.names):
@@ -249,18 +249,18 @@ def _others(
     return found
 
 
-def _no_column(opened: Opened, name: str) -> DataError:
-    names = [known if len(known) <= 60 else f"{known[:60]}…" for known in opened.names]
-    if len(names) == 1:
-        return DataError(
-            f"{opened.file.label} has no column {name!r}; its only one is {names[0]!r}."
-            f"{opened.hint}"
-        )
-    listed, more = ", ".join(names[:20]), "" if len(names) <= 20 else f" and {len(names) - 20} more"
-    return DataError(
-        f"{opened.file.label} has no column {name!r}; it has {listed}{more}."
-        f"{did_you_mean(name, names[:20])}"
-    )
+class NoColumnError(DataError):
+    """A file lacks a column that is named in the settings."""
+
+    def __init__(self, opened: Opened, column: str) -> None:
+        self.column, self.names = column, opened.names
+        names = [known if len(known) <= 60 else f"{known[:60]}…" for known in opened.names]
+        if len(names) == 1:
+            has = f"its only one is {names[0]!r}.{opened.hint}"
+        else:
+            more = "" if len(names) <= 20 else f" and {len(names) - 20} more"
+            has = f"it has {', '.join(names[:20])}{more}.{did_you_mean(column, names[:20])}"
+        super().__init__(f"{opened.file.label} has no column {column!r}; {has}")
 
 
 def _twice(file: InputFile, name: str, line: str) -> DataError:
