@@ -116,10 +116,8 @@ def test_a_temporary_folder_is_there_as_asked_for_and_short(monkeypatch, tmp_pat
     long.mkdir()
     short = os.path.realpath("/tmp")
     assert at(short, short).state == "ok"
-    assert (
-        at(short, tmp_path / "absent").found
-        == f"TMPDIR={tmp_path / 'absent'} cannot be used; {short} is"
-    )
+    absent = tmp_path / "absent"
+    assert at(short, absent).found == f"TMPDIR={absent} cannot be used; {short} is"
     assert at(long, long).state == "warning" and "too long" in at(long, long).found
     assert at(absent, absent).state == "missing"
 
