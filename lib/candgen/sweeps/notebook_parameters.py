@@ -108,6 +108,31 @@ class Notebook:
         kept = [c for c in cells if TAG not in c.get("metadata", {}).get("tags", [])]
         return "\n".join(filter(_is_python, (_without_magics(source_of(c)) for c in kept)))
 
+    @property
+    def opens_run(self) -> bool:
+        """True if the page calls `open_run`."""
+        return bool(self._openings())
+
+    @property
+    def should_record(self) -> bool:
+        """True if a run of the page has to leave a result.
+
+        It has to if it opens a run or takes the parameter `run_folder`, and does not declare the
+        opposite with `open_run(records=False)`.
+        """
+        openings = self._openings()
+        if not openings:
+            return "run_folder" in self.parameters
+        return not any(
+            word.arg == "records" and isinstance(word.value, ast.Constant) and not word.value.value
+            for opening in openings
+            for word in opening.keywords
+        )
+
+    def _openings(self) -> list[ast.Call]:
+        calls = [n for n in ast.walk(ast.parse(self.code(explore=True))) if isinstance(n, ast.Call)]
+        return [call for call in calls if ast.unparse(call.func).split(".")[-1] == "open_run"]
+
     def defaults(self) -> dict[str, Any]:
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
