@@ -118,10 +118,8 @@ def execute(
         if not explore:
             attempt.source = _write_stage_part(notebook, folder)
         outcome = attempt.run()
-        if outcome["state"] == status.DONE and (
-            missing := _missing_record(notebook, folder, parameters)
-        ):
-            outcome = {"state": status.FAILED, "error": missing}
+        if outcome["state"] == status.DONE:
+            outcome = _missing_record(notebook, folder, parameters) or outcome
         _publish(folder, notebook, outcome["error"])
     except Exception as error:  # a full disk, mostly; what went wrong first is the cause
         outcome = {"state": outcome["state"], "error": outcome["error"] or _described(error)}
