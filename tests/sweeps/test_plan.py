@@ -254,3 +254,13 @@ def test_a_folder_of_films_is_a_path(project, plan, write_notebook, monkeypatch)
 def test_a_dataset_cannot_be_renamed(plan):
     with pytest.raises(SettingError, match="called after its key"):
         plan(HEAD.replace("n_users: 30", "name: other") + "runs:\n  a: {}\n")
+
+
+def test_a_folder_that_is_no_utf_8_is_refused_before_anything_starts(project, write_sweep):
+    from candgen.sweeps import single_run
+
+    page = single_run.find_notebook("15_train")
+    with pytest.raises(SettingError, match=r"run x, folder: .* is not UTF-8 text"):
+        single_run.stage("run", "x", page, {}, project / "outputs" / "caf\udce9", 1)
+    with pytest.raises(SettingError, match=r"run x, dataset: .* is not UTF-8 text"):
+        single_run.stage("run", "x", page, {"dataset": "caf\udce9"}, project / "x", 1)

@@ -7,6 +7,7 @@ datasets and files. Nothing is executed or written.
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -64,6 +65,17 @@ class Stage:
     """Files and folders that parameters name."""
     explore: bool = False
     """Whether cells tagged `explore` are executed, too."""
+
+    def __post_init__(self) -> None:
+        held = {"notebook": str(self.notebook.path), "folder": str(self.folder), **self.parameters}
+        for key, value in held.items():
+            try:
+                json.dumps(value, ensure_ascii=False).encode("utf-8")
+            except UnicodeEncodeError:
+                raise SettingError(
+                    f"{self.title}, {key}: {value!r} is not UTF-8 text, which neither notebooks "
+                    "nor JSON files can hold. Rename it, or make a link with another name."
+                ) from None
 
     @property
     def title(self) -> str:
