@@ -264,3 +264,50 @@ def test_a_folder_that_is_no_utf_8_is_refused_before_anything_starts(project, wr
         single_run.stage("run", "x", page, {}, project / "outputs" / "caf\udce9", 1)
     with pytest.raises(SettingError, match=r"run x, dataset: .* is not UTF-8 text"):
         single_run.stage("run", "x", page, {"dataset": "caf\udce9"}, project / "x", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("runs:\n  a: {generator: 007}\n", []),
+        ("defaults: {generator: 007}\nruns:\n  a: {}\n", []),
+        ("runs:\n  a: {grid: {generator: [x, 007]}}\n", []),
+        ("settings: {which: 007}\nruns:\n  a: {generator: '${which}'}\n", []),
+        ("runs:\n  a: {}\n", ["generator=007"]),
+        ("settings: {which: 8}\nruns:\n  a: {generator: '${which}'}\n", ["which=007"]),
+        ("runs:\n  a: {generator: 8}\n", ["runs.a.generator= 007 "]),
+        ("runs:\n  a: {generator: [8]}\n", ["runs.a.generator=007"]),
+    ],
+)
+def test_a_hint_quotes_what_was_typed_wherever_it_stands(plan, text, overrides):
+    with pytest.raises(SettingError, match=r"must be text, got 7\. Put quotes around it: '007'\."):
+        plan(HEAD + text, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("\t", "\t"),
+        (" ", " "),
+        (" \t ", " \t "),
+        ("'\t'", "\t"),
+        ('"\t"', "\t"),
+        (r'"\t"', "\t"),
+        ("' '", " "),
+        (r"\t", r"\t"),  # two characters; what they mean is up to the setting
+        (" tab ", "tab"),
+        ("2024-02-30", "2024-02-30"),
+        ("[" * 5000, "[" * 5000),
+    ],
+)
+def test_white_space_is_a_value_on_the_command_line(plan, typed, meant):
+    (stage,) = plan(HEAD + "runs:\n  a: {}\n", f"generator={typed}").runs
+    assert stage.parameters["generator"] == meant
+    assert type(stage.parameters["generator"]) is str
+
+
+def test_what_yaml_cannot_make_of_a_value_is_named_with_its_line(plan):
+    with pytest.raises(SettingError, match=r"line 6: '2024-02-30' is no valid value .*quotes"):
+        plan(HEAD + "runs:\n  a: {generator: 2024-02-30}\n")
+    with pytest.raises(SettingError, match="nested too deep"):
+        plan(HEAD + "runs:\n  a: {generator: " + "[" * 2000 + "]" * 2000 + "}\n")

@@ -156,17 +156,17 @@ class _Reader:
 
     # --- overrides
 
-    def _override(self, key: str, value: Any) -> None:
+    def _override(self, key: str, value: Any, typed: str) -> None:
         source = self.source
         settings = source.section(("settings",))
         keys = tuple(key.split("."))
         takers = self._taken(strict=False)
         if key in settings:
-            source.put(("settings", key), value)
+            source.put(("settings", key), value, typed)
         elif key in takers:
-            source.put(("defaults", key), value)
+            source.put(("defaults", key), value, typed)
         elif keys[0] in _TOP and (len(keys) > 1 or not isinstance(source.values.get(key), dict)):
-            source.put(keys, value)
+            source.put(keys, value, typed)
         else:
             known = {*settings, *takers, *_TOP}
             raise SettingError(
@@ -234,13 +234,17 @@ class _Reader:
         name: str,
         value: Any,
         generators: Iterable[str | None] = (),
+        place: int | None = None,
     ) -> Any:
+        """Check one value of `name` below `keys`, or the one at a place of the list there."""
         if name == "run_folder":
             raise self.source.error((*keys, name), "the sweep sets it; leave it out.")
         takers = [g for g in generators if name in flat_settings.further_names(notebook, g)]
         generator = next(iter([*takers, *generators]), None)
+        at = () if place is None else (str(place),)
+        typed = self.source.typed((*keys, name, *at))
         try:
-            return flat_settings.check(notebook, generator, name, value)
+            return flat_settings.check(notebook, generator, name, value, typed)
         except CandgenError as error:
             raise self.source.error((*keys, name), error) from None
 
@@ -315,7 +319,10 @@ class _Reader:
                 raise self.source.error((*at, key), f"{key!r} is also given beside the grid.")
             if not isinstance(values, list) or not values:
                 raise self.source.error((*at, key), f"expected a list of values, got {values!r}.")
-            checked = [self._checked(notebook, at, key, value, generators) for value in values]
+            checked = [
+                self._checked(notebook, at, key, value, generators, n)
+                for n, value in enumerate(values)
+            ]
             axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
         seeds = self.source.values.get("seeds") or []
         if not isinstance(seeds, list):

@@ -36,12 +36,14 @@ def given(notebook: Notebook, texts: Iterable[str]) -> dict[str, Any]:
         SettingError: For an unknown name, a wrong type, or a file that is not there.
     """
     values = {}
-    written = {k: str(v) if isinstance(v, str) else v for k, v in map(parse_set, texts)}
+    parsed = [parse_set(text) for text in texts]
+    written = {k: str(v) if isinstance(v, str) else v for k, v, _ in parsed}
+    typed = {k: text for k, _, text in parsed}
     generator = flat_settings.generator_of(notebook, written)
     for key, value in written.items():
         if key == "run_folder":
             raise SettingError("run_folder follows from the command; leave it out.")
-        checked = flat_settings.check(notebook, generator, key, value)
+        checked = flat_settings.check(notebook, generator, key, value, typed[key])
         parameter = notebook.parameters.get(key)
         if parameter and parameter.is_path and isinstance(checked, str) and checked:
             checked = str(_existing(key, checked))
