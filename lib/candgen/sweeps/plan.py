@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.session import paths
-from candgen.sweeps import flat_settings
+from candgen.sweeps import flat_settings, nested_settings
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
@@ -345,6 +345,7 @@ class _Reader:
         written = {key: value for key, value in defaults.items() if key in taken} | differs
         try:
             parameters, inputs = flat_settings.nested(notebook, _plain(written)), {}
+            nested_settings.check(notebook, parameters)
         except CandgenError as error:
             raise self.source.error(keys, error) from None
         for key, value in written.items():

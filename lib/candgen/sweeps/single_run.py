@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from candgen.errors import SettingError
 from candgen.session import paths
-from candgen.sweeps import flat_settings
+from candgen.sweeps import flat_settings, nested_settings
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
 from candgen.sweeps.plan import Stage, name_fault
 from candgen.sweeps.sweepfile import parse_set
@@ -67,9 +67,10 @@ def stage(
     """Make a stage of its own, outside any sweep; it executes all cells unless told otherwise.
 
     Raises:
-        SettingError: If the generator refuses one of its settings.
+        SettingError: If the generator refuses one of its settings, or a nested one is wrong.
     """
     parameters = flat_settings.nested(notebook, values)
+    nested_settings.check(notebook, parameters)
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
     return Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
