@@ -311,3 +311,30 @@ def test_what_yaml_cannot_make_of_a_value_is_named_with_its_line(plan):
         plan(HEAD + "runs:\n  a: {generator: 2024-02-30}\n")
     with pytest.raises(SettingError, match="nested too deep"):
         plan(HEAD + "runs:\n  a: {generator: " + "[" * 2000 + "]" * 2000 + "}\n")
+
+
+def test_a_plan_opens_the_tables_of_its_datasets_and_names_the_option(root, project, write_sweep):
+    from candgen.sweeps import single_run
+
+    page = "notebooks/10_prepare_data.ipynb"
+    (project / page).write_text((root / page).read_text())
+    (project / "events.csv").write_text("userId,item no\n1,2\n")
+    text = (
+        "notebook: notebooks/15_train.ipynb\n"
+        "datasets:\n  mine: {source: table, path: events.csv}\n"
+        "runs:\n  a: {dataset: mine}\n"
+    )
+    with pytest.raises(SettingError) as caught:
+        read_plan(write_sweep(text))
+    assert "asked.yaml, line 3, datasets.mine: " in str(caught.value)
+    advice = "Change it with `--set datasets.mine.user_column=userId`."
+    assert str(caught.value).endswith(advice)
+    with pytest.raises(SettingError) as caught:
+        read_plan(write_sweep(text), [advice.split("`")[1].removeprefix("--set ")])
+    assert "--set 'datasets.mine.item_column=item no'`." in str(caught.value)
+    set_right = ["datasets.mine.user_column=userId", "datasets.mine.item_column=item no"]
+    assert len(read_plan(write_sweep(text), set_right).datasets) == 1
+    notebook = single_run.find_notebook("10_prepare_data")
+    given = single_run.given(notebook, ["source=table", "path=events.csv"])
+    with pytest.raises(SettingError, match=r"mine: .*Change it with `-p user_column=userId`"):
+        single_run.stage("dataset", "mine", notebook, given, project / "x", 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -275,7 +276,10 @@ class _Reader:
         if "name" in given:
             raise self.source.error((*keys, "name"), "the dataset is called after its key.")
         folder = self.folder / "datasets" / name
-        return self._stage("dataset", name, notebook, {}, given, keys, folder, self._minutes(()))
+        stage = self._stage("dataset", name, notebook, {}, given, keys, folder, self._minutes(()))
+        if fault := dataset_fault(stage, f"--set datasets.{name}."):
+            raise self.source.error(keys, fault)
+        return stage
 
     def _runs(self, name: str) -> Iterator[Stage]:
         keys = ("runs", name)
@@ -437,6 +441,32 @@ class _Reader:
                 message = f"two of them would share the folder {stage.name!r}. Rename one."
                 raise self.source.error((section,), message)
             seen.add(folder)
+
+
+def dataset_fault(stage: Stage, option: str) -> str | None:
+    """Say what is wrong with the settings of a dataset or its files' first rows; None if nothing.
+
+    Args:
+        stage: Of a notebook that prepares datasets.
+        option: Command-line option that changes a setting, up to the setting's name.
+
+    Returns:
+        A message that ends with the option to change.
+    """
+    if "preparation.prepare(" not in stage.notebook.code(explore=True):
+        return None
+    from candgen.datasets import first_look  # pandas is slow, and many sweeps prepare nothing
+
+    given = {**stage.notebook.defaults(), **stage.parameters}
+    given.pop("run_folder", None)
+    fault = first_look.fault_of(given)
+    if fault is None:
+        return None
+    if not fault.setting:
+        return fault.message
+    flag, _, place = option.partition(" ")
+    changed = shlex.quote(f"{place}{fault.setting}={fault.instead or '...'}")
+    return f"{fault.message} Change it with `{flag} {changed}`."
 
 
 def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:

@@ -10,7 +10,7 @@ from candgen.errors import SettingError
 from candgen.session import paths
 from candgen.sweeps import flat_settings, nested_settings
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
-from candgen.sweeps.plan import Stage, name_fault
+from candgen.sweeps.plan import Stage, dataset_fault, name_fault
 from candgen.sweeps.sweepfile import parse_set
 
 
@@ -73,7 +73,10 @@ def stage(
     nested_settings.check(notebook, parameters)
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
-    return Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
+    made = Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
+    if fault := dataset_fault(made, "-p ") if kind == "dataset" else None:
+        raise SettingError(f"{name}: {fault}")
+    return made
 
 
 def safe_name(name: str) -> str:
