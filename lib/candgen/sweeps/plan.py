@@ -67,20 +67,27 @@ class Stage:
     explore: bool = False
     """Whether cells tagged `explore` are executed, too."""
 
-    def __post_init__(self) -> None:
-        held = {"notebook": str(self.notebook.path), "folder": str(self.folder), **self.parameters}
-        for key, value in held.items():
-            try:
-                json.dumps(value, ensure_ascii=False).encode("utf-8")
-            except UnicodeEncodeError:
-                raise SettingError(
-                    f"{self.title}, {key}: {value!r} is not UTF-8 text, which neither notebooks "
-                    "nor JSON files can hold. Rename it, or make a link with another name."
-                ) from None
-
     @property
     def title(self) -> str:
         return f"{self.kind} {self.name}"
+
+
+def check_text(stage: Stage) -> Stage:
+    """Return a stage whose paths and parameters are UTF-8.
+
+    Raises:
+        SettingError: If one is not: neither a notebook nor a JSON file could hold it.
+    """
+    held = {"notebook": str(stage.notebook.path), "folder": str(stage.folder), **stage.parameters}
+    for key, value in held.items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise SettingError(
+                f"{stage.title}, {key}: {value!r} is not UTF-8 text, which neither notebooks "
+                "nor JSON files can hold. Rename it, or make a link with another name."
+            ) from None
+    return stage
 
 
 @dataclass(frozen=True)
@@ -365,10 +372,10 @@ class _Reader:
             where, needs = self._dataset_folder(dataset, written.get("dataset"), keys)
             parameters["dataset"] = str(where)
         plain = {key: _plain(value) for key, value in parameters.items()}
-        return Stage(
+        return check_text(Stage(
             kind, name, notebook, _plain(written), plain, _plain(differs), folder, minutes,
             dataset, needs, inputs, self._explores(keys if kind == "run" else ()),
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _dataset_folder(
         self, name: str, given: str | None, keys: tuple[str, ...]

@@ -10,7 +10,7 @@ from candgen.errors import SettingError
 from candgen.session import paths
 from candgen.sweeps import flat_settings, nested_settings
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
-from candgen.sweeps.plan import Stage, dataset_fault, name_fault
+from candgen.sweeps.plan import Stage, check_text, dataset_fault, name_fault
 from candgen.sweeps.sweepfile import parse_set
 
 
@@ -74,6 +74,7 @@ def stage(
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
     made = Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
+    check_text(made)
     if fault := dataset_fault(made, "-p ") if kind == "dataset" else None:
         raise SettingError(f"{name}: {fault}")
     return made
