@@ -7,9 +7,7 @@ datasets and files. Nothing is executed or written.
 from __future__ import annotations
 
 import itertools
-import json
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +15,8 @@ from typing import Any, Literal
 
 from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.session import paths
-from candgen.sweeps import flat_settings, nested_settings
+from candgen.sweeps import effects, flat_settings, nested_settings
+from candgen.sweeps.beforehand import check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
@@ -72,24 +71,6 @@ class Stage:
         return f"{self.kind} {self.name}"
 
 
-def check_text(stage: Stage) -> Stage:
-    """Return a stage whose paths and parameters are UTF-8.
-
-    Raises:
-        SettingError: If one is not: neither a notebook nor a JSON file could hold it.
-    """
-    held = {"notebook": str(stage.notebook.path), "folder": str(stage.folder), **stage.parameters}
-    for key, value in held.items():
-        try:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError:
-            raise SettingError(
-                f"{stage.title}, {key}: {value!r} is not UTF-8 text, which neither notebooks "
-                "nor JSON files can hold. Rename it, or make a link with another name."
-            ) from None
-    return stage
-
-
 @dataclass(frozen=True)
 class Plan:
     """A sweep, resolved."""
@@ -133,6 +114,7 @@ class _Reader:
         self.root = root
         self.overrides = overrides
         self.notebooks: dict[str, Notebook] = {}
+        self.effects: dict[tuple[str, str | None, bool], set[str]] = {}
         self.name = source.path.stem
         self.folder = root / "outputs" / self.name
 
@@ -313,7 +295,33 @@ class _Reader:
                 raise self.source.error(keys, f"the name of a run {fault}")
             folder = self.folder / whole
             differs = {**own, **choice}
+            self._check_effects(notebook, keys, {**defaults, **differs})
             yield self._stage("run", whole, notebook, defaults, differs, keys, folder, minutes)
+
+    def _check_effects(
+        self, notebook: Notebook, keys: tuple[str, ...], values: dict[str, Any]
+    ) -> None:
+        """Refuse a grid over what changes nothing in the results: its rows would be the same."""
+        generator = flat_settings.generator_of(notebook, values)
+        explore = self._explores(keys)
+        known = (notebook.name, generator, explore)
+        if known not in self.effects:
+            self.effects[known] = effects.effective(notebook, generator, explore=explore)
+        for name, several in self.source.section((*keys, "grid")).items():
+            if name in self.effects[known] or len(several) < 2:
+                continue
+            with_it = f" with {generator}" if generator else ""
+            later = not explore and name in effects.effective(notebook, generator, explore=True)
+            advice = (
+                "Its exploring cells record it: set `explore: true`."
+                if later
+                else "To compare pages, give each value a run of its own, without a grid."
+            )
+            raise self.source.error(
+                (*keys, "grid", name),
+                f"{name!r} has no effect on the results that {notebook.path.name} records"
+                f"{with_it}, so these runs would give the same row. {advice}",
+            )
 
     def _choices(
         self,
@@ -448,32 +456,6 @@ class _Reader:
                 message = f"two of them would share the folder {stage.name!r}. Rename one."
                 raise self.source.error((section,), message)
             seen.add(folder)
-
-
-def dataset_fault(stage: Stage, option: str) -> str | None:
-    """Say what is wrong with the settings of a dataset or its files' first rows; None if nothing.
-
-    Args:
-        stage: Of a notebook that prepares datasets.
-        option: Command-line option that changes a setting, up to the setting's name.
-
-    Returns:
-        A message that ends with the option to change.
-    """
-    if "preparation.prepare(" not in stage.notebook.code(explore=True):
-        return None
-    from candgen.datasets import first_look  # pandas is slow, and many sweeps prepare nothing
-
-    given = {**stage.notebook.defaults(), **stage.parameters}
-    given.pop("run_folder", None)
-    fault = first_look.fault_of(given)
-    if fault is None:
-        return None
-    if not fault.setting:
-        return fault.message
-    flag, _, place = option.partition(" ")
-    changed = shlex.quote(f"{place}{fault.setting}={fault.instead or '...'}")
-    return f"{fault.message} Change it with `{flag} {changed}`."
 
 
 def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:

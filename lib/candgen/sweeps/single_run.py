@@ -9,8 +9,9 @@ from typing import Any, Literal
 from candgen.errors import SettingError
 from candgen.session import paths
 from candgen.sweeps import flat_settings, nested_settings
+from candgen.sweeps.beforehand import check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
-from candgen.sweeps.plan import Stage, check_text, dataset_fault, name_fault
+from candgen.sweeps.plan import Stage, name_fault
 from candgen.sweeps.sweepfile import parse_set
 
 
