@@ -161,7 +161,9 @@ class Run:
 
         Args:
             rows: One dict a number: `name` (once a notebook), `printed` and `ours` (finite
-                numbers), `why` (why they differ, "" if they do not). Later calls add rows.
+                numbers), `why` (why they differ, "" if they do not). Where the printed number
+                rests on an unknown random start, `starts` lists ours from several starts. Later
+                calls add rows.
 
         Raises:
             SettingError: If a key is missing or unknown, a value of the wrong type or a name
@@ -364,6 +366,11 @@ def _check_results(judgements: Sequence[Judgement], baselines: Sequence[Judgemen
 
 
 def _checked_number(row: dict[str, Any]) -> dict[str, Any]:
+    starts = row.get("starts")
+    if starts is not None:
+        rest = {key: value for key, value in row.items() if key != "starts"}
+        each = [_checked_number({**rest, "ours": value})["ours"] for value in starts]
+        return _checked_number(rest) | {"starts": each}
     if set(row) != set(_NUMBER_KEYS):
         raise SettingError(
             f"A reproduced number has the keys {', '.join(_NUMBER_KEYS)}, "
