@@ -202,6 +202,12 @@ def test_a_run_that_fails_says_why_and_prints_no_folder(candgen, project, execut
         (["report", "askd"], "No sweep 'askd'"),
         (["runs", "askd"], "No sweep 'askd'"),
         (["judge", "x.csv", "--dataset", "d", "--cutoffs", "ten"], "such as 10,20; got 'ten'"),
+        (["judge", "x.csv", "--dataset", "d", "--cutoffs", "1_0"], "such as 10,20; got '1_0'"),
+        (["judge", "x.csv", "--dataset", "d", "--cutoffs", "１０,+5"], "such as 10,20; got"),
+        (["export", "asked/a", "-s", "probes=1_0"], "with a number, got 'probes=1_0'"),
+        (["export", "asked/a", "-s", "probes=nan"], "with a number, got 'probes=nan'"),
+        (["run", "15_page", "-p", "generator=\udcff"], r"b'generator=\xff' is not UTF-8 text"),
+        (["run", "caf\udce9.ipynb"], r"b'caf\xe9.ipynb' is not UTF-8 text. Rename"),
         (["judge", "x.csv", "--dataset", "nothing"], "No prepared dataset 'nothing'"),
     ],
 )

@@ -13,10 +13,12 @@ OWN_DATA = ("data", "films", "gowalla")  # settings that name files of the reade
 
 @pytest.fixture
 def own_data(tmp_path) -> dict[str, str]:
-    """Values for settings that name data: plans check that it exists, not what it holds."""
+    """Values for settings that name data: plans look at the first rows."""
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.5,3\n")
+    (tmp_path / "events.csv").write_text("user,item\n1,2\n")
     for name in ("train.txt", "test.txt"):
-        (tmp_path / name).touch()
-    return dict.fromkeys(OWN_DATA, str(tmp_path))
+        (tmp_path / name).write_text("1 2\n")
+    return dict.fromkeys(OWN_DATA, str(tmp_path)) | {"table": str(tmp_path / "events.csv")}
 
 
 @pytest.mark.parametrize("file", FILES, ids=[path.stem for path in FILES])
@@ -24,14 +26,16 @@ def test_a_sweep_opens_with_its_question_and_can_be_planned(file, own_data):
     text = file.read_text()
     assert text.splitlines()[0].endswith("?")
     named = [name for name in OWN_DATA if f"\n  {name}:" in text.partition("datasets:")[0]]
-    plan = read_plan(file, [f"{name}={own_data[name]}" for name in named])
+    own = own_data | ({"data": own_data["table"]} if file.stem == "table" else {})
+    plan = read_plan(file, [f"{name}={own[name]}" for name in named])
     assert plan.question.endswith("?") and plan.report["title"]
     assert plan.runs
 
 
 @pytest.mark.parametrize("name", ["quick", "films", "table"])
 def test_the_baselines_are_runs_of_their_own_where_people_begin(root, own_data, name):
-    overrides = [] if name == "quick" else [f"data={own_data['data']}"]
+    data = own_data["table" if name == "table" else "data"]
+    overrides = [] if name == "quick" else [f"data={data}"]
     plan = read_plan(root / "params" / f"{name}.yaml", overrides)
     generators = {run.parameters.get("generator") for run in plan.runs}
     assert {"random", "popularity"} <= generators

@@ -46,3 +46,21 @@ def test_a_sweep_in_which_all_failed_has_a_header_and_no_rows(sweep_builder, tmp
     folder = sweep_builder.build_empty_sweep(tmp_path / "empty")
     (line,) = write_leaderboard(folder).read_text().splitlines()
     assert line.startswith("run,generator,dataset")
+
+
+def test_errors_of_predicted_ratings_have_columns_where_a_run_recorded_them(small_sweep):
+    import json
+
+    from candgen.reports import open_report, results
+
+    path = small_sweep / "metrics.json"
+    recorded = json.loads(path.read_text())
+    own = next(row for row in recorded["generators"] if not row["baseline"])
+    own |= {"rmse": 0.9125, "mae": 0.5, "rmse_of_item_means": 1.0, "other": 3.0}
+    path.write_text(json.dumps(recorded))
+    with open(write_leaderboard(small_sweep.parent), newline="") as file:
+        of = {row["generator"]: row for row in csv.DictReader(file)}
+    assert (of["WALS"]["rmse"], of["WALS"]["rmse_of_item_means"]) == ("0.9125", "1.0")
+    assert of["popularity"]["rmse"] == "" and not {"other", "mae_of_item_means"} & of["WALS"].keys()
+    shown = results.leaderboard(open_report(small_sweep.parent)).html
+    assert "0.9125" in shown and "smaller is better" in shown

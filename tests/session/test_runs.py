@@ -197,6 +197,8 @@ def test_numbers_stand_beside_those_that_were_printed(run):
         (_number(printed=True), "printed must be a finite number, got True"),
         (_number(why=None), "why must be text, got None"),
         (_number(" "), "needs a name"),
+        (_number() | {"starts": [1.0, "2"]}, "ours must be a finite number, got '2'"),
+        (_number() | {"starts": [1.0, float("inf")]}, "ours must be a finite number, got inf"),
         (_number("films"), r"\['films'\] came several times"),
     ],
 )
@@ -205,6 +207,12 @@ def test_a_number_that_cannot_be_read_back_is_refused(run, row, message):
     with pytest.raises(SettingError, match=message):
         run.record_reproduced([row])
     assert len(json.loads((run.folder / "reproduced.json").read_text())) == 1
+
+
+def test_a_number_may_list_ours_from_several_starts(run):
+    run.record_reproduced([_number(ours=1) | {"starts": [np.float32(1), 2]}])
+    (kept,) = json.loads((run.folder / "reproduced.json").read_text())
+    assert kept == _number(ours=1.0) | {"starts": [1.0, 2.0]}
 
 
 def test_opening_a_run_again_forgets_its_numbers(run):

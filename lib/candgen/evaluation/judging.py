@@ -28,6 +28,7 @@ from candgen.evaluation import metrics
 from candgen.evaluation.beyond_accuracy import beyond_accuracy
 from candgen.evaluation.candidates import Candidates
 from candgen.evaluation.judgement import FULL, GIVEN_LISTS, Judgement
+from candgen.evaluation.rating_errors import RATED, rating_errors
 from candgen.models.base import Generator
 from candgen.retrieval import NO_ITEM
 from candgen.training.compile_time import Stopwatch
@@ -103,6 +104,9 @@ def judge(
         graded=graded,
     )
     judgement.settings.update(generator.settings)
+    if generator.predicts_ratings:
+        errors, judgement.counts[RATED] = rating_errors(generator, dataset)
+        judgement.overall.update(errors)
     judgement.cost.update(
         fit_seconds=generator.fit_seconds_,
         fit_cpu_seconds=generator.fit_cpu_seconds_,

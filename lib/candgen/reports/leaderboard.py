@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from candgen import files
+from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.reports.reading import Entry, Sweep, read_sweep
 
 FILE = "leaderboard.csv"
@@ -29,7 +30,9 @@ def leaderboard(sweep: Sweep) -> pd.DataFrame:
     """Make the table of everything that finished runs recorded."""
     entries = list(sweep.entries())
     parameters = sweep.differing_parameters()
-    metrics = dict.fromkeys(name for entry in entries for name in entry.numbers if "@" in name)
+    metrics = dict.fromkeys(
+        name for entry in entries for name in entry.numbers if "@" in name or name in RATING_METRICS
+    )
     columns = [*_FIRST, *parameters, *metrics, *COSTS, "wall_seconds", "baseline"]
     rows = [_row(sweep, entry, parameters, list(metrics)) for entry in entries]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # whole numbers stay whole

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from candgen import evaluation
 from candgen.errors import CandgenError
+from candgen.evaluation.rating_errors import MAE, MEANS_MAE, MEANS_RMSE, RATING_METRICS, RMSE
 from candgen.plots import comparison as pictures
 from candgen.plots.style import INK
 from candgen.reports.comparing import Comparison, Contender
@@ -39,6 +40,10 @@ HINTS = {
     "map": "mean over users of average precision, over min(k, held-out items)",
     "hit_rate": "share of users with at least one held-out item among the first k",
     "mrr": "mean over users of 1 / rank of the first item found",
+    RMSE: "root of the mean squared error of predicted ratings, smaller is better",
+    MAE: "mean absolute error of predicted ratings, smaller is better",
+    MEANS_RMSE: "the same error of each item's mean rating",
+    MEANS_MAE: "the same error of each item's mean rating",
 }
 
 
@@ -112,7 +117,10 @@ def _shown_metrics(report: Report, ground: Comparison) -> list[str]:
     name, _, cutoff = report.metric.partition("@")
     wanted = [report.metric, *(f"{other}@{cutoff}" for other in SHOWN)]
     wanted += [metric for metric in ground.metrics if metric.split("@")[0] == name]
-    return [metric for metric in dict.fromkeys(wanted) if metric in ground.metrics]
+    shown = [metric for metric in dict.fromkeys(wanted) if metric in ground.metrics]
+    entries = [entry for contender in ground.contenders for entry in contender.entries]
+    predicted = {name for entry in entries for name in entry.numbers}
+    return shown + [metric for metric in RATING_METRICS if metric in predicted]
 
 
 def _measured(contender: Contender, metric: str) -> Cell:
