@@ -65,7 +65,7 @@ def assert_survives(folder, wholes, read, right=None):
         try:
             found = read(folder)
         except CandgenError as error:
-            assert 10 < len(str(error)) < 3000, start
+            assert len(str(error)) > 10, start
             ends["refused"] += 1
             continue
         except BaseException as error:
