@@ -51,12 +51,12 @@ from candgen.seeds import derive_seed
 
 SOURCES = ("world", "movielens", "table", "given")
 HELD_OUT = "_held_out"
-FIRST_ROWS = 100  # rows of each input that are checked before any work starts
 _READERS: dict[str, tuple[Callable[..., Source], type[Settings]]] = {
     "movielens": (movielens.read, movielens.MovieLensSettings),
     "table": (tables.read, tables.TableSettings),
     "given": (given.read, given.GivenSettings),
 }
+FIRST_ROWS = 100  # rows of each input that are checked before any work starts
 
 
 class PreparationSettings(SplitShares):

@@ -21,6 +21,7 @@ def parquet(**columns):
         ["007", "7", "08", "9"],
         ["7", "007", "08", "9"],
         ["9", "7", "08", "+7"],
+        ["7", "007", "x"],
         ["0100000018", "0200000025"],
         ["1.0", "1"],
         ["1", "1.50"],
@@ -45,6 +46,14 @@ def test_ids_of_integers_stay_integers(read):
     whole = parquet(user=["7"], item=pa.array([1.0]))
     events = read(whole, name="a.parquet").interactions
     assert (events["user"].tolist(), events["item"].tolist()) == (["7"], [1])
+
+
+def test_ids_of_any_type_can_be_kept_as_text(read):
+    whole = parquet(user=[7, 10], item=pa.array([1.0, 2.0]))
+    events = read(whole, name="a.parquet", id_type="text").interactions
+    assert (events["user"].tolist(), events["item"].tolist()) == (["7", "10"], ["1", "2"])
+    events = read("user,item\n7,1.0\n", id_type="text").interactions
+    assert (events["user"].tolist(), events["item"].tolist()) == (["7"], ["1.0"])
 
 
 def test_ids_are_text_everywhere_if_one_table_says_so(read):
