@@ -50,7 +50,10 @@ def test_a_fault_comes_with_the_setting_to_change(look, settings, setting, inste
 
 def test_tables_of_users_and_items_are_opened_too(look):
     found = look({"path": EVENTS, "items_path": "movie;title\n1;a\n"}, **NAMED)
-    assert found.setting == "delimiter" and "items_path.csv has no column" in found.message
+    assert (
+        found.setting == "items_format.delimiter"
+        and "items_path.csv has no column" in found.message
+    )
     found = look({"path": EVENTS, "users_path": "usrId,age\n1,30\n"}, **NAMED)
     assert (found.setting, found.instead) == ("user_column", "usrId")
     assert look({"path": EVENTS, "users_path": "userId,age\n1,30\n"}, **NAMED) is None

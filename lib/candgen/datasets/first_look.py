@@ -53,7 +53,10 @@ def fault_of(settings: Mapping[str, Any]) -> Fault | None:
 def _of_column(error: NoColumnError, own: Settings) -> Fault:
     """Find the setting that names a column which the file lacks."""
     if len(error.names) == 1:
-        return Fault("delimiter", str(error))
+        tables = ("users", "items")
+        of_table = (t for t in tables if getattr(own, f"{t}_path", "") == str(error.path))
+        table = next(of_table, "")
+        return Fault(f"{table}_format.delimiter" if table else "delimiter", str(error))
     naming = (n for n, value in own if n.endswith("_column") and value == error.column)
     return Fault(next(naming, ""), str(error), nearest(error.column, error.names))
 

@@ -64,6 +64,11 @@ def test_ids_are_text_everywhere_if_one_table_says_so(read):
     assert source.items["item_id"].tolist() == ["8"]
 
 
+def test_text_of_a_parquet_stays_text_whatever_it_looks_like(read):
+    events = read(parquet(user=["7", "b8"], item=["1", "2"]), name="a.parquet").interactions
+    assert (events["user"].tolist(), events["item"].tolist()) == (["7", "b8"], ["1", "2"])
+
+
 def test_a_header_in_the_middle_is_named(refused):
     assert "line 3: user is 'user', expected a whole number" in refused(
         "user,item\n1,2\nuser,item\n"

@@ -99,6 +99,13 @@ def test_seconds_may_be_floats_in_parquet(read):
     assert events["nanoseconds"].tolist() == [750_000_000, 500_000_000]
 
 
+def test_floats_may_be_in_any_unit(read):
+    whole = parquet(user=[1, 1], item=[2, 3], timestamp=[1714566600250.5, -1.0])
+    events = read(whole, name="a.parquet", timestamp_unit="ms").interactions
+    assert events["timestamp"].tolist() == [1714566600, -1]
+    assert events["nanoseconds"].tolist() == [250_500_000, 999_000_000]
+
+
 def test_equal_times_are_said_to_be_no_split_by_time(tmp_path):
     lines = [f"{n // 5},{n % 5},77" for n in range(50)]
     (tmp_path / "a.csv").write_text("\n".join(["user,item,timestamp", *lines]))

@@ -253,7 +253,7 @@ class NoColumnError(DataError):
     """A file lacks a column that is named in the settings."""
 
     def __init__(self, opened: Opened, column: str) -> None:
-        self.column, self.names = column, opened.names
+        self.path, self.column, self.names = opened.file.path, column, opened.names
         names = [known if len(known) <= 60 else f"{known[:60]}…" for known in opened.names]
         if len(names) == 1:
             has = f"its only one is {names[0]!r}.{opened.hint}"
