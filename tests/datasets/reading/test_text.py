@@ -31,15 +31,15 @@ def test_an_open_quote_is_named_by_its_line(refused, after):
     rows = "".join(f"{n},{n},{n}\n" for n in range(after))
     said = refused('user,item,timestamp\n1,2,3\n"alice,1,100\n' + rows)
     assert "line 3: a quote opens in this record and never closes" in said
-    said = refused('user,item,timestamp,note\n1,2,3,"x\n' + rows)
-    assert "line 2: a quote opens" in said
+    said = refused('user,item,timestamp,note\n1,2,3,x\n1,2,3,"x\n' + rows)
+    assert "line 3: a quote opens" in said
 
 
 def test_text_after_a_closing_quote_is_refused_and_read_without_quotes(read, refused):
-    items = 'item,title\na,"Weird" Al\nb,"x"\n'
-    assert "line 2: text follows a closing quote" in refused(items=items)
+    items = 'item,title\nb,"x"\na,"Weird" Al\n'
+    assert "line 3: text follows a closing quote" in refused(items=items)
     titles = read(items=items, items_format={"quote": ""}).items["title"]
-    assert titles.tolist() == ['"Weird" Al', '"x"']
+    assert titles.tolist() == ['"x"', '"Weird" Al']
 
 
 def test_a_cell_may_be_larger_than_what_csv_readers_take(read):
