@@ -170,6 +170,14 @@ def test_a_frame_of_items_goes_by_the_users_own_header_and_columns_can_be_left_o
     assert data.items["title"].notna().any()
 
 
+def test_repeated_pairs_count_once_and_the_dataset_says_so(df):
+    data = cg.dataset(pd.concat([df, df[:3]], ignore_index=True))
+    assert len(data.table("interactions")) == len(df)
+    assert f"3 of {len(df) + 3:,} events repeat a pair of user and item" in repr(data)
+    with pytest.raises(DataError, match="Set duplicates to first, last or keep"):
+        cg.dataset(pd.concat([df, df[:3]]), duplicates="refuse")
+
+
 def test_a_zip_of_one_table_and_json_lines_are_tables(df, tmp_path):
     df.to_csv(tmp_path / "a.csv.zip", index=False)
     df.to_json(tmp_path / "a.jsonl.gz", orient="records", lines=True)

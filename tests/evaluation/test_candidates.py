@@ -167,6 +167,13 @@ def test_whole_number_ids_match_their_spelling_as_text_both_ways(make, events, t
     assert Candidates.load(tmp_path / "theirs.parquet", data).users.tolist() == [0]
 
 
+def test_lists_with_the_ids_of_the_data_are_read_whatever_their_zeros(make, events, tmp_path):
+    isbns = ["0100000018", "0200000025"]
+    data = make(events((0, 0)), events((0, 1)), n_users=1, n_items=2, item_ids=isbns)
+    found = read(tmp_path, data, "user,item,rank\n100,0200000025,1\n100,0100000018,2\n")
+    assert found.items.tolist() == [[1, 0]]
+
+
 def test_a_parquet_in_dense_ids_without_saying_so_is_read_by_the_ids_of_the_data(
     make, events, tmp_path
 ):

@@ -84,14 +84,15 @@ class Dataset:
         return f"<table><caption>{html.escape(self.name)}</caption>{rows}</table>"
 
     def _facts(self) -> dict[str, str]:
-        """Return sizes, period, split and digest as short texts."""
+        """Return sizes, period, split, digest and notes as short texts."""
         facts = {"users": f"{self.n_users:,}", "items": f"{self.n_items:,}"}
         facts["events"] = f"{self._rows('interactions'):,}"
         for part in filter(self.has, PARTS):
             facts[f"{part.replace('_', '-')} events"] = f"{self._rows(part):,}"
         facts["period"] = " to ".join(self.period) if self.period else "no timestamps"
         facts["split"] = str(self.info.get("split", {}).get("policy", "unknown"))
-        return facts | {"judged on": self.evaluate_on, "digest": self.digest[:12]}
+        facts |= {"judged on": self.evaluate_on, "digest": self.digest[:12]}
+        return facts | ({"notes": " ".join(self.notes)} if self.notes else {})
 
     def _rows(self, table: str) -> int:
         if table in self._tables:

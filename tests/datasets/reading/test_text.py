@@ -19,6 +19,12 @@ def test_line_breaks_in_cells_are_read_whatever_the_size(read, monkeypatch):
         assert read(whole).interactions["timestamp"].tolist() == expected
 
 
+def test_a_record_of_several_lines_is_named_by_its_first(refused):
+    text = 'user,item,timestamp,n\n1,2,3,"a\nb"\n\n1,3,{},"c\nd"{}\n'
+    assert "line 5: timestamp is 'x'" in refused(text.format("x", ""))
+    assert "line 5: expected 4 cells" in refused(text.format("4", ",more"))
+
+
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 def test_line_ends_may_be_of_any_system(read, refused, end):
     events = read(EVENTS.replace("\n", end)).interactions
