@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +12,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: the workers share the co
     for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ.setdefault(_name, "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Tests fit the same networks many times. XLA compiles each once for all processes of a test run.
+_programs: str | None = None
+if "TF_XLA_FLAGS" not in os.environ:
+    _programs = tempfile.mkdtemp(prefix="candgen-xla-")
+    os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_programs}"
 
 import pytest
 
@@ -22,6 +30,12 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG = ("tests/sweeps/test_kills.py", "tests/notebooks/test_execution.py")
 LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
 TOGETHER = {"tests/browser/test_report.py": "tests/sweeps/test_run_report.py"}  # one report
+
+
+def pytest_unconfigure() -> None:
+    """Remove the compiled programs; workers leave them to the process that made their folder."""
+    if _programs is not None:
+        shutil.rmtree(_programs, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
