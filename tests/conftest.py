@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: the workers share the cores
     # Read when NumPy and TensorFlow load, in the kernels of notebooks as well.
     for _name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
@@ -18,8 +20,6 @@ _programs: str | None = None
 if "TF_XLA_FLAGS" not in os.environ:
     _programs = tempfile.mkdtemp(prefix="candgen-xla-")
     os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_programs}"
-
-import pytest
 
 pytest.register_assert_rewrite("contract")  # so that its failures show their values
 pytest_plugins = ["tiny_project"]
