@@ -327,7 +327,7 @@ def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> 
     settings = own.split_settings
     if kept.parts is None:
         return split(numbered.events, settings)
-    parts, rule = kept.parts, "train and test as given in the files"
+    parts, rule, facts = kept.parts, "train and test as given in the files", {}
     if settings.validation_fraction and not (parts == NAMES.index("validation")).any():
         train = np.flatnonzero(parts == TRAIN)
         events = numbered.events
@@ -336,12 +336,12 @@ def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> 
         )
         parts = parts.copy()
         parts[train] = validation_from_train(rest, settings)
-        drawn = "a random"
-        if settings.validation_clustering or settings.validation_popularity:
-            drawn = "an uneven"
+        shaped = bool(settings.validation_clustering or settings.validation_popularity)
+        facts["validation_shaped_by_test"] = shaped
+        drawn = "an uneven" if shaped else "a random"
         rule += f"; validation is {drawn} {settings.validation_fraction:.0%} of each user's train"
     check_parts(parts, wants_validation=settings.validation_fraction > 0)
-    return Split.without_limits(numbered.events, parts, rule)
+    return Split.without_limits(numbered.events, parts, rule, facts)
 
 
 # --- tables

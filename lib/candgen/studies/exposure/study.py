@@ -16,9 +16,9 @@ from candgen.checks import checked
 from candgen.columns import USER
 from candgen.datasets import Dataset, preparation
 from candgen.datasets.world import Oracle
-from candgen.evaluation import Judgement
+from candgen.evaluation import Judgement, significance
 from candgen.evaluation.exposure_shares import Groups
-from candgen.evaluation.significance import bootstrap_intervals
+from candgen.evaluation.significance import MARGIN, bootstrap_intervals
 from candgen.evaluation.unbiased import held_out_exposure
 from candgen.models import Random, TwoTower
 from candgen.negatives import item_exposure
@@ -51,6 +51,12 @@ TOWERS = {
     "learning_rate": 0.01,
 }
 """Settings of `TwoTower` in this study, where they are not its defaults."""
+_CHANGES = {
+    significance.BETTER: "grows",
+    significance.WORSE: "shrinks",
+    significance.SAME: "does not change",
+    significance.UNDECIDED: "is undecided",
+}
 _PER_TRAINING = ("exposure_power", "exposure_clip")
 _ROWS = 256
 
@@ -309,17 +315,27 @@ def group_gaps(
     return tables, pd.DataFrame(rows, columns=["groups", "lists", "gap", "low", "high"])
 
 
-def verdicts(changed: pd.DataFrame, measure: str) -> dict[str, list[str]]:
-    """Group policies by the change of a measure: "grows", "shrinks" or "is undecided".
+def verdicts(
+    changed: pd.DataFrame, measure: str, *, margin: float = MARGIN
+) -> dict[str, list[str]]:
+    """Group policies by the change of a measure, corrected for the number of policies.
 
     Args:
         changed: From `feedback_loop.changes`.
         measure: Whose rows are read.
+        margin: A change up to this is none in practice.
+
+    Returns:
+        Policies by "grows", "shrinks", "does not change" (by more than the margin) and "is
+        undecided".
     """
+    rows = changed[changed["measure"] == measure]
+    ends = (rows[name].to_numpy() for name in ("change", "low", "high"))
     found: dict[str, list[str]] = {}
-    for row in changed[changed["measure"] == measure].itertuples():
-        verdict = "grows" if row.low > 0 else "shrinks" if row.high < 0 else "is undecided"
-        found.setdefault(verdict, []).append(row.policy)
+    for policy, word in zip(
+        rows["policy"], significance.verdicts(*ends, margin=margin).words, strict=True
+    ):
+        found.setdefault(_CHANGES[word], []).append(policy)
     return found
 
 
