@@ -1,9 +1,9 @@
 """`leaderboard.csv`: one row a run and generator, for spreadsheets and scripts.
 
-Columns: `run`, `generator`, `dataset`, `judged_on`, the parameters that differ, then metrics as they are
-spelled in `metrics.json` with `_low` and `_high`, then costs, then whether the run only recorded
-this generator to stand beside its own. Repeats over seeds have a row each; runs that did not
-finish have none.
+Columns: `run`, `generator`, `dataset`, `judged_on`, the parameters that differ, then metrics as
+they are spelled in `metrics.json` with `_low` and `_high`, then costs, then whether the run only
+recorded this generator to stand beside its own. Repeats over seeds have a row each; runs that did
+not finish have none.
 """
 
 from __future__ import annotations

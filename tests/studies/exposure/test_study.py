@@ -102,11 +102,14 @@ def test_towers_and_controls_go_round(world):
 
 
 def test_a_change_is_called_by_its_interval():
-    rows = [("a", "gap", 0.1, 0.3), ("b", "gap", -0.3, -0.1), ("c", "gap", -0.1, 0.1),
-            ("a", "relevance", -0.3, -0.1)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["policy", "measure", "low", "high"])
-    found = study.verdicts(table, "gap")
-    assert found == {"grows": ["a"], "shrinks": ["b"], "is undecided": ["c"]}
+    rows = [("a", "gap", 0.2, 0.1, 0.3), ("b", "gap", -0.2, -0.3, -0.1),
+            ("c", "gap", 0.0, -0.1, 0.1), ("d", "gap", 0.002, 0.001, 0.003),
+            ("a", "relevance", -0.2, -0.3, -0.1)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["policy", "measure", "change", "low", "high"])
+    expected = {"grows": ["a"], "shrinks": ["b"], "is undecided": ["c"], "does not change": ["d"]}
+    assert study.verdicts(table, "gap") == expected
+    wide = study.verdicts(table, "gap", margin=0.15)  # no interval lies beyond it
+    assert wide == {"is undecided": ["a", "b"], "does not change": ["c", "d"]}
 
 
 def test_tables_are_kept_with_their_names(tmp_path):
@@ -147,6 +150,12 @@ def test_changes_are_said_with_their_intervals():
     )  # fmt: skip
     assert study.said_of_biases(table, "a") == "+0.100 (+0.050 to +0.150) at a bias of 0.5"
     changed = pd.DataFrame(
-        {"measure": "gap", "policy": ["a", "b"], "low": [0.1, -0.1], "high": [0.2, 0.1]}
+        {
+            "measure": "gap",
+            "policy": ["a", "b"],
+            "change": [0.15, 0.0],
+            "low": [0.1, -0.1],
+            "high": [0.2, 0.1],
+        }
     )
     assert study.said_of_verdicts(changed, "gap") == "grows with a; is undecided with b"

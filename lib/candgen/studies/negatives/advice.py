@@ -1,9 +1,9 @@
 """Advice on negatives: every statement is computed from the runs of a study.
 
 A *choice* is between two arms that differ in one thing. It is judged by the log (recall of held-out
-events) and, in an invented world, by the oracle (true relevance of the candidates). Each decides by
-`evaluation.significance.verdicts`, with Holm's correction over all choices of a dataset. A statement
-has its degree of certainty and the changes that would overturn it.
+events) and, in an invented world, by the oracle (true relevance of the candidates). Both decide by
+`evaluation.significance.verdicts`, with Holm's correction over all choices of a dataset. Each
+statement has its degree of certainty and the changes that would overturn it.
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ def _more_needed(effect: Effect, margin: float) -> str:
     times = (reach / apart) ** 2 if apart else math.inf
     if times >= 1000:
         return "over a thousand times"
-    return f"about {max(math.ceil(times), 2):,} times"  # at 1 only the correction leaves it open
+    return f"about {max(math.ceil(times - 1e-9), 2):,} times"  # at 1 only the correction leaves it open
 
 
 def _matching(ground: Ground, wanted: Mapping[str, Any]) -> Iterator[Arm]:

@@ -2,8 +2,8 @@
 
 Differences between arms are paired: the same users, and the same seeds where both have them. An
 interval resamples users and seeds, both with replacement, so it covers chance in training and in
-the choice of users; see `candgen.evaluation.significance`. With one seed it does not cover chance in
-training, and the report says so.
+the choice of users; see `candgen.evaluation.significance`. With one seed it does not cover chance
+in training, and the report says so.
 """
 
 from __future__ import annotations
