@@ -289,7 +289,8 @@ def _more_needed(effect: Effect, margin: float) -> str:
     times = (reach / apart) ** 2 if apart else math.inf
     if times >= 1000:
         return "over a thousand times"
-    return f"about {max(math.ceil(times - 1e-9), 2):,} times"  # at 1 only the correction leaves it open
+    whole = max(math.ceil(times - 1e-9), 2)  # where 1 would do, the correction leaves it open
+    return f"about {whole:,} times"
 
 
 def _matching(ground: Ground, wanted: Mapping[str, Any]) -> Iterator[Arm]:
