@@ -19,7 +19,7 @@ from candgen.evaluation.significance import (
     N_RESAMPLES,
     bootstrap_means,
     ends_of,
-    seed_weights,
+    over_seeds,
 )
 from candgen.seeds import derive_seed
 
@@ -175,7 +175,5 @@ def resampled_means(
         n_seeds, width = len(by_seed), next(iter(by_seed.values())).shape[1]
         own = means[:, start : start + n_seeds * width].reshape(len(means), n_seeds, width)
         start += n_seeds * width
-        named = derive_seed(seed, f"training seeds {list(by_seed)}")
-        weights = seed_weights(n_seeds, len(means), seed=named)
-        made.append(np.einsum("rsm,rs->rm", own, weights))
+        made.append(over_seeds(own, seed=derive_seed(seed, f"training seeds {list(by_seed)}")))
     return made

@@ -132,6 +132,20 @@ def seed_weights(n_seeds: int, n_resamples: int, *, seed: int) -> NDArray[np.flo
     return even + (drawn / n_seeds - even) * np.sqrt(n_seeds / max(n_seeds - 1, 1))
 
 
+def over_seeds(means: NDArray[np.floating], *, seed: int) -> NDArray[np.float64]:
+    """Draw training seeds again, and average the resampled means of each seed.
+
+    Args:
+        means: Resampled means by seed, shape `(n_resamples, n_seeds, n_columns)`.
+        seed: Same seed, same draws.
+
+    Returns:
+        Shape `(n_resamples, n_columns)`.
+    """
+    n_resamples, n_seeds, _ = means.shape
+    return np.einsum("rsc,rs->rc", means, seed_weights(n_seeds, n_resamples, seed=seed))
+
+
 def sign_flip_test(
     differences: NDArray[np.floating], *, n_flips: int = N_FLIPS, seed: int = 0
 ) -> float:

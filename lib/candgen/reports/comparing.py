@@ -49,27 +49,26 @@ class Contender:
 
     @cached_property
     def by_seed(self) -> list[pd.DataFrame]:
-        """Metrics per user of each seed, with the users and the metrics that all seeds have."""
+        """Metrics per user of each seed, with the metrics that all seeds have."""
         frames = [entry.per_user.dropna(axis=1, how="all") for entry in self.entries]
-        users, metrics = frames[0].index, list(frames[0])
-        for frame in frames[1:]:
-            users = users.intersection(frame.index)
-            metrics = [name for name in metrics if name in frame]
-        return [frame.loc[users, metrics] for frame in frames]
+        metrics = [name for name in frames[0] if all(name in frame for frame in frames)]
+        return [frame[metrics] for frame in frames]
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
         """Metrics of every judged user, the mean over seeds, indexed by user."""
         frames = self.by_seed
-        return frames[0] if len(frames) == 1 else sum(frames[1:], frames[0]) / len(frames)
+        return frames[0] if len(frames) == 1 else pd.concat(frames).groupby(level=0).mean()
 
     @cached_property
     def judgement(self) -> Judgement:
         """Metrics per user of one judged generator, read back for paired comparisons."""
         ranking = self.entries[0].row.get("ranking", "full")
-        frames = dict(zip(map(repr, self.seeds), self.by_seed, strict=True))
-        repeats = {seed: frame.reset_index() for seed, frame in frames.items()}
-        repeats = repeats if len(self.entries) > 1 else {}
+        frames, repeats = self.by_seed, {}
+        same_users = all(frame.index.equals(frames[0].index) for frame in frames)
+        if len(frames) > 1 and same_users:  # else users are drawn with the seed, and carry it
+            seeds = map(repr, self.seeds)
+            repeats = {s: f.reset_index() for s, f in zip(seeds, frames, strict=True)}
         return Judgement(self.label, self.per_user.reset_index(), ranking=ranking, repeats=repeats)
 
     def number(self, name: str) -> float | None:

@@ -71,6 +71,19 @@ def test_means_over_seeds_are_compared_with_the_first_training_user_by_user():
     assert table["users"].tolist() == [8] * 4
 
 
+def test_intervals_over_small_worlds_carry_the_spread_of_worlds():
+    # In two worlds of like users, "b" gains .1 and .3: a mean of .2 with a standard error of .1.
+    rows = [
+        (1.0, seed, name, user, 0.5 + (gain if name == "b" else 0.0))
+        for seed, gain in ((0, 0.1), (1, 0.3)) for name in "ab" for user in range(30)
+    ]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["bias", "seed", "training", "user", "true relevance"])
+    row = study.bias_table(found, "true relevance").set_index("training").loc["b"]
+    ends = row[["difference", "difference_low", "difference_high"]].tolist()
+    assert ends == pytest.approx([0.2, 0.2 - 0.1 * 2**0.5, 0.2 + 0.1 * 2**0.5])
+    assert row["users"] == 60
+
+
 def test_the_generator_that_an_estimate_prefers_is_named():
     table = pd.DataFrame(
         {"generator": ["a", "b"] * 2, "estimate": ["plain", "plain", "true", "true"],

@@ -18,7 +18,14 @@ from candgen.datasets import Dataset, preparation
 from candgen.datasets.world import Oracle
 from candgen.evaluation import Judgement, significance
 from candgen.evaluation.exposure_shares import Groups
-from candgen.evaluation.significance import MARGIN, bootstrap_intervals
+from candgen.evaluation.significance import (
+    LEVEL,
+    MARGIN,
+    bootstrap_intervals,
+    bootstrap_means,
+    ends_of,
+    over_seeds,
+)
 from candgen.evaluation.unbiased import held_out_exposure
 from candgen.models import Random, TwoTower
 from candgen.negatives import item_exposure
@@ -206,15 +213,39 @@ def bias_table(found: pd.DataFrame, measure: str, *, seed: int = 0) -> pd.DataFr
 
     Returns:
         One row a bias and training: `bias`, `training`, `mean`, `low`, `high`, then `difference`,
-        `difference_low` and `difference_high` from the first training, user by user; 95 % intervals
-        over users, the worlds of all seeds together.
+        `difference_low` and `difference_high` from the first training, user by user, and `users`.
+        Every world weighs the same. 95 % intervals are over worlds, each with its seed, and over
+        the users of each world; see `evaluation.significance.seed_weights`.
     """
     rows = []
     for bias, of_bias in found.groupby("bias", sort=True):
-        by_name = {n: f[measure].to_numpy() for n, f in of_bias.groupby("training", sort=False)}
-        first = next(iter(by_name))
-        table = evaluation.relevance_table(by_name, baseline=first, seed=seed)
-        rows.append(table.rename(columns={"generator": "training"}).assign(bias=bias))
+        worlds = [
+            frame.pivot(index=USER, columns="training", values=measure)
+            for _, frame in of_bias.groupby("seed", sort=True)
+        ]
+        names = list(of_bias["training"].unique())
+        values = [world[names].to_numpy() for world in worlds]  # (n_users, n_trainings) each
+        seeds = [derive_seed(seed, f"bootstrap of world {n}") for n in range(len(values))]
+        drawn = [bootstrap_means(v, seed=s) for v, s in zip(values, seeds, strict=True)]
+        means = over_seeds(np.stack(drawn, axis=1), seed=derive_seed(seed, "worlds"))
+        low, high = ends_of(means, level=LEVEL)
+        less_low, less_high = ends_of(means - means[:, [0]], level=LEVEL)
+        mean = np.mean([v.mean(axis=0) for v in values], axis=0)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "training": names,
+                    "mean": mean,
+                    "low": low,
+                    "high": high,
+                    "difference": mean - mean[0],
+                    "difference_low": less_low,
+                    "difference_high": less_high,
+                    "users": sum(map(len, values)),
+                    "bias": bias,
+                }
+            )
+        )
     return pd.concat(rows, ignore_index=True)
 
 
