@@ -24,7 +24,8 @@ def edited(path, change) -> None:
 def test_the_best_row_is_said_to_be_chosen_on_the_same_users(report):
     seen = text_of(overview.opening(report))
     world = seen.partition("films, judged on")[0]
-    assert "Chosen as the best of 6 on these users, so its value is somewhat optimistic." in world
+    assert "Chosen as the best of 4 on these users, so its value is somewhat optimistic." in world
+    assert "Chosen as" not in seen.partition("films, judged on")[2]  # one model, two baselines
 
 
 def test_rows_that_the_best_is_not_distinguished_from_are_named(sweep_folder):

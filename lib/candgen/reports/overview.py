@@ -72,7 +72,8 @@ def _answer(report: Report, ground: Comparison) -> dict[str, Any]:
 
 def _notes(report: Report, ground: Comparison) -> list[str]:
     """Say how the best row was chosen, what is as good, and what was ranked."""
-    said = [chosen_as_best(len(ground.contenders))] if len(ground.contenders) > 1 else []
+    n_models = sum(not contender.reference for contender in ground.contenders)
+    said = [chosen_as_best(n_models)] if n_models > 1 else []
     try:
         table = ground.against_best(report.metric, report.margin)
     except CandgenError:  # the paired differences below say why
