@@ -29,8 +29,8 @@ from candgen.errors import DataError, did_you_mean
 FORMAT = 1
 DESCRIPTION = "dataset.json"
 PARTS = ("train", "validation", "test", "fold_in")
-SHAPED = "validation (shaped by test)"
-"""Name of a validation part whose making used measurements of test, wherever numbers are shown."""
+SHAPED_BY_TEST = "shaped by test"
+"""Label of a validation part that was drawn to resemble test, wherever its numbers are shown."""
 
 _SHAPED = (
     "Validation is shaped by test: it was drawn to resemble test, by validation_clustering and "
@@ -142,7 +142,7 @@ class Dataset:
     def warnings(self) -> list[str]:
         """Sentences that every report about this dataset shows."""
         said = self.info.get("warnings", [])
-        return [*said, _SHAPED] if self.label_of("validation") == SHAPED else said
+        return [*said, _SHAPED] if SHAPED_BY_TEST in self.label_of("validation") else said
 
     @property
     def judged_on(self) -> str:
@@ -151,8 +151,8 @@ class Dataset:
 
     def label_of(self, part: str) -> str:
         """Return the name of a part for tables and reports; it says if test shaped validation."""
-        shaped = (self.info.get("split") or {}).get("validation_shaped_by_test", False)
-        return SHAPED if part == "validation" and shaped else part
+        made = (self.info.get("split") or {}).get("validation_part")
+        return f"{part} ({made})" if part == "validation" and made else part
 
     # --- tables
 
