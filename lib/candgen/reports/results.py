@@ -160,7 +160,7 @@ def _differences(report: Report, ground: Comparison) -> Fragment:
         return from_reference
     remark = note(
         f"Is the best, {best['baseline'].iloc[0]}, really ahead of the others? It was chosen on "
-        "these users, so all pairs of rows are corrected for: intervals are wider than above."
+        "these users, so intervals and p-values are corrected for all pairs of rows."
     )
     return from_reference + remark + _table_of_differences(report, ground, best, selected=True)
 
