@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from candgen import evaluation
 from candgen.datasets import open_dataset, preparation
 from candgen.reports import open_report, overview, results, write_leaderboard
 from candgen.reports.reading import read_sweep
@@ -43,6 +44,11 @@ def test_the_table_below_has_the_same_verdicts(sweep_folder):
     table = report.comparisons[0].against_best(report.metric, 0.05)
     worse = table.loc[table["verdict"] == "worse", "generator"].tolist()
     assert worse == ["wals-dim04"]
+    models = [c.judgement for c in report.comparisons[0].contenders if not c.reference]
+    plain = evaluation.compare(models, report.metric, baseline="ease")
+    plain = plain.set_index("generator").loc[table["generator"]]
+    widths = [(one["high"] - one["low"]).to_numpy() for one in (table, plain)]
+    assert (widths[0] > 1.2 * widths[1]).all()  # for all six pairs at once
     html = results.differences(report).html.split("Is the best")[1]
     for row in html.split("<tbody>")[1].split("</tr>")[:3]:
         assert (">worse<" in row) == any(name in row for name in worse)
@@ -125,7 +131,7 @@ def test_a_dataset_names_a_validation_that_was_shaped_by_test(shaped):
 
 
 def test_a_run_its_leaderboard_and_its_report_name_it_too(shaped, sweep_builder, tmp_path):
-    from candgen import evaluation, models
+    from candgen import models
     from candgen.session.runs import Run
 
     data = shaped[1].for_validation()
