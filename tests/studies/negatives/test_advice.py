@@ -12,7 +12,7 @@ import pytest
 from candgen.evaluation import significance
 from candgen.reports import open_report
 from candgen.reports.reading import read_sweep
-from candgen.studies.negatives import advice, advice_page
+from candgen.studies.negatives import advice, advice_page, targets
 from candgen.studies.negatives.arms import Arm, Effect, Ground, read_grounds
 from candgen.sweeps.run_report import make_report
 
@@ -255,17 +255,17 @@ def test_an_undecided_difference_says_how_many_more_users_it_wants(value, margin
 
 
 def test_targets_are_met_or_not(ground):
-    found = {check.claim[:9]: check for check in advice.checks(ground, 0.01)}
+    found = {check.claim[:9]: check for check in targets.checks(ground, 0.01)}
     assert found["positives"].met and found["uniform n"].met and found["logQ move"].met
     assert "from 0.20 to 1.20" in found["logQ move"].found
     # .002 below random lists, with .002 of luck a seed: within .01, but not surely within .005
-    assert advice.checks(ground, 0.005)[0].met is None
+    assert targets.checks(ground, 0.005)[0].met is None
 
 
 def test_a_bias_that_logq_might_move_either_way_is_neither_met_nor_missed(ground, monkeypatch):
     for ends, met in (((-0.1, 0.3), None), ((-0.3, -0.1), False), ((0.1, 0.3), True)):
         monkeypatch.setattr(Ground, "bias_effect", lambda *_, e=ends: Effect(sum(e) / 2, *e, {}))
-        assert advice.checks(ground, 0.005)[-1].met is met
+        assert targets.checks(ground, 0.005)[-1].met is met
 
 
 def test_positives_alone_that_beat_chance_do_not_meet_the_target(
@@ -274,7 +274,7 @@ def test_positives_alone_that_beat_chance_do_not_meet_the_target(
     monkeypatch.setitem(ARMS, "alone", (ARMS["alone"][0], 0.08, 0.2, 1.0))
     folder = write_study_sweep(sweep_builder, tmp_path / "s", arms=("alone", "uniform"))
     (ground,), _ = read_grounds(read_sweep(folder))
-    assert [check.met for check in advice.checks(ground, 0.005)] == [
+    assert [check.met for check in targets.checks(ground, 0.005)] == [
         False,
         False,
     ]  # 0.20 / 0.08 < 5
@@ -290,7 +290,7 @@ def test_chance_that_is_missed_by_less_than_runs_can_tell_is_called_so(
         frame.loc[frame["generator"] == "random", "recall@20"] = 0.016
         frame.to_parquet(folder / run / "per_user.parquet", index=False)
     (ground,), _ = read_grounds(read_sweep(folder))
-    assert [check.met for check in advice.checks(ground, 0.005)] == [None]
+    assert [check.met for check in targets.checks(ground, 0.005)] == [None]
     assert "than these runs can tell" in text_of(advice_page.checked(open_report(folder)))
 
 

@@ -15,15 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from candgen import evaluation
-from candgen.evaluation.significance import BETTER, SAME, UNDECIDED, WORSE, verdict, verdicts
+from candgen.evaluation.significance import BETTER, SAME, UNDECIDED, WORSE, verdicts
 from candgen.studies.negatives.arms import Arm, Effect, Ground, shared_seeds
 
 YES, NO, NO_MATTER, OPEN = "yes", "no", "no matter", "open"
 SPLIT, WEAK = "contradiction", "weak"
 _AS_ADVICE = {BETTER: YES, WORSE: NO, SAME: NO_MATTER, UNDECIDED: OPEN}
-TIMES = 5.0
-"""Smallest gain in recall of uniform negatives over positives alone that meets the target."""
 _UNIFORM = {"negatives": "uniform", "loss": "softmax"}
 _LIKENESS = ("similarity", "temperature")
 
@@ -196,10 +193,8 @@ def decided(ground: Ground, margin: float) -> list[Decided]:
 def pairs(ground: Ground) -> Iterator[tuple[str, Arm, Arm]]:
     """Yield the choices between two arms of a ground that share a seed, with their texts."""
     for choice in CHOICES:
-        for one in _matching(ground, choice.one):
-            other = next(
-                (o for o in _matching(ground, choice.other) if _pair(one, o, choice)), None
-            )
+        for one in matching(ground, choice.one):
+            other = next((o for o in matching(ground, choice.other) if _pair(one, o, choice)), None)
             if other is None:
                 continue
             alpha = one.study.get("alpha")
@@ -293,7 +288,8 @@ def _more_needed(effect: Effect, margin: float) -> str:
     return f"about {whole:,} times"
 
 
-def _matching(ground: Ground, wanted: Mapping[str, Any]) -> Iterator[Arm]:
+def matching(ground: Ground, wanted: Mapping[str, Any]) -> Iterator[Arm]:
+    """Yield the arms whose record has these values."""
     for arm in ground.arms:
         if all(arm.study.get(name) == value for name, value in wanted.items()):
             yield arm
@@ -301,16 +297,16 @@ def _matching(ground: Ground, wanted: Mapping[str, Any]) -> Iterator[Arm]:
 
 def _extremes(ground: Ground, name: str, words: str) -> Iterator[tuple[str, Arm, Arm]]:
     """Compare the most with the fewest uniform negatives, at the likeness most arms have."""
-    arms = sorted(_plain(ground), key=lambda arm: arm.study[name])
+    arms = sorted(plain_uniform(ground), key=lambda arm: arm.study[name])
     if len(arms) > 1 and arms[-1].study[name] > arms[0].study[name]:
         few, many = arms[0], arms[-1]
         if shared_seeds([many, few]):
             yield words.format(many.study[name], few.study[name]), many, few
 
 
-def _plain(ground: Ground) -> list[Arm]:
+def plain_uniform(ground: Ground) -> list[Arm]:
     """Uniform negatives with the softmax, at the similarity and temperature most arms have."""
-    arms = list(_matching(ground, _UNIFORM))
+    arms = list(matching(ground, _UNIFORM))
     kinds = [tuple(arm.study[key] for key in _LIKENESS) for arm in ground.arms]
     usual = max(kinds, key=kinds.count, default=None)
     return [arm for arm in arms if tuple(arm.study[key] for key in _LIKENESS) == usual]
@@ -319,7 +315,7 @@ def _plain(ground: Ground) -> list[Arm]:
 def _steps(ground: Ground, name: str, words: str) -> Iterator[tuple[str, Arm, Arm]]:
     """Compare each temperature with the usual one, by kind of sampler."""
     for wanted in (_UNIFORM, {"negatives": "in-batch", "correction": "True"}):
-        arms = [arm for arm in _matching(ground, {**wanted, "similarity": "cosine"})]
+        arms = [arm for arm in matching(ground, {**wanted, "similarity": "cosine"})]
         sizes = [arm.study["n_negatives"] for arm in arms]
         arms = [arm for arm in arms if arm.study["n_negatives"] == max(sizes, key=sizes.count)]
         values = [arm.study[name] for arm in ground.arms]
@@ -328,87 +324,6 @@ def _steps(ground: Ground, name: str, words: str) -> Iterator[tuple[str, Arm, Ar
             if usual is not None and arm is not usual and shared_seeds([arm, usual]):
                 told = (arm.study[name], usual.study[name], f"{wanted['negatives']} negatives")
                 yield words.format(*told), arm, usual
-
-
-# --- targets of the study
-
-
-class Check(NamedTuple):
-    """A target, and whether it is met."""
-
-    claim: str
-    found: str
-    met: bool | None
-    """None where it is missed by less than these runs can tell."""
-
-
-def checks(ground: Ground, margin: float) -> list[Check]:
-    """Compare the expected findings of the study with its results.
-
-    Args:
-        ground: Where the arms are.
-        margin: A difference in recall up to this is none in practice.
-    """
-    found = []
-    alone = next(_matching(ground, {"negatives": "none", "similarity": "cosine"}), None)
-    uniform = next(iter(_plain(ground)), None)
-    if alone is not None:
-        found += _positives_alone(ground, alone, uniform, margin)
-    corrected, plain = (
-        next(
-            _matching(ground, {"negatives": "in-batch", "correction": said, "loss": "softmax"}),
-            None,
-        )
-        for said in ("True", "False")
-    )
-    if corrected is not None and plain is not None and shared_seeds([corrected, plain]):
-        effect = ground.bias_effect(corrected, plain)
-        before, after = (arm.number("popularity_bias") for arm in (plain, corrected))
-        found.append(
-            Check(
-                "logQ moves the popularity bias of in-batch training towards 1",
-                f"from {before:.2f} to {after:.2f}: nearer by {spelled(effect, 2)}",
-                _at_least(effect, 0.0),
-            )
-        )
-    return found
-
-
-def _at_least(effect: Effect, wanted: float) -> bool | None:
-    """Return whether an effect exceeds a target; None where its interval includes the target."""
-    said = verdict(effect.low - wanted, effect.high - wanted, margin=0.0)
-    return {BETTER: True, WORSE: False}.get(said)
-
-
-def _positives_alone(ground: Ground, alone: Arm, uniform: Arm | None, margin: float) -> list[Check]:
-    found, random = [], ground.baseline("random", "recall")
-    if random is not None:
-        table = evaluation.compare(
-            [ground.judgement(alone, "recall"), random],
-            ground.column("recall"),
-            baseline=random.generator,
-            margin=margin,
-        )
-        row = next(table.itertuples())
-        less = Effect(row.difference, row.low, row.high, {})
-        found.append(
-            Check(
-                "positives alone: recall as of random lists, within the margin",
-                f"{row.mean:.4f} and {row.baseline_mean:.4f}, apart by {spelled(less)}",
-                {SAME: True, UNDECIDED: None}.get(row.verdict, False),
-            )
-        )
-    if uniform is not None and shared_seeds([uniform, alone]):
-        column = [ground.column("recall")]
-        ratio = ground.contrast([uniform, alone], column, lambda m: m[0, 0] / m[1, 0])
-        found.append(
-            Check(
-                f"uniform negatives: at least {TIMES:g} times that",
-                f"{spelled(ratio, 1)} times",
-                _at_least(ratio, TIMES),
-            )
-        )
-    return found
 
 
 def spelled(effect: Effect, digits: int = 4) -> str:
@@ -430,7 +345,7 @@ class Disagreement(NamedTuple):
 
 def samplers(ground: Ground) -> list[Arm]:
     """Return the arms that differ in the sampler alone: the softmax at the usual likeness."""
-    usual = {tuple(arm.study[key] for key in _LIKENESS) for arm in _plain(ground)}
+    usual = {tuple(arm.study[key] for key in _LIKENESS) for arm in plain_uniform(ground)}
     some = [arm for arm in ground.arms if arm.study["loss"] == "softmax"]
     return [arm for arm in some if tuple(arm.study[key] for key in _LIKENESS) in usual]
 

@@ -21,7 +21,7 @@ from candgen.reports.rendering import (
 )
 from candgen.reports.report import Report
 from candgen.reports.results import new_figure
-from candgen.studies.negatives import advice
+from candgen.studies.negatives import advice, targets
 from candgen.studies.negatives.arms import Arm, Effect, Ground, read_grounds
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _checked(ground: Ground, margin: float) -> Fragment:
             Cell(check.found),
             _MET[check.met],
         ]
-        for check in advice.checks(ground, margin)
+        for check in targets.checks(ground, margin)
     ]
     if not rows:
         return note("The runs that these targets need have not finished.", tone="warning")
