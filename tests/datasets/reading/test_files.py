@@ -62,6 +62,7 @@ def test_json_lines_are_read_and_named_by_line(read, refused):
     assert (events["item"].tolist(), events["timestamp"].tolist()) == ([1, 2], [5, 6])
     assert read(gzip.compress(lines.encode()), name="a.jsonl.gz").interactions.equals(events)
     assert read(lines, name="a.txt", file_type="jsonl").interactions.equals(events)
+    assert read("# made\n" + lines, name="a.jsonl", skip_lines=1).interactions.equals(events)
     said = refused(lines + '{"user": "x", "item": "two", "timestamp": 7}\n', name="a.jsonl")
     assert "line 4: item is 'two', which does not go with the rows before it" in said
     said = refused(lines + '{"user": "x" "item": 2}\n', name="a.jsonl")

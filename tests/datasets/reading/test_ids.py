@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -91,6 +92,15 @@ def test_a_header_in_the_middle_is_named(refused):
 def test_ids_of_other_types_are_refused(read, ids, said):
     with pytest.raises(DataError, match=rf"a\.parquet[,:] {said}"):
         read(parquet(user=ids, item=[1, 2]), name="a.parquet")
+
+
+def test_text_of_a_parquet_that_is_no_utf_8_is_refused(read):
+    places = np.array([0, 1], np.int32)
+    broken = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(places), pa.py_buffer(b"\xff")]
+    )
+    with pytest.raises(DataError, match=r"not a readable Parquet file: .*UTF8"):
+        read(parquet(user=broken, item=[1]), name="a.parquet")
 
 
 def test_dictionaries_decimals_and_bytes_are_ids(read):
