@@ -315,6 +315,8 @@ def test_an_id_may_be_a_number_of_any_type_but_no_share_of_one(home):
     for other in (there + 0.5, True, None, [there]):
         with pytest.raises(reader.ReaderError, match="There is no item"):
             held.for_item(other, 1)
+    # True equals 1, and is no id
+    assert (reader._whole_id(1), reader._whole_id(True), reader._whole_id("1")) == (1, None, 1)
 
 
 def test_a_title_stays_on_its_line(candgen, home, monkeypatch, capsys):

@@ -1,5 +1,7 @@
 """A grid varies only what can change the results that a notebook records."""
 
+import json
+
 import pytest
 
 from candgen.errors import SettingError
@@ -119,3 +121,14 @@ def test_a_grid_without_effect_is_refused_with_its_line(write_notebook, write_sw
         read_plan(write_sweep(GRID + "    grid: {dim: [1, 2], most: [1, 2]}\n"))
     assert "line 6, runs.a.grid.most: 'most' has no effect on the results" in str(caught.value)
     assert "give each value a run of its own" in str(caught.value)
+
+
+def test_what_only_exploring_cells_record_is_said_so(write_notebook, write_sweep, project):
+    page = write_notebook("40_page", TRAIN, "run.record(fit(dataset, dim))", "run.record(most)")
+    content = json.loads(page.read_text())
+    content["cells"][-1]["metadata"]["tags"] = ["explore"]
+    page.write_text(json.dumps(content))
+    with pytest.raises(SettingError, match="exploring cells record it: set `explore: true`"):
+        read_plan(write_sweep(GRID + "    grid: {most: [1, 2]}\n"))
+    both = GRID + "    explore: true\n    grid: {most: [1, 2]}\n"
+    assert len(read_plan(write_sweep(both)).runs) == 2

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from candgen.errors import SettingError
+from candgen.errors import SettingError, did_you_mean
+from candgen.session import paths
 
 if TYPE_CHECKING:
     from candgen.sweeps.plan import Stage
+
+_COLUMNS_OF = {"features": "items", "wanted": "items", "group_columns": "users"}
+_SHOWN = 1000  # values among which the nearest is looked for
 
 
 def check_text(stage: Stage) -> Stage:
@@ -28,6 +33,47 @@ def check_text(stage: Stage) -> Stage:
                 "nor JSON files can hold. Rename it, or make a link with another name."
             ) from None
     return stage
+
+
+def check_columns(stage: Stage) -> Stage:
+    """Return a run whose parameters name columns and values that its prepared dataset has.
+
+    A dataset that the same sweep prepares is not there yet, so nothing is said of it.
+
+    Raises:
+        SettingError: Naming the parameter, the column or value, and the nearest known one.
+    """
+    folder = Path(str(stage.parameters.get("dataset") or ""))
+    if stage.kind != "run" or stage.needs or not (folder / paths.DATASET_FILE).is_file():
+        return stage
+    for name, table in _COLUMNS_OF.items():
+        asked, file = stage.parameters.get(name) or [], folder / f"{table}.parquet"
+        if not asked or not isinstance(asked, dict | list) or not file.is_file():
+            continue
+        import pyarrow.parquet as pq  # slow, and seldom needed
+
+        known = pq.read_schema(file).names
+        for column in asked:
+            if column not in known:
+                raise SettingError(
+                    f"{name}: the {table} of dataset {folder.name!r} have no column {column!r}."
+                    f"{did_you_mean(str(column), known)}"
+                )
+            if name == "wanted":
+                held = pq.read_table(file, columns=[column]).column(0).to_pylist()
+                _check_value(name, column, asked[column], held)
+    return stage
+
+
+def _check_value(name: str, column: str, asked: Any, held: list[Any]) -> None:
+    values = {v for cell in held for v in (cell if isinstance(cell, list) else [cell])}
+    for value in asked if isinstance(asked, list) else [asked]:
+        if isinstance(value, str) and value not in values:
+            texts = [other for other in values if isinstance(other, str)]
+            raise SettingError(
+                f"{name}: no item has {value!r} in column {column!r}."
+                f"{did_you_mean(value, sorted(texts)[:_SHOWN])}"
+            )
 
 
 def dataset_fault(stage: Stage, option: str) -> str | None:

@@ -43,6 +43,19 @@ def effective(notebook: Notebook, generator: str | None, *, explore: bool = Fals
     return (flow.recorded & set(notebook.parameters)) | through_settings
 
 
+def refusal(notebook: Notebook, generator: str | None, name: str, *, explore: bool) -> str:
+    """Say why a grid over a parameter without effect is refused, and what to do instead."""
+    with_it = f" with {generator}" if generator else ""
+    if not explore and name in effective(notebook, generator, explore=True):
+        advice = "Its exploring cells record it: set `explore: true`."
+    else:
+        advice = "To compare pages, give each value a run of its own, without a grid."
+    return (
+        f"{name!r} has no effect on the results that {notebook.path.name} records{with_it}, so "
+        f"these runs would give the same row. {advice}"
+    )
+
+
 def _read_whole(notebook: Notebook, generator: str | None) -> set[str]:
     """Return what is read from `run.parameters`: by generators, the names of their settings."""
     if generator is None:

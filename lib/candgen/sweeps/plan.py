@@ -17,7 +17,7 @@ from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.reports import disclosures
 from candgen.session import paths
 from candgen.sweeps import effects, flat_settings, nested_settings
-from candgen.sweeps.beforehand import check_text, dataset_fault
+from candgen.sweeps.beforehand import check_columns, check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
@@ -306,24 +306,13 @@ class _Reader:
         """Refuse a grid over what changes nothing in the results: its rows would be the same."""
         generator = flat_settings.generator_of(notebook, values)
         explore = self._explores(keys)
+        several = {n for n, v in self.source.section((*keys, "grid")).items() if len(v) > 1}
         known = (notebook.name, generator, explore)
-        if known not in self.effects:
+        if several and known not in self.effects:
             self.effects[known] = effects.effective(notebook, generator, explore=explore)
-        for name, several in self.source.section((*keys, "grid")).items():
-            if name in self.effects[known] or len(several) < 2:
-                continue
-            with_it = f" with {generator}" if generator else ""
-            later = not explore and name in effects.effective(notebook, generator, explore=True)
-            advice = (
-                "Its exploring cells record it: set `explore: true`."
-                if later
-                else "To compare pages, give each value a run of its own, without a grid."
-            )
-            raise self.source.error(
-                (*keys, "grid", name),
-                f"{name!r} has no effect on the results that {notebook.path.name} records"
-                f"{with_it}, so these runs would give the same row. {advice}",
-            )
+        for name in sorted(several - self.effects.get(known, several)):
+            why = effects.refusal(notebook, generator, name, explore=explore)
+            raise self.source.error((*keys, "grid", name), why)
 
     def _choices(
         self,
@@ -382,10 +371,14 @@ class _Reader:
             where, needs = self._dataset_folder(dataset, written.get("dataset"), keys)
             parameters["dataset"] = str(where)
         plain = {key: _plain(value) for key, value in parameters.items()}
-        return check_text(Stage(
+        made = Stage(
             kind, name, notebook, _plain(written), plain, _plain(differs), folder, minutes,
             dataset, needs, inputs, self._explores(keys if kind == "run" else ()),
-        ))  # fmt: skip
+        )  # fmt: skip
+        try:
+            return check_columns(check_text(made))
+        except CandgenError as error:
+            raise self.source.error(keys, error) from None
 
     def _dataset_folder(
         self, name: str, given: str | None, keys: tuple[str, ...]
