@@ -113,6 +113,13 @@ def test_each_file_has_a_format_of_its_own(read, tmp_path):
         read(items="item\n1\n", items_format={"delimeter": ";"})
 
 
+def test_delimiter_quote_escape_and_encoding_are_shared_unless_a_file_differs(read):
+    events = "user;item\n'1';a\n".encode("utf-16")
+    items = "item;title\na;'A; \\'B'\n".encode("utf-16")
+    settings = {"delimiter": ";", "quote": "'", "escape": "\\", "encoding": "utf-16"}
+    assert read(events, items=items, **settings).items["title"].tolist() == ["A; 'B"]
+
+
 def test_a_header_beside_column_names_is_refused(refused):
     said = refused(EVENTS, column_names=["User", "item", "timestamp"])
     assert "line 1: a header that repeats column_names" in said
