@@ -257,8 +257,9 @@ def test_runs_lists_what_there_is(candgen, project, executed):
     assert "Nothing yet" in candgen("runs")[2]
     candgen("sweep", "params/asked.yaml")
     rows = [line.split("\t") for line in candgen("runs")[1].splitlines()]
-    assert rows[0] == ["sweep", "run", "state", "minutes", "generator", "metric", "value"]
-    assert rows[1] == ["asked", "a", "done", "1.50", "WALS", "recall@20", "0.1250"]
+    heads = ["sweep", "run", "state", "minutes", "generator", "metric", "value", "judged on"]
+    assert rows[0] == heads
+    assert rows[1] == ["asked", "a", "done", "1.50", "WALS", "recall@20", "0.1250", ""]
     assert rows[2][2] == "failed" and rows[2][6] == ""
     assert json.loads(candgen("runs", "asked", "--json")[1])[0]["value"] == 0.125
 
@@ -292,7 +293,7 @@ def test_judge_prints_metrics_with_their_intervals(candgen, films):
     assert rows["recall@1"].split("\t") == ["0.0000", "0.0000", "0.0000"]
     mean, low, high = map(float, rows["recall@2"].split("\t"))
     assert (mean, low, high) == (0.5, 0.0, 1.0)
-    assert out.startswith("lists on films, test part\n") and "judged_users 2" in out
+    assert out.startswith("lists on films, judged on test\n") and "judged_users 2" in out
 
 
 def test_judge_can_print_json_and_name_the_system(candgen, films):

@@ -1,8 +1,10 @@
 """Every sweep that comes with the project can be planned, and opens with its question."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from candgen.errors import SettingError
 from candgen.sweeps.plan import read_plan
@@ -56,3 +58,38 @@ def test_the_films_must_be_named(root):
 def test_the_part_to_judge_on_can_be_changed_for_all_runs(root):
     plan = read_plan(root / "params" / "quick.yaml", ["evaluate_on=validation"])
     assert {run.parameters["evaluate_on"] for run in plan.runs} == {"validation"}
+
+
+ADMITS = {  # what a comment of a params file admits -> the disclosure that its report must print
+    r"test (gave|was evaluated|influenced)": ("test_reuse", "selection_on_test"),
+    r"as similar to each other as those of test": ("selection_on_test",),
+    r"(chosen|selected) on test": ("selection_on_test",),
+    r"more trials for|single runs|best of\s+\d+ settings|for recall@20, for each": (
+        "unequal_tuning",
+    ),
+    r"settings? (is|are) those of quick|with its settings": ("other",),
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=[path.stem for path in FILES])
+def test_what_a_comment_admits_about_test_and_tuning_is_disclosed_in_the_report(file):
+    text = file.read_text()
+    comments = " ".join(line.strip("# ") for line in text.splitlines() if line.startswith("#"))
+    report = yaml.safe_load(text).get("report", {})
+    for words, kinds in ADMITS.items():
+        if re.search(words, comments, re.IGNORECASE):
+            assert set(kinds) & set(report.get("disclosures", {})), (words, kinds)
+
+
+def test_gowalla_discloses_that_test_shaped_its_validation_and_was_read_before(root):
+    report = yaml.safe_load((root / "params/gowalla.yaml").read_text())["report"]
+    assert {"test_reuse", "selection_on_test", "unequal_tuning"} == set(report["disclosures"])
+    assert ".1714" in report["disclosures"]["test_reuse"]
+
+
+def test_every_sweep_on_a_validation_shaped_by_test_says_so(root):
+    shaped = [file for file in FILES if "validation_clustering" in file.read_text()]
+    assert {file.stem for file in shaped} == {"gowalla", "gowalla_validation", "retrieval"}
+    for file in shaped:
+        report = yaml.safe_load(file.read_text())["report"]
+        assert "selection_on_test" in report["disclosures"]

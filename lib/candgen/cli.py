@@ -240,7 +240,7 @@ def judge(
     found = evaluation.judge_file(file, data, name=name, cutoffs=lengths)
     if json:
         return _print_json({**found.row(), "counts": found.counts})
-    _print_judgement(found, f"{found.generator} on {data.name}, {evaluate_on} part")
+    _print_judgement(found, f"{found.generator} on {data.name}, judged on {data.judged_on}")
 
 
 @app.command(short_help="List runs and datasets with their state and headline metric")
@@ -263,12 +263,13 @@ def runs(
         print("Nothing yet. `candgen sweep params/quick.yaml` begins.", file=sys.stderr)
         return
     _print_table(
-        ["sweep", "run", "state", "minutes", "generator", "metric", "value"],
+        ["sweep", "run", "state", "minutes", "generator", "metric", "value", "judged on"],
         [
             [
                 row.sweep, row.name, row.state,
                 "" if row.minutes is None else f"{row.minutes:.2f}",
                 row.generator, row.metric, "" if row.value is None else f"{row.value:.4f}",
+                row.judged_on,
             ]
             for row in rows
         ],

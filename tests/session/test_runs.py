@@ -34,7 +34,12 @@ def run(project):
 def data():
     history = csr_array(np.array([[1, 0], [0, 0], [0, 1]], dtype=np.float32))
     return SimpleNamespace(
-        name="toy", digest="d", folder="f", evaluate_on="test", history_matrix=history
+        name="toy",
+        digest="d",
+        folder="f",
+        evaluate_on="test",
+        judged_on="test",
+        history_matrix=history,
     )
 
 
@@ -120,7 +125,7 @@ def test_metrics_are_recorded_with_the_baselines_marked_and_nan_as_null(run, dat
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert metrics["format"] == 1
     assert metrics["dataset"] == {
-        "name": "toy", "digest": "d", "folder": "f", "evaluate_on": "test",
+        "name": "toy", "digest": "d", "folder": "f", "evaluate_on": "test", "judged_on": "test",
     }  # fmt: skip
     own, popular = metrics["generators"]
     assert (own["generator"], own["baseline"], own["settings"]) == ("WALS", False, {"dim": 2})

@@ -175,6 +175,13 @@ def test_a_dataset_prepared_earlier_is_found_by_name(project, plan):
         ("runs:\n  a: {}\nreport: {metric: recall}\n", r"such as recall@20, got 'recall'"),
         ("runs:\n  a: {}\nreport: {margin: -1}\n", r"0 or more"),
         ("runs:\n  a: {}\nreport: {titel: x}\n", r"Did you mean 'title'"),
+        (
+            "runs:\n  a: {}\nreport: {disclosures: {test_resue: x}}\n",
+            r"line \d, report.disclosures.test_resue: unknown .* Did you mean 'test_reuse'",
+        ),
+        ("runs:\n  a: {}\nreport: {disclosures: {test_reuse: true}}\n", r"a sentence .* True"),
+        ("runs:\n  a: {}\nreport: {disclosures: {test_reuse: ' '}}\n", r"expected a sentence"),
+        ("runs:\n  a: {}\nreport: {disclosures: [test]}\n", r"expected `name: value` pairs"),
         ("runs:\n  a: {}\nreport: {notebook: 3}\n", r"report.notebook: expected the path of"),
         ("runs:\n  a: {}\nreport: {notebook: notebooks/91.ipynb}\n", r"report.notebook: No note"),
         (

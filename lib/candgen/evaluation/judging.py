@@ -145,6 +145,8 @@ def judge_candidates(
     held_out = (_gains(dataset) if graded else dataset.held_out_matrix)[users]
     per_user = metrics.per_user(items, held_out, cutoffs, graded=graded)
     per_user.insert(0, USER, users)
+    if lists is not None:
+        counts |= _counts_of_given(lists[users], dataset.history_matrix[users])
     return Judgement(
         generator=name,
         per_user=per_user,
@@ -152,6 +154,7 @@ def judge_candidates(
         candidates=candidates,
         counts=counts | _counts_of_lists(items, users, candidates, dataset, cutoffs[-1]),
         ranking=FULL if lists is None else GIVEN_LISTS,
+        judged_on=dataset.judged_on,
         seed=seed,
     )
 
@@ -247,6 +250,16 @@ def _counts_of_lists(
         "short_lists": int((lengths < largest).sum()),
         "lists_not_judged": int((~np.isin(candidates.users, users)).sum()),
         "candidates_already_in_history": int(known.sum()),
+    }
+
+
+def _counts_of_given(lists: csr_array, history: csr_array) -> dict[str, int | float]:
+    """Count the items ranked for each user: those of the given list that are not in the history."""
+    ranked = np.diff(lists.indptr) - lists.multiply(history).tocsr().count_nonzero(axis=1)
+    return {
+        "fewest_items_ranked": int(ranked.min()),
+        "median_items_ranked": float(np.median(ranked)),
+        "most_items_ranked": int(ranked.max()),
     }
 
 

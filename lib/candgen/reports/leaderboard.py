@@ -1,9 +1,9 @@
 """`leaderboard.csv`: one row a run and generator, for spreadsheets and scripts.
 
-Columns: `run`, `generator`, `dataset`, the parameters that differ, then metrics as they are
-spelled in `metrics.json` with `_low` and `_high`, then costs, then whether the run only recorded
-this generator to stand beside its own. Repeats over seeds have a row each; runs that did not
-finish have none.
+Columns: `run`, `generator`, `dataset`, `judged_on`, the parameters that differ, then metrics as
+they are spelled in `metrics.json` with `_low` and `_high`, then costs, then whether the run only
+recorded this generator to stand beside its own. Repeats over seeds have a row each; runs that did
+not finish have none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COSTS = (
     "fit_seconds", "fit_cpu_seconds", "rank_seconds", "compile_seconds", "queries_per_second",
     "peak_memory_mib",
 )  # fmt: skip
-_FIRST = ("run", "generator", "dataset")
+_FIRST = ("run", "generator", "dataset", "judged_on")
 
 
 def leaderboard(sweep: Sweep) -> pd.DataFrame:
@@ -57,6 +57,7 @@ def _row(sweep: Sweep, entry: Entry, parameters: list[str], metrics: list[str]) 
         "run": run.name,
         "generator": entry.generator,
         "dataset": described.get("name"),
+        "judged_on": run.judged_on,
         "baseline": entry.baseline,
     }
     if not entry.baseline:  # the run's parameters shaped its own generator alone

@@ -154,7 +154,13 @@ class Run:
         """
         from IPython.display import Markdown, display
 
-        display(Markdown(_Sentence().format(sentence, **{**self.parameters, **values})))
+        known = {**self.parameters, **self._part(), **values}
+        display(Markdown(_Sentence().format(sentence, **known)))
+
+    def _part(self) -> dict[str, str]:
+        """Name the judged part as tables do, where a sentence uses the parameter `evaluate_on`."""
+        parts = {data.judged_on for data in self.datasets}
+        return {"evaluate_on": parts.pop()} if len(parts) == 1 else {}
 
     def record_reproduced(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write printed numbers and ours beside them to `reproduced.json`.
@@ -213,6 +219,7 @@ class Run:
             "digest": data.digest,
             "folder": str(data.folder),
             "evaluate_on": data.evaluate_on,
+            "judged_on": data.judged_on,
         }
         metrics = {"format": FORMAT, "dataset": described, "generators": rows}
         files.write_json(self.folder / METRICS, json_ready(metrics))

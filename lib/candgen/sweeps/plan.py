@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from candgen.errors import CandgenError, SettingError, did_you_mean
+from candgen.reports import disclosures
 from candgen.session import paths
 from candgen.sweeps import effects, flat_settings, nested_settings
 from candgen.sweeps.beforehand import check_columns, check_text, dataset_fault
@@ -28,6 +29,7 @@ DEFAULT_REPORT = {
     "metric": "recall@20",
     "baseline": "popularity",
     "margin": 0.005,
+    "disclosures": {},
 }
 
 _TOP = (
@@ -425,6 +427,11 @@ class _Reader:
                 f"expected a metric with its cut-off, such as recall@20, got {report['metric']!r}."
             )
             raise self.source.error(("report", "metric"), message)
+        at = ("report", "disclosures")
+        report["disclosures"] = given = self.source.section(at)
+        for key, text in given.items():
+            if said := disclosures.fault(key, text):
+                raise self.source.error((*at, key), said)
         if "notebook" in self.source.section(("report",)):
             self._check_report_notebook(report["notebook"])
         return _plain(report)
