@@ -10,7 +10,7 @@ from collections import namedtuple
 import psutil
 import pytest
 
-from candgen import doctor, numba_cache
+from candgen import cache_folder, doctor
 
 
 @pytest.mark.notebook
@@ -123,7 +123,7 @@ def test_a_temporary_folder_is_there_as_asked_for_and_short(monkeypatch, tmp_pat
 
 
 def test_where_compiled_code_goes_is_said(monkeypatch, tmp_path):
-    Place = numba_cache.Place
+    Place = cache_folder.Place
     (tmp_path / "file").touch()
     places = {
         "ok": Place("package", tmp_path),
@@ -131,11 +131,11 @@ def test_where_compiled_code_goes_is_said(monkeypatch, tmp_path):
         "missing": Place("set", tmp_path / "file" / "cache"),
     }
     for state, place in places.items():
-        monkeypatch.setattr(numba_cache, "find_folder", lambda place=place: place)
+        monkeypatch.setattr(cache_folder, "find_folder", lambda place=place: place)
         found = doctor._compiled_code()
         assert found.state == state and str(place.path) in found.found
         assert bool(found.remedy) == (state != "ok")
-    monkeypatch.setattr(numba_cache, "find_folder", lambda: Place("none", None))
+    monkeypatch.setattr(cache_folder, "find_folder", lambda: Place("none", None))
     assert doctor._compiled_code().state == "missing"
 
 

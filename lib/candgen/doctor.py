@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from candgen import locks, numba_cache
+from candgen import cache_folder, locks
 from candgen.errors import CandgenError, DataError
 from candgen.session import environment, paths
 
@@ -167,7 +167,7 @@ def _home() -> Finding:
     from jupyter_core.paths import jupyter_runtime_dir
 
     folder = Path(jupyter_runtime_dir())
-    if numba_cache.writable(folder):
+    if cache_folder.writable(folder):
         return Finding("home", "ok", os.path.expanduser("~"))
     found = f"cannot write {folder}, where each kernel keeps its connection file"
     remedy = "Set HOME to a folder of yours: `export HOME=/path/to/it`; or JUPYTER_RUNTIME_DIR."
@@ -192,14 +192,14 @@ def _temporary_folder() -> Finding:
 
 
 def _compiled_code() -> Finding:
-    name, place = "numba cache", numba_cache.find_folder()
-    if place.kind == "none" or (place.kind == "set" and not numba_cache.writable(place.path)):
+    name, place = "numba cache", cache_folder.find_folder()
+    if place.kind == "none" or (place.kind == "set" and not cache_folder.writable(place.path)):
         found = f"{place.path or 'no folder'} cannot be written to; compiled code fails at import"
-        remedy = f"Set {numba_cache.VARIABLE} to a folder that can be written to."
+        remedy = f"Set {cache_folder.VARIABLE} to a folder that can be written to."
         return Finding(name, "missing", found, remedy)
     if place.kind == "temporary" or place.path.name.startswith("candgen-numba-"):
         found = f"{place.path}, as neither the package nor the home folder is writable"
-        remedy = f"To compile once and for all, set {numba_cache.VARIABLE} to a folder that stays."
+        remedy = f"To compile once and for all, set {cache_folder.VARIABLE} to a folder that stays."
         return Finding(name, "warning", found, remedy)
     return Finding(name, "ok", str(place.path))
 

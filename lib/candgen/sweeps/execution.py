@@ -336,8 +336,9 @@ def _missing_record(
         why = f"the page left by sys.exit in cell {left[0]} of {len(cells)}"
     else:
         why = (
-            f"{folder} has none of {', '.join(_RECORDS)}. End the page with run.record(...) or "
-            "run.record_reproduced(...), or open it with session.open_run(records=False)"
+            f"the run's folder has none of {', '.join(_RECORDS)}. End the page with "
+            "run.record(...) or run.record_reproduced(...), or open it with "
+            "session.open_run(records=False)"
         )
     cell = left[0] if left else len(cells)
     error = {"name": "recorded nothing", "message": f"{why}.", "cell": cell, "traceback_tail": []}
