@@ -168,6 +168,7 @@ def test_a_frame_of_items_goes_by_the_users_own_header_and_columns_can_be_left_o
     assert "rating" not in data.train and "rating" not in data.items
     assert data.items["item_"].dropna().unique().tolist() == ["x"]
     assert data.items["title"].notna().any()
+    assert "rating" not in cg.dataset(own, item_column="sku", leave_out=["rating"]).train
 
 
 def test_repeated_pairs_count_once_and_the_dataset_says_so(df):
@@ -184,6 +185,11 @@ def test_a_zip_of_one_table_and_json_lines_are_tables(df, tmp_path):
     expected = cg.dataset(df).table("interactions")
     for name in ("a.csv.zip", "a.jsonl.gz"):
         assert cg.dataset(tmp_path / name).table("interactions").equals(expected)
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("ratings.dat", "")
+        archive.writestr("other.dat", "")
+    with pytest.raises(DataError, match=r"ratings\.dat is empty"):
+        cg.dataset(tmp_path / "two.zip")
 
 
 def test_settings_of_the_preparation_may_be_passed(df):
