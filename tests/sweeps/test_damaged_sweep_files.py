@@ -25,3 +25,11 @@ def test_damaged_sweep_files_are_planned_or_refused(tmp_path, write_sweep):
         return read_plan(path)
 
     assert_survives(tmp_path, {"a.yaml": SWEEP.encode()}, read)
+
+
+@pytest.mark.parametrize(
+    "value", ["2024-13-45", "!!int x", "!!timestamp x", "!!float x", "!!bool x", "!!int ''"]
+)
+def test_what_yaml_cannot_construct_is_named_by_its_line(write_sweep, value):
+    with pytest.raises(SettingError, match=r"line 4: .* is no valid value"):
+        read_plan(write_sweep(SWEEP.replace("2024-05-01", "a").replace("30, day", f"{value}, day")))

@@ -173,7 +173,7 @@ def test_other_encodings_are_asked_for(refused):
 
 @pytest.mark.parametrize("path", ["/tmp/\udcff.csv", "a\0b", "x" * 5000])
 def test_an_impossible_path_is_refused(path):
-    with pytest.raises(DataError, match="is not UTF-8|cannot be a path"):
+    with pytest.raises(DataError, match=r"is not UTF-8|cannot be a path"):
         tables.read(path=path)
-    with pytest.raises(DataError, match="is not UTF-8|cannot be a path"):
+    with pytest.raises(DataError, match=r"is not UTF-8|cannot be a path"):
         movielens.read(path=path)

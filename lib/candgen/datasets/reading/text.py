@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import sys
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -180,9 +181,7 @@ def _read_slowly(
 ) -> dict[int, pa.ChunkedArray]:
     chunks: dict[int, list[pa.Array]] = {n: [] for n in wanted}
     held: dict[int, list[str]] = {n: [] for n in wanted}
-    for count, cells in enumerate(_checked(file, text, names), 1):
-        if limit is not None and count > limit:
-            break
+    for count, cells in enumerate(itertools.islice(_checked(file, text, names), limit), 1):
         for n in wanted:
             held[n].append(cells[n])
         if count % _ROWS == 0:
