@@ -1,3 +1,6 @@
+import pytest
+
+from candgen.errors import SettingError
 from candgen.sweeps.plan import read_plan
 from damage import assert_survives
 
