@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "locks", "seeds", "checks", "alias", "cache_folder"),
+    ("columns", "errors", "owners", "files", "folders", "locks"),
+    ("seeds", "checks", "alias", "cache_folder"),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -323,8 +323,10 @@ def candidates(
     """
     if sum(asked is not None for asked in (user, item, features)) + popular != 1:
         raise SettingError("Give one of --user, --item, --features and --popular.")
+    from candgen import folders
     from candgen.serving import reader
 
+    folders.settle(folder, folders.EXPORT)
     try:
         held = reader.Exported(folder)
         found = reader.answer(held, k, user, item, features)

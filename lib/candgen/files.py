@@ -1,18 +1,64 @@
 """Files that appear whole or not at all.
 
 A write goes to a neighbour with a passing name, is flushed to disk, and takes its final name in
-one rename. A process killed at any moment leaves at most a `.part` file, which nothing reads.
+one rename. A process killed at any moment leaves at most a `.part` file, which nothing reads; its
+name says whose it was, and the next writer in the folder removes it.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from candgen import owners
+
+_PASSING = re.compile(r"\..+\.([0-9a-f-]+)\.part(\.[a-z]+)?")
+
+
+def passing_name(path: Path, ending: str = "") -> Path:
+    """Return the hidden neighbour of a path that this process may write to meanwhile."""
+    return path.with_name(f".{path.name}.{owners.token()}.part{ending}")
+
+
+def is_passing(name: str) -> bool:
+    """Tell whether a name is one that `passing_name` gives."""
+    return _PASSING.fullmatch(name) is not None
+
+
+def remove_left_behind(folder: Path | str) -> None:
+    """Remove passing files and folders whose writers have ended, at any depth, and nothing else."""
+    for place, inside, names in os.walk(folder):
+        for name in [*inside, *names]:
+            named = _PASSING.fullmatch(name)
+            if named is None or not owners.has_ended(named[1]):
+                continue
+            _remove(Path(place, name))
+            if name in inside:
+                inside.remove(name)
+
+
+def remove_left_behind_of(path: Path) -> None:
+    """Remove passing neighbours of one path whose writers have ended."""
+    for found in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        named = _PASSING.fullmatch(found.name)
+        if named is not None and owners.has_ended(named[1]):
+            _remove(found)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 @contextmanager
@@ -20,7 +66,7 @@ def appearing(path: Path | str) -> Iterator[Path]:
     """Give a passing path to write to; rename it to `path` when the block ends without error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    passing = path.with_name(f".{path.name}.{os.getpid()}.part")
+    passing = passing_name(path)
     try:
         yield passing
         with open(passing, "rb+") as written:

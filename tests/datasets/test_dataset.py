@@ -103,12 +103,13 @@ def test_ids_that_are_not_dense_are_refused(tmp_path):
         write_dataset(tmp_path, small(test=events((0, 0), (0, 7))), INFO)
 
 
-def test_an_interrupted_writing_leaves_no_dataset(tmp_path):
-    write_dataset(tmp_path, small(), INFO)
+def test_a_writing_that_fails_leaves_the_dataset_of_before(tmp_path):
+    before = write_dataset(tmp_path, small(), INFO)
+    names = {path.name for path in tmp_path.iterdir()}
     with pytest.raises(DataError):
         write_dataset(tmp_path, small(test=events((0, 7))), INFO)
-    with pytest.raises(DataError, match="is not a prepared dataset"):
-        open_dataset(tmp_path)
+    assert open_dataset(tmp_path).digest == before.digest
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 def test_writing_again_removes_the_tables_of_before_and_nothing_else(tmp_path):

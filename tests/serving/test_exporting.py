@@ -133,12 +133,17 @@ def test_an_export_that_is_killed_leaves_what_was_there_before(candgen, project,
     assert {p.name for p in tmp_path.iterdir()} == {"project", "new", "old"}
 
 
-def test_an_export_killed_between_its_two_renames_is_taken_up(candgen, tmp_path):
+def test_an_export_killed_while_it_moves_into_place_is_taken_up(candgen, tmp_path):
     assert candgen("export", "asked/wals", "--folder", tmp_path / "o")[0] == 0
-    os.rename(tmp_path / "o", tmp_path / ".o.old")
-    code, _, err = candgen("export", "asked/wals", "--folder", tmp_path / "o", "--kind", "anoy")
-    assert code == 2 and "Did you mean 'annoy'" in err
-    assert candgen("candidates", tmp_path / "o", "--user", "u/1")[0] == 0  # what there was
+    asked = ("candidates", tmp_path / "o", "--user", "u/1", "--json")
+    before = candgen(*asked)
+    (tmp_path / "o" / ".candgen-new").mkdir()
+    moving = ["export.json", "user_ids.npy"]
+    files.write_json(tmp_path / "o" / ".candgen-new" / ".files.json", {"files": moving})
+    for name in moving:
+        os.rename(tmp_path / "o" / name, tmp_path / "o" / ".candgen-new" / name)
+    assert candgen(*asked) == before
+    assert not (tmp_path / "o" / ".candgen-new").exists()
 
 
 def test_two_exports_to_one_folder_do_not_mix(project, candgen, tmp_path):

@@ -116,8 +116,24 @@ def test_a_folder_that_is_no_run_keeps_its_files(project):
     kept = project / "mine" / "metrics.json"
     kept.parent.mkdir()
     kept.write_text("precious")
-    _opened(_page("run_folder: str = 'mine'"))
+    with pytest.raises(DataError, match=r"mine is not empty and no earlier run"):
+        _opened(_page("run_folder: str = 'mine'"))
+    assert [path.name for path in kept.parent.iterdir()] == ["metrics.json"]
     assert kept.read_text() == "precious"
+
+
+def test_files_of_a_person_stay_in_a_run_that_is_opened_again(run, data):
+    """Even under names of our pattern: what is removed is what the run noted as its own."""
+    run.figure(matplotlib.figure.Figure(), "loss")
+    run.record(_judgement("WALS"), _judgement("EASE"), dataset=data)
+    ours = {"figures/loss.png", "candidates-WALS.parquet", "candidates-EASE.parquet"}
+    mine = {"figures/mine.png", "candidates-mine.parquet", "notes.txt"}
+    for name in mine:
+        (run.folder / name).write_text("mine")
+    assert all((run.folder / name).is_file() for name in ours)
+    _opened(run.parameters | _page("run_folder: str = 'outputs/s/r'"))
+    left = {p.relative_to(run.folder).as_posix() for p in run.folder.rglob("*") if p.is_file()}
+    assert left == {*mine, ".written.json", "params.json", "environment.json"}
 
 
 def test_metrics_are_recorded_with_the_baselines_marked_and_nan_as_null(run, data):

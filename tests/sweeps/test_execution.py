@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from candgen import files
-from candgen.session import status
+from candgen.errors import DataError
+from candgen.session import run_files, status
 from candgen.sweeps import execution, kernel_watch
 from waiting import SECONDS, gone, until
 
@@ -165,12 +166,50 @@ def test_a_kernel_that_starts_the_second_time_is_enough(tmp_path, monkeypatch):
 
 
 def test_an_earlier_result_never_passes_for_a_new_one(tmp_path, kernels_that_never_start):
-    for name in ("metrics.json", "dataset.json", "page.html", "candidates-EASE.parquet"):
+    status.write(tmp_path, {"state": "done", "fingerprint": None})
+    old = {"generators": [{"generator": "EASE"}]}
+    files.write_json(tmp_path / "metrics.json", old)
+    for name in ("reproduced.json", "page.html", "candidates-EASE.parquet", "vectors.npz"):
         (tmp_path / name).write_text("old")
-    (tmp_path / "mine.txt").write_text("kept")
+    run_files.note(tmp_path, "figures/loss.png")
+    mine = {"mine.txt", "candidates-mine.parquet", "figures/mine.png", "figures/loss.png"}
+    for name in mine:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("kept")
     run("fine", tmp_path)
-    found = {path.name for path in tmp_path.iterdir()}
-    assert found == {"status.json", "environment.json", "mine.txt"}
+    found = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert found == {"status.json", "environment.json", *mine} - {"figures/loss.png"}
+
+
+def test_a_folder_of_somebody_elses_is_refused_and_keeps_its_files(tmp_path):
+    held = {"metrics.json": "{}", "dataset.json": "{}", "figures/1.png": "x", "status.json": "{}"}
+    (tmp_path / "figures").mkdir()
+    for name, text in held.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=r"is not empty and no earlier run.*Nothing was changed"):
+        run("fine", tmp_path)
+    left = {p.relative_to(tmp_path).as_posix(): p.read_text() for p in tmp_path.rglob("*.*")}
+    assert left == held
+
+
+def test_a_dataset_that_was_there_stays_and_is_no_record_of_a_new_run(
+    project, write_notebook, tmp_path, kernels_that_never_start
+):
+    files.write_json(tmp_path / "d" / "dataset.json", {"digest": "d", "tables": {}})
+    assert run("fine", tmp_path / "d")["state"] == "failed"
+    assert (tmp_path / "d" / "dataset.json").is_file()
+    page = write_notebook("page", 'run_folder: str = ""', "from candgen import session")
+    (tmp_path / "d" / execution._PASSING).write_text(page.read_text())
+    before = execution._identity(tmp_path / "d" / "dataset.json")
+    parameters = {"run_folder": "d"}
+    assert execution._missing_record(page, tmp_path / "d", parameters, None) is None
+    page = write_notebook(
+        "page", 'run_folder: str = ""', "from candgen import session\nrun = session.open_run()"
+    )
+    found = execution._missing_record(page, tmp_path / "d", parameters, before)
+    assert found["state"] == "failed"
+    files.write_json(tmp_path / "d" / "dataset.json", {"digest": "d", "tables": {}})
+    assert execution._missing_record(page, tmp_path / "d", parameters, before) is None
 
 
 def test_a_full_disk_fails_the_run_and_leaves_nothing_that_looks_done(tmp_path, monkeypatch):
@@ -314,5 +353,5 @@ def test_a_page_records_unless_it_says_that_it_does_not(
 
 def test_what_an_earlier_run_reproduced_does_not_stay(project, tmp_path):
     (tmp_path / "reproduced.json").write_text("[]")
-    execution._clear(tmp_path)
+    run_files.forget(tmp_path)
     assert not (tmp_path / "reproduced.json").exists()

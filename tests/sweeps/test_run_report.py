@@ -1,3 +1,4 @@
+import json
 import re
 import zipfile
 
@@ -5,7 +6,7 @@ import nbformat
 import pytest
 
 from candgen.errors import DataError
-from candgen.reports import zip_report
+from candgen.reports import write_leaderboard, zip_report
 from candgen.sweeps import run_report
 from candgen.sweeps.run_report import make_report
 
@@ -79,16 +80,65 @@ def test_a_sweep_in_which_all_failed_gets_its_report(sweep_builder, tmp_path):
     assert "No run finished" in html
 
 
-def test_a_report_that_cannot_be_made_leaves_no_old_one_behind(small_sweep, monkeypatch):
+def test_a_report_that_cannot_be_made_leaves_the_old_one_and_calls_it_older(
+    small_sweep, monkeypatch
+):
     from candgen.sweeps import execution
 
     folder = small_sweep.parent
-    (folder / "report.html").write_text("old")
+    old = ("report.html", "leaderboard.csv", "reproduced.csv")
+    for name in old:
+        (folder / name).write_text("old")
     broken = {"state": "failed", "error": {"name": "KeyError", "message": "x", "cell": 7}}
     monkeypatch.setattr(execution, "execute", lambda *a, **k: broken)
-    with pytest.raises(DataError, match=r"report of small failed in cell 7: KeyError: x"):
+    with pytest.raises(DataError, match=r"in cell 7: KeyError: x.* report.html .* are older: of"):
         make_report(folder)
-    assert not (folder / "report.html").exists()
+    assert {(folder / name).read_text() for name in old} == {"old"}
+
+    def done(notebook, asked, folder, **_):  # a notebook that cannot be turned into a page
+        folder.mkdir()
+        (folder / "notebook.ipynb").write_text("{")
+        return {"state": "done"}
+
+    monkeypatch.setattr(execution, "execute", done)
+    with pytest.raises(Exception, match="not appear to be JSON"):
+        make_report(folder)
+    assert {(folder / name).read_text() for name in old} == {"old"}
+    assert {p.name for p in folder.iterdir()} == {
+        *old, "only", "datasets", "report", "sweep.json"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", [None, "{}", '{"runs": 3, "format": 1}', "not JSON"])
+def test_a_report_is_made_of_a_sweep_alone(tmp_path, monkeypatch, mark):
+    from candgen.sweeps import run_list
+
+    mine = tmp_path / "thesis"
+    held = {"report.html": "my report", "leaderboard.csv": "my,table\n", "reproduced.csv": "x"}
+    held |= {} if mark is None else {"sweep.json": mark}
+    mine.mkdir()
+    for name, text in held.items():
+        (mine / name).write_text(text)
+    for name in ("notebooks", "params", "outputs"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(mine)
+    for asked in (make_report, write_leaderboard, zip_report):
+        with pytest.raises(DataError, match="Nothing was changed"):
+            asked(mine)
+    for named in ("", ".", str(mine), "../thesis", ".."):
+        with pytest.raises(DataError, match=r"is not a sweep: it has no sweep\.json"):
+            run_list.find_sweep(named)
+    assert {path.name: path.read_text() for path in mine.iterdir()} == held
+
+
+def test_a_sweep_that_names_a_notebook_outside_the_project_is_refused(small_sweep, project_like):
+    plan = small_sweep.parent / "sweep.json"
+    evil = project_like.parent / "evil.ipynb"
+    for named in (str(evil), "../evil.ipynb"):
+        told = json.loads(plan.read_text())
+        plan.write_text(json.dumps(told | {"report": {"notebook": named}}))
+        with pytest.raises(DataError, match=r"must be a path inside the project.*evil\.ipynb"):
+            make_report(small_sweep.parent)
 
 
 def test_the_archive_holds_the_report_and_every_page_it_links_to(reported_sweep):

@@ -1,6 +1,7 @@
 """Prepared datasets: folders of Parquet files with one `dataset.json`.
 
-`dataset.json` is written last, so an interrupted preparation never looks like a dataset.
+A dataset is made aside and takes its place when it is whole, so an interrupted preparation leaves
+the earlier one, or none.
 It records the digest of the content (independent of how Parquet stores it) and the SHA-256 of
 every file, which `open_dataset` checks.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen import files
+from candgen import files, folders
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
 from candgen.errors import DataError, did_you_mean
 
@@ -249,23 +251,37 @@ class Dataset:
 
 
 def write_dataset(
-    folder: Path | str, tables: dict[str, pd.DataFrame], info: dict[str, Any]
+    folder: Path | str,
+    tables: dict[str, pd.DataFrame],
+    info: dict[str, Any],
+    *,
+    beside: Callable[[Path], None] = lambda _: None,
 ) -> Dataset:
-    """Write a prepared dataset; `dataset.json` appears last.
+    """Write a prepared dataset.
 
     Args:
-        folder: Folder of the dataset. An earlier dataset there is replaced.
+        folder: Folder of the dataset. An earlier dataset there is replaced once the new one is
+            whole; other files in it stay.
         tables: At least interactions, train, test, users and items, with dense ids.
         info: Description of the dataset: `name`, `source`, `licence`, `citation`, `parameters`,
             `split`, `warnings`. Counts, digests and the format are added here.
+        beside: Writes what else belongs to the dataset, such as an oracle, into a given folder.
 
     Raises:
-        DataError: If a table lacks a column, or its ids are not dense.
+        DataError: If a table lacks a column, its ids are not dense, or the folder holds something
+            else.
     """
-    folder = Path(folder)
+    with folders.replacing(folder, folders.DATASET) as aside:
+        beside(aside)
+        inside = (path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
+        further = sorted(path.as_posix() for path in inside)
+        _write(aside, tables, {**info, "files": further} if further else info)
+    return open_dataset(folder)
+
+
+def _write(folder: Path, tables: dict[str, pd.DataFrame], info: dict[str, Any]) -> None:
+    """Write the tables of a dataset, then `dataset.json`."""
     n_users, n_items = len(tables["users"]), len(tables["items"])
-    folder.mkdir(parents=True, exist_ok=True)
-    _forget(folder)
     described, whole = {}, hashlib.sha256()
     for name in sorted(tables):
         frame = _typed(tables[name])
@@ -282,7 +298,6 @@ def write_dataset(
     whole_info = {"format": FORMAT, **info, "counts": counts, "tables": described}
     whole_info["digest"] = whole.hexdigest()
     files.write_json(folder / DESCRIPTION, whole_info)
-    return open_dataset(folder)
 
 
 def open_dataset(folder: Path | str) -> Dataset:
@@ -292,6 +307,7 @@ def open_dataset(folder: Path | str) -> Dataset:
         DataError: If the folder is not a finished dataset, or a file is missing or was changed.
     """
     folder = Path(folder)
+    folders.settle(folder, folders.DATASET)
     if not (folder / DESCRIPTION).is_file():
         raise DataError(
             f"{folder} is not a prepared dataset: it has no {DESCRIPTION}. "
@@ -354,20 +370,6 @@ def _digest_array(digest: Any, values: pa.Array) -> None:
         digest.update(np.packbits(values.to_numpy(zero_copy_only=False)))
     else:
         digest.update(np.ascontiguousarray(values.to_numpy(zero_copy_only=False)))
-
-
-def _forget(folder: Path) -> None:
-    """Remove an earlier dataset from the folder, its description first, and no other file."""
-    description = folder / DESCRIPTION
-    if not description.is_file():
-        return
-    try:
-        earlier = list(files.read_json(description).get("tables", {}))
-    except ValueError:
-        earlier = []
-    description.unlink()
-    for name in earlier:
-        (folder / f"{name}.parquet").unlink(missing_ok=True)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

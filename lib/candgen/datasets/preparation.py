@@ -5,7 +5,7 @@ All settings are checked before any work starts and are written into the dataset
 
 from __future__ import annotations
 
-import shutil
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationInfo, field_validator, model_validator
 
+from candgen import folders
 from candgen.checks import Count, CountOrZero, Settings
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import given, movielens, tables
@@ -128,7 +129,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     """Prepare a dataset in a folder.
 
     Args:
-        folder: Folder of the dataset; an earlier dataset there is replaced.
+        folder: Folder of the dataset; an earlier dataset there is replaced by a whole new one.
         relative_to: Folder that relative paths among the settings start from.
         **settings: Fields of `PreparationSettings` and of the source's settings: `WorldSettings`,
             `MovieLensSettings`, `TableSettings` or `GivenSettings`. Settings of another source
@@ -136,9 +137,10 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
 
     Raises:
         SettingError: If a setting is unknown, out of range, or belongs to another source.
-        DataError: If the data is invalid, or no events are left after filtering.
+        DataError: If the data is invalid, no events are left after filtering, or the folder holds
+            something else than a dataset.
     """
-    folder = Path(folder)
+    folder = folders.check(folder, folders.DATASET)
     own, of_source = check_settings(settings, name=folder.resolve().name)
     source = _read(own, of_source, Path(relative_to))
     kept = kept_parts(source, own) if source.parts else kept_events(source, own)
@@ -149,7 +151,6 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     parameters = own.model_dump() | {"split": policy, "duplicates": own.of_repeated_pairs}
     events = numbered.events
     seen = None if events.times is None else futures_seen(events, made.parts)
-    _save_oracle(source, folder, numbered)
     info = {
         "name": own.name,
         "source": {
@@ -175,7 +176,8 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
             *tie_warnings(policy, events, made.parts, kept.events.get(NANOS)),
         ],
     }
-    return write_dataset(folder, tables_, info)
+    save_oracle = functools.partial(_save_oracle, source, numbered)
+    return write_dataset(folder, tables_, info, beside=save_oracle)
 
 
 def check_settings(
@@ -375,8 +377,7 @@ def _cut_extra(
     return frame[~out].reset_index(drop=True), frame[out].reset_index(drop=True), facts
 
 
-def _save_oracle(source: Source, folder: Path, numbered: _NumberedEvents) -> None:
-    shutil.rmtree(folder / "oracle", ignore_errors=True)
+def _save_oracle(source: Source, numbered: _NumberedEvents, folder: Path) -> None:
     if source.oracle is not None:
         source.oracle.save(folder, numbered.user_ids, numbered.item_ids)
 

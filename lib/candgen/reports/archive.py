@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from candgen import files
+from candgen import files, folders
 from candgen.errors import DataError
 from candgen.reports.leaderboard import FILE
 from candgen.reports.reading import read_sweep
@@ -29,7 +29,7 @@ def zip_report(sweep_folder: Path | str) -> Path:
     links = [stage.link for stage in (*sweep.preparations, *sweep.runs)]
     names = sorted({REPORT, FILE, REPRODUCED, *(link for link in links if link is not None)})
     name = sweep.folder.resolve().name
-    path = sweep.folder / f"{name}-report.zip"
+    path = folders.check(sweep.folder, folders.SWEEP) / f"{name}-report.zip"
     with (
         files.appearing(path) as passing,
         zipfile.ZipFile(passing, "w", zipfile.ZIP_DEFLATED) as archive,

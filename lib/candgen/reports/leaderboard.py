@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from candgen import files
+from candgen import files, folders
 from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.reports.reading import Entry, Sweep, read_sweep
 
@@ -38,14 +38,14 @@ def leaderboard(sweep: Sweep) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns, dtype=object)  # whole numbers stay whole
 
 
-def write_leaderboard(sweep_folder: Path | str) -> Path:
-    """Write `leaderboard.csv` into a sweep's folder.
+def write_leaderboard(sweep_folder: Path | str, into: Path | None = None) -> Path:
+    """Write `leaderboard.csv` into a sweep's folder, or into another one.
 
     Raises:
-        DataError: If there is no such folder.
+        DataError: If there is no such folder, or it is no sweep's.
     """
     sweep = read_sweep(sweep_folder)
-    path = sweep.folder / FILE
+    path = (into or folders.check(sweep.folder, folders.SWEEP)) / FILE
     files.write_text(path, leaderboard(sweep).to_csv(index=False, lineterminator="\n"))
     return path
 

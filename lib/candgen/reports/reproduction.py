@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from candgen import files
+from candgen import files, folders
 from candgen.reports.overview import titled
 from candgen.reports.reading import Run, Sweep, read_sweep
 from candgen.reports.rendering import Cell, Fragment, Table, heading, note, value
@@ -99,14 +99,16 @@ def _number(run: Run, row: dict[str, Any]) -> Number:
     return Number(run, str(row["name"]), printed, ours, str(row["why"]), starts)
 
 
-def write_numbers(sweep_folder: Path | str) -> Path | None:
-    """Write `reproduced.csv` into a sweep's folder; None, and no file, where no run recorded any.
+def write_numbers(sweep_folder: Path | str, into: Path | None = None) -> Path | None:
+    """Write `reproduced.csv` into a sweep's folder, or into another one.
+
+    None, and no file, where no run recorded any number.
 
     Raises:
-        DataError: If there is no such folder.
+        DataError: If there is no such folder, or it is no sweep's.
     """
     sweep = read_sweep(sweep_folder)
-    path = sweep.folder / FILE
+    path = (into or folders.check(sweep.folder, folders.SWEEP)) / FILE
     found, _ = read_numbers(sweep)
     if not found:
         path.unlink(missing_ok=True)  # so an old result is never read as a new one

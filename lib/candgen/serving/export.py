@@ -11,8 +11,8 @@
     query_tower.npz     of towers: computes the vector of a new user
     reader*.py          reads the folder with NumPy, pyarrow and the index's library
 
-Ids are the data's own. The folder holds no paths, so it can be moved. It is written aside and then
-renamed, so a killed export leaves the earlier one in place.
+Ids are the data's own. The folder holds no paths, so it can be moved. It is made aside and takes
+its place when it is whole, so a killed export leaves the earlier one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen import files, locks
+from candgen import files, folders, locks
 from candgen.errors import CandgenError, DataError, did_you_mean
 from candgen.retrieval.indexes import reader_index
 from candgen.serving import reader, reader_new_users
@@ -67,12 +67,9 @@ def export(
     goal = paths.outputs_folder() / "exports" / run.name
     goal = Path(folder).expanduser().absolute() if folder else goal
     with locks.locked(paths.outputs_folder() / "exports" / f".{goal.name}.lock"):
-        passing = _beside(goal)
-        try:
-            _write(passing, run, row, data, held, kind, settings or {}, seed)
-            _take_place(passing, goal)
-        finally:
-            shutil.rmtree(passing, ignore_errors=True)
+        _check_writable(goal)
+        with folders.replacing(goal, folders.EXPORT) as aside:
+            _write(aside, run, row, data, held, kind, settings or {}, seed)
     return goal
 
 
@@ -172,39 +169,17 @@ def _vectors(run: Path, n_items: int, n_users: int) -> dict[str, NDArray]:
     return held
 
 
-def _beside(goal: Path) -> Path:
-    """Make an empty folder beside a goal that is free, or holds an earlier export, or nothing."""
-    earlier = goal / reader.DESCRIPTION
-    if goal.exists() and not goal.is_dir():
-        raise DataError(f"{goal} is a file. Name a folder.")
-    if goal.is_dir() and any(goal.iterdir()) and not earlier.is_file():
-        raise DataError(f"{goal} is not empty and no earlier export. Name another folder.")
-    passing, old = _passing(goal)
-    if not goal.exists() and old.is_dir():  # killed between its two renames
-        os.replace(old, goal)
-    try:
-        for left in (passing, old):
-            if left.is_dir():
-                shutil.rmtree(left)
-        passing.mkdir(parents=True)
-    except OSError as error:
+def _check_writable(goal: Path) -> None:
+    """Refuse a folder that cannot be written to, before the index is built."""
+    folders.check(goal, folders.EXPORT)
+    above = goal
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK):
         raise DataError(
-            f"{goal.parent} cannot be written to ({error.strerror}). Name another folder: --folder."
-        ) from None
-    return passing
-
-
-def _take_place(made: Path, goal: Path) -> None:
-    _, old = _passing(goal)
-    if goal.exists():
-        os.replace(goal, old)
-    os.replace(made, goal)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _passing(goal: Path) -> tuple[Path, Path]:
-    """Return where an export is made, and where the earlier one waits until it is replaced."""
-    return goal.with_name(f".{goal.name}.part"), goal.with_name(f".{goal.name}.old")
+            f"{goal} cannot be written to: {above} is no folder, or is read-only. Name another "
+            "folder: --folder."
+        )
 
 
 def _write_arrays(goal: Path, held: dict[str, NDArray], seen: Any, items: NDArray) -> None:

@@ -18,13 +18,24 @@ import numbers
 import re
 import string
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from candgen import checks, files, locks
 from candgen.errors import DataError, SettingError
-from candgen.session import environment, notebook_name, paths
+from candgen.session import environment, notebook_name, paths, run_files
+from candgen.session.run_files import (
+    ENVIRONMENT,
+    METRICS,
+    PARAMETERS,
+    PER_USER,
+    QUERY_TOWER,
+    REPRODUCED,
+    VECTORS,
+    slug,
+)
 from candgen.training import checkpoints
 
 if TYPE_CHECKING:
@@ -33,17 +44,8 @@ if TYPE_CHECKING:
     from candgen.models import Generator
 
 FORMAT = 1
-METRICS = "metrics.json"
-PARAMETERS = "params.json"
-ENVIRONMENT = "environment.json"
-REPRODUCED = "reproduced.json"
-QUERY_TOWER = "query_tower.npz"
 DEFAULT_DATASET = "world"
 
-_RESULTS = (
-    METRICS, REPRODUCED, "per_user.parquet", "candidates*.parquet", "vectors.npz", QUERY_TOWER,
-    "figures/*.png",
-)  # fmt: skip
 _NUMBER_KEYS = {"name": str, "printed": numbers.Real, "ours": numbers.Real, "why": str}
 _current: Run | None = None  # the run of this kernel's page
 
@@ -62,13 +64,16 @@ def open_run(*, records: bool = True) -> Run:
 
     Raises:
         SettingError: If a parameter has the wrong type or cannot be written as JSON.
+        DataError: If the folder holds something else than a run.
     """
     global _current
     namespace = sys._getframe(1).f_globals
     parameters = read_parameters(namespace)
     page = notebook_name.of_caller(namespace)
     run = Run(paths.run_folder(page, parameters.get("run_folder", "")), parameters, records)
-    _forget_results(run.folder)
+    run_files.claim(run.folder)
+    run_files.forget_results(run.folder)
+    run_files.mark(run.folder)
     checkpoints.keep_in(run.folder / "checkpoints")  # left there only by a run that was killed
     files.write_json(run.folder / PARAMETERS, parameters)
     files.write_json(run.folder / ENVIRONMENT, environment.describe(parameters))
@@ -141,7 +146,7 @@ class Run:
         if hasattr(drawing, "flat"):
             drawing = drawing.flat[0]
         figure = drawing if hasattr(drawing, "savefig") else drawing.figure
-        with files.appearing(self.folder / "figures" / f"{name}.png") as passing:
+        with self._appearing(f"figures/{name}.png") as passing:
             figure.savefig(passing, format="png", dpi=144, bbox_inches="tight")
 
     def say(self, sentence: str, **values: Any) -> None:
@@ -208,7 +213,7 @@ class Run:
         self._write_per_user([*judgements, *others])
         for found in judgements:
             suffix = "" if len(judgements) == 1 else f"-{slug(found.generator)}"
-            with files.appearing(self.folder / f"candidates{suffix}.parquet") as passing:
+            with self._appearing(f"candidates{suffix}.parquet") as passing:
                 found.candidates.save(passing, data)
         if model is not None and model.has_vectors:
             self._write_vectors(model, data)
@@ -223,6 +228,13 @@ class Run:
         }
         metrics = {"format": FORMAT, "dataset": described, "generators": rows}
         files.write_json(self.folder / METRICS, json_ready(metrics))
+
+    @contextmanager
+    def _appearing(self, name: str) -> Iterator[Path]:
+        """Give a passing path for a file of this run, noted as ours."""
+        run_files.note(self.folder, name)
+        with files.appearing(self.folder / name) as passing:
+            yield passing
 
     def _only_dataset(self) -> Dataset:
         digests = {(data.digest, data.evaluate_on) for data in self.datasets}
@@ -247,7 +259,7 @@ class Run:
             frame = found.per_user.reset_index(drop=True)
             frame.insert(0, "generator", found.generator)
             frames.append(frame)
-        with files.appearing(self.folder / "per_user.parquet") as passing:
+        with self._appearing(PER_USER) as passing:
             pd.concat(frames, ignore_index=True).to_parquet(passing, index=False)
 
     def _write_vectors(self, model: Generator, data: Dataset) -> None:
@@ -260,7 +272,7 @@ class Run:
             "item_vectors": model.item_vectors(),
             "similarity": np.array(model.searched_by),
         }
-        _write_arrays(self.folder / "vectors.npz", vectors)
+        _write_arrays(self.folder / VECTORS, vectors)
         if model.computes_queries:
             _write_arrays(self.folder / QUERY_TOWER, model.portable_queries())
 
@@ -321,11 +333,6 @@ def peak_memory_mib() -> float:
         return psutil.Process().memory_info().peak_wset / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def slug(name: str) -> str:
-    """Turn a name into one that is safe in a file's name."""
-    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or "unnamed"
 
 
 class _Sentence(string.Formatter):
@@ -394,14 +401,6 @@ def _checked_number(row: dict[str, Any]) -> dict[str, Any]:
     if not row["name"].strip():
         raise SettingError("A reproduced number needs a name, got an empty one.")
     return {key: row[key] if kind is str else float(row[key]) for key, kind in _NUMBER_KEYS.items()}
-
-
-def _forget_results(folder: Path) -> None:
-    if not (folder / PARAMETERS).is_file():  # not a run's folder, so none of it is ours
-        return
-    for pattern in _RESULTS:
-        for path in folder.glob(pattern):
-            path.unlink()
 
 
 def _default_world() -> Path:

@@ -15,7 +15,6 @@ import contextlib
 import contextvars
 import logging
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,13 +22,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from candgen import files
-from candgen.session import environment, paths, runs, status
+from candgen import files, folders
+from candgen.session import environment, paths, run_files, runs, status
+from candgen.session.run_files import NOTEBOOK, PAGE
 from candgen.sweeps.kernel_watch import Watch, kill_group
 from candgen.sweeps.kernels import preload, spec
 from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
 
-NOTEBOOK, PAGE = "notebook.ipynb", "page.html"
 _PASSING = ".notebook.part.ipynb"
 _STAGE_PART = ".stage.part.ipynb"
 _START_TIMEOUT = 120  # seconds; the first warm kernel waits for the server to import
@@ -74,7 +73,8 @@ def execute(
 ) -> dict[str, Any]:
     """Execute a notebook; never raises for what happens inside it.
 
-    What an earlier run left in the folder is removed first.
+    What an earlier run left in the folder is removed first; a prepared dataset there stays until
+    the notebook has made a new one.
 
     Args:
         notebook: Its path.
@@ -93,8 +93,12 @@ def execute(
         The status that `status.json` holds: `state` is "done", "failed", "timed out" or
         "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`. A page that
         should record a result and left none has failed.
+
+    Raises:
+        DataError: If the folder holds something else than a run; nothing in it was changed.
     """
     notebook, folder = Path(notebook).resolve(), Path(folder).resolve()
+    folders.check(folder, folders.RUN)
     began = time.monotonic()
     state: dict[str, Any] = {
         "state": status.RUNNING,
@@ -112,14 +116,16 @@ def execute(
     attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress)
     outcome: dict[str, Any] = {"state": status.FAILED, "error": None}
     try:
-        _clear(folder)
-        status.write(folder, state)
+        run_files.claim(folder)
+        status.write(folder, state)  # the first file, so that a killed start is known as ours
+        run_files.forget(folder)
+        before = _identity(folder / paths.DATASET_FILE)
         files.write_json(folder / runs.ENVIRONMENT, environment.describe(parameters))
         if not explore:
             attempt.source = _write_stage_part(notebook, folder)
         outcome = attempt.run()
         if outcome["state"] == status.DONE:
-            outcome = _missing_record(notebook, folder, parameters) or outcome
+            outcome = _missing_record(notebook, folder, parameters, before) or outcome
         _publish(folder, notebook, outcome["error"])
     except Exception as error:  # a full disk, mostly; what went wrong first is the cause
         outcome = {"state": outcome["state"], "error": outcome["error"] or _described(error)}
@@ -285,18 +291,6 @@ def _own_loop() -> Iterator[None]:
         loop.close()
 
 
-def _clear(folder: Path) -> None:
-    """Remove what an earlier run left, what would pass for a result first of all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (status.STATUS, *_RECORDS, NOTEBOOK, PAGE, runs.PARAMETERS):
-        (folder / name).unlink(missing_ok=True)
-    arrays = ("vectors.npz", runs.QUERY_TOWER)
-    for pattern in ("candidates*.parquet", "per_user.parquet", *arrays, ".*.part*"):
-        for path in folder.glob(pattern):
-            path.unlink()
-    shutil.rmtree(folder / "figures", ignore_errors=True)
-
-
 def _write_stage_part(notebook: Path, folder: Path) -> Path:
     """Copy a notebook without its exploring cells; below the title the copy says so."""
     import nbformat
@@ -315,9 +309,12 @@ def _write_stage_part(notebook: Path, folder: Path) -> Path:
 
 
 def _missing_record(
-    notebook: Path, folder: Path, parameters: dict[str, Any]
+    notebook: Path, folder: Path, parameters: dict[str, Any], dataset_before: tuple | None = None
 ) -> dict[str, Any] | None:
-    """Return the outcome of a page that ended without leaving what it should record, else None."""
+    """Return the outcome of a page that ended without leaving what it should record, else None.
+
+    A dataset that was there before the page began is no record of it.
+    """
     import nbformat
 
     page = read_notebook(notebook)
@@ -329,8 +326,10 @@ def _missing_record(
         for number, cell in enumerate(cells, 1)
         if any(output.get("ename") == "SystemExit" for output in cell.get("outputs", []))
     ]
-    recorded = any((folder / name).is_file() for name in _RECORDS)
-    if recorded or not (page.should_record or (page.opens_run and left)):
+    new_dataset = _identity(folder / paths.DATASET_FILE) not in (None, dataset_before)
+    if any((folder / name).is_file() for name in _RECORDS[1:]) or new_dataset:
+        return None
+    if not (page.should_record or (page.opens_run and left)):
         return None
     if left:
         why = f"the page left by sys.exit in cell {left[0]} of {len(cells)}"
@@ -343,6 +342,15 @@ def _missing_record(
     cell = left[0] if left else len(cells)
     error = {"name": "recorded nothing", "message": f"{why}.", "cell": cell, "traceback_tail": []}
     return {"state": status.FAILED, "error": error}
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Tell one writing of a file from another; None if there is no such file."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
 def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None:

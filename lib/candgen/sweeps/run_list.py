@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from candgen import files
+from candgen import files, folders
 from candgen.errors import DataError, did_you_mean
 from candgen.session import paths, runs, status
 from candgen.sweeps.run_sweep import SWEEP
@@ -56,9 +56,12 @@ def find_sweep(name_or_folder: str) -> Path:
         DataError: If there is none.
     """
     outputs = paths.outputs_folder()
-    for folder in (Path(name_or_folder).expanduser(), outputs / name_or_folder):
-        if folder.is_dir():
-            return folder.resolve()
+    found = [Path(name_or_folder).expanduser(), outputs / name_or_folder]
+    found = [folder for folder in found if folder.is_dir()]
+    if marked := [folder for folder in found if folders.is_marked(folder, folders.SWEEP)]:
+        return marked[0].resolve()
+    for folder in found:
+        folders.require(folder.resolve(), folders.SWEEP)
     there = [path.parent.name for path in outputs.glob(f"*/{SWEEP}")]
     raise DataError(
         f"No sweep {name_or_folder!r}: neither a folder nor a name in {outputs}."

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import candgen
-from candgen import files
+from candgen import files, folders
 from candgen.errors import DataError
 from candgen.reports.archive import REPORT
 from candgen.reports.leaderboard import FILE as LEADERBOARD
 from candgen.reports.leaderboard import write_leaderboard
-from candgen.reports.reading import read_sweep
+from candgen.reports.reading import PLAN, read_sweep
 from candgen.reports.rendering import TEMPLATES
 from candgen.reports.reproduction import FILE as REPRODUCED
 from candgen.reports.reproduction import write_numbers
@@ -35,7 +36,7 @@ def make_report(
     fingerprint: str | None = None,
     **parameters: Any,
 ) -> Path:
-    """Make a sweep's report and its tables; an earlier report is replaced.
+    """Make a sweep's report and its tables; earlier ones are replaced when all are whole.
 
     The notebook is the one that the sweep's YAML names, else `notebooks/90_compare_runs.ipynb`.
     The tables are `leaderboard.csv` and, where runs reproduced printed numbers, `reproduced.csv`.
@@ -54,15 +55,16 @@ def make_report(
         The path of `report.html`.
 
     Raises:
-        DataError: If there is no such folder, or the report's notebook failed.
+        DataError: If there is no such folder, it is no sweep's, or the report's notebook failed.
+            An earlier report and its tables are as they were.
     """
     from candgen.sweeps import execution
 
     folder = Path(sweep_folder).resolve()
-    leaderboard = write_leaderboard(folder)  # also refuses a folder that is not there
-    write_numbers(folder)
-    report = leaderboard.with_name(REPORT)
-    report.unlink(missing_ok=True)  # so an old result is never read as a new one
+    read_sweep(folder)  # refuses a folder that is not there
+    folders.require(folder, folders.SWEEP)
+    files.remove_left_behind(folder)
+    report = folder / REPORT
     named = _from_root(folder)
     asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
     notebook = _notebook_of(folder)
@@ -79,13 +81,37 @@ def make_report(
         raise DataError(
             f"The report of {folder.name} {ended['state']} in cell {error.get('cell')}: "
             f"{error.get('name')}: {error.get('message')}. See {folder / FOLDER / 'page.html'}."
+            f"{_older(report)}"
         )
-    publish(folder / FOLDER / "notebook.ipynb", report, made_from=notebook)
+    with folders.replacing(folder, folders.REPORT) as aside:
+        write_leaderboard(folder, aside)
+        write_numbers(folder, aside)
+        publish(folder / FOLDER / "notebook.ipynb", aside / REPORT, made_from=notebook)
     return report
 
 
+def _older(report: Path) -> str:
+    """Say that an earlier report is still there, and of when it is."""
+    if not report.is_file():
+        return ""
+    made = datetime.fromtimestamp(report.stat().st_mtime, UTC).isoformat(" ", "minutes")
+    return f" {report} and the tables beside it are older: of {made[:16]} UTC."
+
+
 def _notebook_of(folder: Path) -> str:
-    return str(read_sweep(folder).options.get("notebook") or NOTEBOOK)
+    """Return the path of the report's notebook; a plan names one inside the project.
+
+    Raises:
+        DataError: If it names another.
+    """
+    named = str(read_sweep(folder).options.get("notebook") or NOTEBOOK)
+    root = paths.project_root().resolve()
+    if not (root / named).resolve().is_relative_to(root):
+        raise DataError(
+            f"{folder / PLAN}: the report's notebook must be a path inside the project, such as "
+            f"{NOTEBOOK}, got {named!r}. Run the sweep again."
+        )
+    return named
 
 
 def _from_root(folder: Path) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Literal
 
-from candgen import locks
+from candgen import folders, locks
 from candgen.session import status
 from candgen.sweeps import execution
 from candgen.sweeps.live_table import View, view_of
@@ -32,7 +32,9 @@ def run_stage(
 
     Raises:
         BusyError: If somebody else is at work in the same folder.
+        DataError: If the folder holds something else than a run.
     """
+    folders.check(stage.folder, folders.RUN)
     record = Record(stage, last_seconds(stage))
     lock = stage.folder.parent / f".{stage.folder.name}.lock"
     execution.allow()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from candgen import files, locks
+from candgen import files, folders, locks
 from candgen.errors import SettingError
 from candgen.session import environment, runs, status
 from candgen.sweeps import execution
@@ -86,10 +86,12 @@ def run_sweep(
     Raises:
         BusyError: If another sweep is at work in the same folder.
         SettingError: If `workers` is less than 1.
+        DataError: If the folder of the sweep's name holds something else.
     """
     workers = default_workers(len(plan.stages)) if workers is None else workers
     if workers < 1:
         raise SettingError(f"workers must be at least 1, got {workers}.")
+    folders.check(plan.folder, folders.SWEEP)
     execution.allow()
     with locks.locked(plan.folder / LOCK), _threads(workers), signals() as asked:
         return _Sweep(plan, workers, kernel, fresh, command, asked).run(view)
@@ -149,7 +151,9 @@ class _Sweep:
 
     def run(self, view: Callable[[list[Record], int], View]) -> Outcome:
         with view(self.records, self.workers) as self.view:
-            self._save()
+            self._save()  # the first file, so that a killed start is known as ours
+            files.remove_left_behind(self.plan.folder)
+            folders.settle(self.plan.folder, folders.REPORT)
             with ThreadPoolExecutor(self.workers, thread_name_prefix="stage") as pool:
                 self._go(pool)
                 report = self._report(pool)

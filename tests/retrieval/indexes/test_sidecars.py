@@ -319,13 +319,22 @@ def test_a_byte_between_the_blocks_is_found_where_the_whole_is_digested(tmp_path
     assert "not what the index was built from" in refusal(tmp_path, whole=True)
 
 
-def test_a_save_that_is_killed_leaves_nothing_that_looks_finished(tmp_path, monkeypatch):
+def test_a_save_that_fails_leaves_the_index_of_before_or_none(tmp_path, monkeypatch):
     built = indexes.build("annoy", ITEMS, "dot")
-    built.save(tmp_path)
+    built.save(tmp_path / "saved")
     monkeypatch.setattr(built, "_write", lambda name, path: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        built.save(tmp_path)
-    assert "is not a finished index" in refusal(tmp_path)
+    for folder in ("saved", "new"):
+        with pytest.raises(ZeroDivisionError):
+            built.save(tmp_path / folder)
+    assert indexes.load(tmp_path / "saved").kind == "annoy"
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_an_index_is_not_saved_among_the_files_of_somebody_else(tmp_path):
+    (tmp_path / "vectors.npy").write_text("mine")
+    with pytest.raises(DataError, match="is not empty and no earlier index"):
+        indexes.build("exact", ITEMS, "dot").save(tmp_path)
+    assert (tmp_path / "vectors.npy").read_text() == "mine"
 
 
 def test_libraries_are_imported_by_the_kind_that_needs_them():

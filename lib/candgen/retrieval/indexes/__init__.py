@@ -128,6 +128,7 @@ def load(
             names the file, what was expected, what was found and what to try.
     """
     folder = Path(folder)
+    folders.settle(folder)
     said = sidecar.read(folder, list(KINDS))
     vectors = folders.open_array(folder, folders.VECTORS, said.vectors, whole=whole)
     held = folders.open_array(folder, folders.IDS, said.ids, whole=whole)

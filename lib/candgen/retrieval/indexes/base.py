@@ -135,14 +135,18 @@ class Index(ABC):
         return made
 
     def save(self, folder: Path | str) -> Sidecar:
-        """Write the index to a folder; its sidecar appears last, so what has one is whole.
+        """Write the index to a folder; an earlier one is replaced when the new one is whole.
 
         Returns:
             The sidecar that was written.
+
+        Raises:
+            DataError: If the folder holds something else than an index.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        folders.forget(folder)
+        with folders.replacing(folder) as aside:
+            return self._save(aside)
+
+    def _save(self, folder: Path) -> Sidecar:
         vectors = folders.write_array(folder / folders.VECTORS, self.vectors)
         ids = folders.write_array(folder / folders.IDS, self.ids)
         written = {}

@@ -6,13 +6,14 @@ one, and the sidecar, which appears last. All but the sidecar are mapped into me
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen import files
+from candgen import files, folders
 from candgen.errors import DataError
 from candgen.retrieval.indexes.digests import file_bytes, spread_digest, whole_digest
 from candgen.retrieval.indexes.sidecar import AGAIN, SIDECAR, Content, Sidecar
@@ -40,9 +41,14 @@ def write_array(path: Path, array: NDArray) -> Content:
     return content_of(array)
 
 
-def forget(folder: Path) -> None:
-    """Make an earlier index in the folder unfinished, before anything of it changes."""
-    (folder / SIDECAR).unlink(missing_ok=True)
+def replacing(folder: Path | str) -> AbstractContextManager[Path]:
+    """Give an empty folder to write an index to; it replaces an earlier one when it is whole."""
+    return folders.replacing(folder, folders.INDEX)
+
+
+def settle(folder: Path | str) -> None:
+    """End the replacement of an index whose writer was killed meanwhile."""
+    folders.settle(folder, folders.INDEX)
 
 
 def open_array(folder: Path, name: str, content: Content, *, whole: bool) -> NDArray:
