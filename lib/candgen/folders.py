@@ -81,7 +81,9 @@ def _is_index(found: dict[str, Any]) -> bool:
 
 
 _ORACLE = ("oracle/factors.npz", "oracle/oracle.json")
-_READERS = ("README.md", "reader.py", "reader_index.py", "reader_new_users.py")
+_READERS = (
+    "README.md", "reader.py", "reader_files.py", "reader_index.py", "reader_new_users.py"
+)  # fmt: skip
 LEDGER = ".written.json"
 _OF_A_RUN = {
     "status.json": _is_status,

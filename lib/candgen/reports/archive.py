@@ -21,6 +21,7 @@ def zip_report(sweep_folder: Path | str) -> Path:
     Raises:
         DataError: If there is no such sweep, or its report was not made yet.
     """
+    folders.check(sweep_folder, folders.SWEEP)
     sweep = read_sweep(sweep_folder)
     if not (sweep.folder / REPORT).is_file():
         raise DataError(
@@ -29,7 +30,7 @@ def zip_report(sweep_folder: Path | str) -> Path:
     links = [stage.link for stage in (*sweep.preparations, *sweep.runs)]
     names = sorted({REPORT, FILE, REPRODUCED, *(link for link in links if link is not None)})
     name = sweep.folder.resolve().name
-    path = folders.check(sweep.folder, folders.SWEEP) / f"{name}-report.zip"
+    path = sweep.folder / f"{name}-report.zip"
     with (
         files.appearing(path) as passing,
         zipfile.ZipFile(passing, "w", zipfile.ZIP_DEFLATED) as archive,

@@ -44,8 +44,8 @@ def write_leaderboard(sweep_folder: Path | str, into: Path | None = None) -> Pat
     Raises:
         DataError: If there is no such folder, or it is no sweep's.
     """
+    path = (into or folders.check(sweep_folder, folders.SWEEP)) / FILE
     sweep = read_sweep(sweep_folder)
-    path = (into or folders.check(sweep.folder, folders.SWEEP)) / FILE
     files.write_text(path, leaderboard(sweep).to_csv(index=False, lineterminator="\n"))
     return path
 

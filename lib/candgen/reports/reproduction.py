@@ -107,8 +107,8 @@ def write_numbers(sweep_folder: Path | str, into: Path | None = None) -> Path | 
     Raises:
         DataError: If there is no such folder, or it is no sweep's.
     """
+    path = (into or folders.check(sweep_folder, folders.SWEEP)) / FILE
     sweep = read_sweep(sweep_folder)
-    path = (into or folders.check(sweep.folder, folders.SWEEP)) / FILE
     found, _ = read_numbers(sweep)
     if not found:
         path.unlink(missing_ok=True)  # so an old result is never read as a new one

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import candgen
 from candgen import files, folders
-from candgen.errors import DataError
+from candgen.errors import CandgenError, DataError
 from candgen.reports.archive import REPORT
 from candgen.reports.leaderboard import FILE as LEADERBOARD
 from candgen.reports.leaderboard import write_leaderboard
@@ -19,7 +19,7 @@ from candgen.reports.reading import PLAN, read_sweep
 from candgen.reports.rendering import TEMPLATES
 from candgen.reports.reproduction import FILE as REPRODUCED
 from candgen.reports.reproduction import write_numbers
-from candgen.session import paths, status
+from candgen.session import paths, run_files, status
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -61,13 +61,13 @@ def make_report(
     from candgen.sweeps import execution
 
     folder = Path(sweep_folder).resolve()
-    read_sweep(folder)  # refuses a folder that is not there
-    folders.require(folder, folders.SWEEP)
+    if folder.is_dir():
+        folders.require(folder, folders.SWEEP)
     files.remove_left_behind(folder)
     report = folder / REPORT
+    notebook = _notebook_of(folder)  # also refuses a folder that is not there
     named = _from_root(folder)
     asked = {"sweep": named, "run_folder": f"{named}/{FOLDER}", **parameters}
-    notebook = _notebook_of(folder)
     ended = execution.execute(
         paths.project_root() / notebook,
         asked,
@@ -83,10 +83,16 @@ def make_report(
             f"{error.get('name')}: {error.get('message')}. See {folder / FOLDER / 'page.html'}."
             f"{_older(report)}"
         )
-    with folders.replacing(folder, folders.REPORT) as aside:
-        write_leaderboard(folder, aside)
-        write_numbers(folder, aside)
-        publish(folder / FOLDER / "notebook.ipynb", aside / REPORT, made_from=notebook)
+    try:
+        with folders.replacing(folder, folders.REPORT) as aside:
+            write_leaderboard(folder, aside)
+            write_numbers(folder, aside)
+            publish(folder / FOLDER / "notebook.ipynb", aside / REPORT, made_from=notebook)
+            made = run_files.describe(aside, [path.name for path in aside.iterdir()])
+    except CandgenError as error:
+        message = f"The report of {folder.name} failed: {error}{_older(report)}"
+        raise DataError(message) from None
+    status.write(folder / FOLDER, {**ended, "made": made})
     return report
 
 
