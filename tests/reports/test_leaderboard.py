@@ -64,3 +64,41 @@ def test_errors_of_predicted_ratings_have_columns_where_a_run_recorded_them(smal
     assert of["popularity"]["rmse"] == "" and not {"other", "mae_of_item_means"} & of["WALS"].keys()
     shown = results.leaderboard(open_report(small_sweep.parent)).html
     assert "0.9125" in shown and "smaller is better" in shown
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "per_user.parquet", "candidates.parquet"])
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_run_whose_files_were_cut_or_lost_keeps_a_row_that_names_them(small_sweep, name, cut):
+    from candgen import reports
+    from candgen.reports import results
+    from candgen.session import run_files, status
+
+    told = status.read(small_sweep) | {"files": run_files.describe(small_sweep)}
+    status.write(small_sweep, told)
+    path = small_sweep / name
+    if cut:
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        path.unlink()
+    said = f"only/{name} is {'damaged' if cut else 'missing'}."
+    with open(write_leaderboard(small_sweep.parent), newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["run"] == "only" and said in row["trouble"]
+    assert said in results.leaderboard(reports.open_report(small_sweep.parent)).html
+
+
+def test_a_damaged_run_has_a_red_row_below_those_that_can_be_read(sweep_builder, small_sweep):
+    from candgen import reports
+    from candgen.datasets import open_dataset
+    from candgen.reports import results
+
+    sweep = small_sweep.parent
+    world = open_dataset(sweep / "datasets" / "world")
+    sweep_builder.write_run(sweep / "cut", world, "WALS", 1.0, params={"dim": 8})
+    sweep_builder.write_sweep(sweep, {"only": {"dim": 4}, "cut": {"dim": 8}})
+    (sweep / "cut" / "per_user.parquet").unlink()
+    html = results.leaderboard(reports.open_report(sweep)).html
+    assert "cut/per_user.parquet is missing." in html and html.count("cg-bad") == 2
+    with open(write_leaderboard(sweep), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows][-1] == "cut" and rows[0]["trouble"] == ""

@@ -300,3 +300,30 @@ def test_two_pages_at_once_prepare_the_default_world_once(project, monkeypatch):
 @pytest.mark.parametrize("value", [np.float32("nan"), float("inf")])
 def test_numbers_that_json_lacks_become_null(value):
     assert runs.json_ready({"a": (value, np.int64(3))}) == {"a": [None, 3]}
+
+
+def test_files_that_were_damaged_since_are_named(run, data):
+    from candgen.session import run_files
+
+    run.record(_judgement("WALS"), _judgement("EASE"), dataset=data)
+    run.figure(matplotlib.figure.Figure(), "loss")
+    described = run_files.describe(run.folder)
+    assert set(described) == {
+        "metrics.json", "per_user.parquet", "candidates-WALS.parquet", "candidates-EASE.parquet",
+        "figures/loss.png", "params.json", "environment.json",
+    }  # fmt: skip
+    assert run_files.damage(run.folder, described, digests=True) == []
+    path = run.folder / "metrics.json"
+    text = path.read_text()
+    path.write_text(text.replace('"toy"', '"yot"'))  # of the same size
+    (run.folder / "candidates-EASE.parquet").write_bytes(b"PAR1")
+    (run.folder / "figures" / "loss.png").unlink()
+    sizes = ["candidates-EASE.parquet is damaged", "figures/loss.png is missing"]
+    assert run_files.damage(run.folder, described, digests=False) == sizes
+    whole = [*sizes, "metrics.json is damaged"]
+    assert run_files.damage(run.folder, described, digests=True) == whole
+    results = run_files.damage(run.folder, described, digests=False, only=run_files.RESULTS)
+    assert results == sizes[:1]
+    odd = {"../x": {"size": 1}, "metrics.json": 3}
+    assert len(run_files.damage(run.folder, odd, digests=False)) == 2
+    assert run_files.damage(run.folder, None, digests=True) == []

@@ -53,6 +53,7 @@ def test_a_fine_run_leaves_its_notebook_page_environment_and_status(tmp_path):
     assert found["state"] == "done" and found["error"] is None
     assert json.loads((tmp_path / "status.json").read_text()) == found
     assert (found["fingerprint"], found["pid"]) == ("abc", os.getpid())
+    assert set(found["files"]) == {"notebook.ipynb", "page.html", "environment.json"}
     assert found["wall_seconds"] > found["cpu_seconds"] * 0.2 > 0
     assert found["peak_memory_mib"] > 30
     assert seen[0] == (1, 8) and seen[-1] == (8, 8)

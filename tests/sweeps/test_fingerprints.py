@@ -159,3 +159,20 @@ def test_the_report_depends_on_what_was_asked_and_on_what_runs_left(stages, proj
     assert of_report(runs=[{**runs[0], "state": "failed"}]) != before
     finish(stages()[1], "notebook=1")
     assert of_report() != before
+
+
+def test_a_file_that_was_damaged_since_makes_its_stage_run_again(stages):
+    from candgen.session import run_files
+
+    _, run = stages()
+    for name in ("notebook.ipynb", "page.html", "metrics.json", "vectors.npz"):
+        (run.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.folder / name).write_text(name)
+    left = {"state": "done", "fingerprint": "notebook=1", "files": run_files.describe(run.folder)}
+    status.write(run.folder, left)
+    assert why_not_done(run, "notebook=1") is None
+    (run.folder / "vectors.npz").write_text("vectors.npy")  # of the same size
+    assert why_not_done(run, "notebook=1") == "vectors.npz is damaged"
+    (run.folder / "metrics.json").unlink()
+    assert why_not_done(run, "notebook=1") == "metrics.json is missing and vectors.npz is damaged"
+    assert not status.is_finished(run.folder, "notebook=1")

@@ -91,7 +91,9 @@ def test_a_report_that_cannot_be_made_leaves_the_old_one_and_calls_it_older(
         (folder / name).write_text("old")
     broken = {"state": "failed", "error": {"name": "KeyError", "message": "x", "cell": 7}}
     monkeypatch.setattr(execution, "execute", lambda *a, **k: broken)
-    with pytest.raises(DataError, match=r"in cell 7: KeyError: x.*report\.html and the tables.* older: of"):
+    with pytest.raises(
+        DataError, match=r"in cell 7: KeyError: x.*report\.html and the tables.* older: of"
+    ):
         make_report(folder)
     assert {(folder / name).read_text() for name in old} == {"old"}
 

@@ -3,7 +3,8 @@
 Columns: `run`, `generator`, `dataset`, `judged_on`, the parameters that differ, then metrics as
 they are spelled in `metrics.json` with `_low` and `_high`, then costs, then whether the run only
 recorded this generator to stand beside its own. Repeats over seeds have a row each; runs that did
-not finish have none.
+not finish have none. A run that cannot be read has a row with its name and, in a last column
+`trouble`, the reason.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ def leaderboard(sweep: Sweep) -> pd.DataFrame:
     )
     columns = [*_FIRST, *parameters, *metrics, *COSTS, "wall_seconds", "baseline"]
     rows = [_row(sweep, entry, parameters, list(metrics)) for entry in entries]
+    if sweep.damaged:
+        columns.append("trouble")
+        rows += [{"run": run.name, "trouble": run.trouble} for run in sweep.damaged]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # whole numbers stay whole
 
 

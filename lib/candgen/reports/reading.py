@@ -18,7 +18,7 @@ import pandas as pd
 from candgen import files
 from candgen.columns import USER
 from candgen.errors import DataError
-from candgen.session import status
+from candgen.session import run_files, status
 from candgen.session.runs import slug
 
 PLAN = "sweep.json"
@@ -165,6 +165,11 @@ class Sweep:
         stages = (*self.preparations, *self.runs)
         return [run for run in stages if run.state != status.DONE]
 
+    @property
+    def damaged(self) -> list[Run]:
+        """Runs that cannot be read, though their status may say that they are done."""
+        return [run for run in self.runs if run.state == "unreadable"]
+
     def entries(self) -> Iterator[Entry]:
         """Go through every generator of every finished run."""
         for run in self.done:
@@ -241,6 +246,9 @@ def read_run(sweep: Path, place: str, planned: dict[str, Any]) -> Run:
     state = status.state_in_sweep(folder, planned)
     if state == status.DONE:
         trouble += _gaps(folder, found["metrics"])
+        described = found["status"].get(status.FILES)
+        damaged = run_files.damage(folder, described, digests=False, only=run_files.RESULTS)
+        trouble += [f"{folder.name}/{sentence}." for sentence in damaged]
     return Run(
         name=folder.name,
         place=place,
@@ -251,7 +259,7 @@ def read_run(sweep: Path, place: str, planned: dict[str, Any]) -> Run:
         status=found["status"],
         metrics=found["metrics"],
         environment=found["environment"],
-        trouble=" ".join(trouble) or str(planned.get("why") or ""),
+        trouble=" ".join(dict.fromkeys(trouble)) or str(planned.get("why") or ""),
     )
 
 

@@ -12,6 +12,7 @@ from candgen.evaluation.significance import BETTER, WORSE
 from candgen.plots import comparison as pictures
 from candgen.plots.style import INK
 from candgen.reports.comparing import Comparison, Contender
+from candgen.reports.reading import Run
 from candgen.reports.rendering import (
     EMPTY,
     Cell,
@@ -93,8 +94,18 @@ def _drawn_again(ground: Comparison) -> str:
 
 
 def leaderboard(report: Report) -> Fragment:
-    """All that were judged, with intervals; sortable."""
-    return by_dataset(report, lambda ground: _leaderboard(report, ground))
+    """All that were judged, with intervals; sortable. Runs that cannot be read have red rows."""
+    shown, damaged = by_dataset(report, lambda g: _leaderboard(report, g)), report.sweep.damaged
+    if report.comparisons or not damaged:
+        return shown
+    rows = [_damaged(run, 1) for run in damaged]
+    return shown + Table("Leaderboard", ["run"], rows, ["bad"] * len(rows)).fragment()
+
+
+def _damaged(run: Run, n_columns: int) -> list[Cell]:
+    """The row of a run that ended well and cannot be read: its name, and why."""
+    name = Cell(run.name, note=run.trouble, link=run.link, tone="bad")
+    return [name, *[EMPTY] * (n_columns - 1)]
 
 
 def _leaderboard(report: Report, ground: Comparison) -> Fragment:
@@ -116,6 +127,9 @@ def _leaderboard(report: Report, ground: Comparison) -> Fragment:
     heads += [head for _, head, _ in costs]
     hints = [HINTS.get(head.split("@")[0], "") for head in heads]
     tones = ["reference" if c.reference else "best" if c is best else "" for c in ranked]
+    if ground is report.comparisons[-1]:  # of which dataset a damaged run is cannot be told
+        damaged = [_damaged(run, len(heads)) for run in report.sweep.damaged]
+        rows, tones = [*rows, *damaged], [*tones, *("bad" for _ in damaged)]
     return Table(f"Leaderboard, {ground.title}", heads, rows, tones, hints).fragment()
 
 

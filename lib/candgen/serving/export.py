@@ -133,6 +133,9 @@ def _judged(run: Path) -> tuple[dict[str, Any], Any]:
             f"{run}: its state is {state!r}, so its results may be incomplete. Run it again before "
             "exporting."
         )
+    used = (runs.METRICS, VECTORS, runs.QUERY_TOWER)
+    if damaged := status.damage(run, status.read(run) or {}, digests=True, only=used):
+        raise DataError(f"{run}: {' and '.join(damaged)}. Run it again before exporting.")
     recorded = files.read_json(path)
     own = [row for row in recorded.get("generators", []) if not row.get("baseline")]
     described = recorded.get("dataset", {})

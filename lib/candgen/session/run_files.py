@@ -1,13 +1,17 @@
-"""Files of a run's folder: which of them are ours.
+"""Files of a run's folder: which of them are ours, and whether they are whole.
 
 Some files every run has by the same name. Of any other, such as a figure, a run notes the name in
 its ledger, `.written.json`, before the file appears. Before a new run begins in the same folder,
 exactly these are removed: nothing old passes for new, and nothing of anybody else's is lost.
+
+The status of a finished run holds size and digest of each. A file that was truncated, changed or
+lost since is damaged, and a sweep runs its stage again.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +27,9 @@ VECTORS = "vectors.npz"
 QUERY_TOWER = "query_tower.npz"
 NOTEBOOK, PAGE = "notebook.ipynb", "page.html"
 
-_RESULTS = (METRICS, REPRODUCED, PER_USER, "candidates.parquet", VECTORS, QUERY_TOWER)
+RESULTS = (METRICS, REPRODUCED, PER_USER, "candidates.parquet", VECTORS, QUERY_TOWER)
 _OF_EVERY_RUN = (NOTEBOOK, PAGE, PARAMETERS)
+_COUNT = (*RESULTS, *_OF_EVERY_RUN, ENVIRONMENT, "dataset.json")
 
 
 def claim(folder: Path | str) -> Path:
@@ -48,7 +53,7 @@ def mark(folder: Path) -> None:
 def note(folder: Path, name: str) -> None:
     """Note in the ledger that a file is ours, before it appears."""
     known = written(folder)
-    if name not in (*known, *_RESULTS):
+    if name not in (*known, *RESULTS):
         _write(folder, [*known, name])
 
 
@@ -64,7 +69,7 @@ def written(folder: Path) -> list[str]:
 
 def forget_results(folder: Path) -> None:
     """Remove the results of an earlier run, those that the ledger lists among them."""
-    names = [*_named_by_metrics(folder), *_RESULTS, *written(folder), folders.LEDGER]
+    names = [*_named_by_metrics(folder), *RESULTS, *written(folder), folders.LEDGER]
     folders.remove_listed(folder, names)
 
 
@@ -72,6 +77,46 @@ def forget(folder: Path) -> None:
     """Remove what an earlier run left, what would pass for a result first of all."""
     forget_results(folder)
     folders.remove_listed(folder, _OF_EVERY_RUN)
+
+
+def describe(folder: Path, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Return size and SHA-256 of files, by name; by default of all that count in a run's folder."""
+    names = [*_COUNT, *written(folder)] if names is None else names
+    there = {name: folder / name for name in names if (folder / name).is_file()}
+    return {
+        name: {"size": path.stat().st_size, "sha256": files.sha256_of(path)}
+        for name, path in sorted(there.items())
+    }
+
+
+def damage(
+    folder: Path | str, described: Any, *, digests: bool, only: Iterable[str] | None = None
+) -> list[str]:
+    """Say which files of a folder are not as they were described.
+
+    Args:
+        folder: Of the files.
+        described: What `describe` returned, as a status holds it; None where a run is older.
+        digests: Whether to compare digests, too; sizes alone cost nothing.
+        only: Names of the files to look at, candidates of any generator with them; all files by
+            default.
+
+    Returns:
+        Sentences without a full stop, such as "vectors.npz is missing".
+    """
+    found = []
+    for name, wanted in described.items() if isinstance(described, dict) else ():
+        if not folders.is_inside(name) or not isinstance(wanted, dict):
+            found.append(f"the status describes {name!r}, which cannot be")
+        elif only is None or name in only or name.startswith("candidates"):
+            path = Path(folder) / name
+            if not path.is_file():
+                found.append(f"{name} is missing")
+            elif path.stat().st_size != wanted.get("size") or (
+                digests and files.sha256_of(path) != wanted.get("sha256")
+            ):
+                found.append(f"{name} is damaged")
+    return found
 
 
 def _named_by_metrics(folder: Path) -> list[str]:

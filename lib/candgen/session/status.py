@@ -7,12 +7,17 @@ says "running" from the first moment, and something else only when the owner saw
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from candgen import files
+from candgen.session import run_files
 
 STATUS = "status.json"
+FILES = "files"
+"""Key of the status that holds size and digest of each file that counts."""
+_GONE = "its notebook or page is gone"
 DONE, FAILED, TIMED_OUT, KILLED = "done", "failed", "timed out", "killed"
 RUNNING, INTERRUPTED, MISSING = "running", "interrupted", "missing"
 
@@ -69,8 +74,30 @@ def is_finished(folder: Path | str, fingerprint: str | None = None) -> bool:
         status is not None
         and status["state"] == DONE
         and (fingerprint is None or status.get("fingerprint") == fingerprint)
-        and all((Path(folder) / name).is_file() for name in ("notebook.ipynb", "page.html"))
+        and not damage(folder, status, digests=True)
     )
+
+
+def damage(
+    folder: Path | str,
+    status: dict[str, Any],
+    *,
+    digests: bool,
+    only: Iterable[str] | None = None,
+) -> list[str]:
+    """Say which files of a finished run are missing or not as its status describes them.
+
+    Args:
+        folder: The run's folder.
+        status: What `read` returned.
+        digests: Whether to compare digests, too; sizes alone cost nothing.
+        only: Names of the files to look at; all of them by default.
+    """
+    described = status.get(FILES)
+    if described is None:  # a run of an earlier version
+        shown = (Path(folder) / name for name in (run_files.NOTEBOOK, run_files.PAGE))
+        return [] if only or all(path.is_file() for path in shown) else [_GONE]
+    return run_files.damage(folder, described, digests=digests, only=only)
 
 
 def owner() -> dict[str, Any]:

@@ -127,6 +127,8 @@ def execute(
         if outcome["state"] == status.DONE:
             outcome = _missing_record(notebook, folder, parameters, before) or outcome
         _publish(folder, notebook, outcome["error"])
+        if outcome["state"] == status.DONE:
+            state[status.FILES] = run_files.describe(folder)
     except Exception as error:  # a full disk, mostly; what went wrong first is the cause
         outcome = {"state": outcome["state"], "error": outcome["error"] or _described(error)}
         if outcome["state"] == status.DONE:

@@ -113,11 +113,12 @@ def why_not_done(stage: Stage, fingerprint: str) -> str | None:
     state = status.state_of(stage.folder)
     if state != status.DONE:
         return "never run" if state == status.MISSING else f"{state} last time"
-    before = str((status.read(stage.folder) or {}).get("fingerprint") or "")
+    known = status.read(stage.folder) or {}
+    before = str(known.get("fingerprint") or "")
     if before != fingerprint:
         return what_changed(before, fingerprint)
-    if not status.is_finished(stage.folder, fingerprint):
-        return "its notebook or page is gone"
+    if damaged := status.damage(stage.folder, known, digests=True):
+        return " and ".join(damaged)
     if stage.kind == "dataset" and not _is_whole(stage.folder):
         return "the dataset is damaged"
     return None

@@ -9,10 +9,12 @@ from typing import Any
 
 from candgen import files, folders
 from candgen.errors import DataError, did_you_mean
-from candgen.session import paths, runs, status
+from candgen.session import paths, run_files, runs, status
 from candgen.sweeps.run_sweep import SWEEP
 
 HEADLINE = "recall@20"
+DAMAGED = "damaged"
+"""State of a run that is done, but whose files were truncated or lost since."""
 _NOT_RUNS = ("datasets", "report")
 
 
@@ -89,7 +91,13 @@ def _row(sweep: str, folder: Path, metric: str, planned: dict[str, Any]) -> Row:
         state = planned.get("state") or (
             "done" if (folder / paths.DATASET_FILE).is_file() else "unfinished"
         )
-    seconds = (status.read(folder) or {}).get("wall_seconds")
+    known = status.read(folder) or {}
+    described = known.get(status.FILES)
+    if state == status.DONE and run_files.damage(
+        folder, described, digests=False, only=run_files.RESULTS
+    ):
+        state = DAMAGED
+    seconds = known.get("wall_seconds")
     is_dataset = folder.parent.name == "datasets"
     row = Row(
         sweep, f"datasets/{folder.name}" if is_dataset and sweep != "datasets" else folder.name,

@@ -17,7 +17,7 @@ from typing import Any
 
 from candgen import files, folders, locks
 from candgen.errors import SettingError
-from candgen.session import environment, runs, status
+from candgen.session import environment, run_files, runs, status
 from candgen.sweeps import execution
 from candgen.sweeps.fingerprints import Fingerprints, why_not_done
 from candgen.sweeps.live_table import View, view_of
@@ -252,7 +252,9 @@ class _Sweep:
         tables = ["leaderboard.csv"]
         if any((record.stage.folder / runs.REPRODUCED).is_file() for record in self.records):
             tables.append("reproduced.csv")
+        known = status.read(folder / "report") or {}
         whole = made.is_file() and all((folder / name).is_file() for name in tables)
+        whole = whole and not run_files.damage(folder, known.get("made"), digests=True)
         if whole and status.is_finished(folder / "report", now) and not self.fresh:
             self.view.say("report: unchanged, skipped")
             return made
