@@ -10,7 +10,7 @@ import threading
 import filelock
 import pytest
 
-from candgen import locks
+from candgen import locks, owners
 from candgen.errors import BusyError
 from candgen.locks import locked
 
@@ -116,7 +116,7 @@ def ended():
 def test_a_marker_of_an_ended_process_is_replaced_or_named(
     tmp_path, without_flock, ended, monkeypatch
 ):
-    host = locks._machine()
+    host = owners.machine()
     assert host == filelock._identity.host_name()
     marker(tmp_path, ended, host)
     with locked(tmp_path / ".lock"):  # filelock can prove that the owner has ended
@@ -147,12 +147,17 @@ def test_a_marker_of_another_machine_is_not_taken_for_a_dead_one(tmp_path, witho
         ("{ended} {here}", "a process that process {ended} left behind when it ended"),
         ("{ended} elsewhere", "process {ended} on elsewhere. Wait"),
         ("{ended} elsewhere?pidns-1", "process {ended} on elsewhere, process namespace 1. Wait"),
+        ("{pid} {here} 0-boot 5", "a process that process {pid} left behind when it ended"),
+        ("{pid} {here} {boot} 5", "a process that process {pid} left behind when it ended"),
+        ("{pid} {here} {boot} {started}", "process {pid}. Wait for it to end, or stop it."),
         ("", "another process. Wait for it to end."),
     ],
 )
 def test_who_holds_a_lock_is_told_from_who_signed_it(tmp_path, monkeypatch, ended, signed, said):
-    words = {"ended": ended, "here": locks._machine()}
-    signature = signed.format(**words).ljust(120).encode()
+    mine = owners.this_process()
+    words = {"ended": ended, "here": mine.host, "pid": mine.pid, "boot": mine.boot}
+    words["started"] = mine.started
+    signature = signed.format(**words).ljust(400).encode()
     monkeypatch.setattr(locks, "_sign", lambda d: os.pwrite(d, signature, 1))
     with locked(tmp_path / ".lock"):
         with pytest.raises(BusyError) as caught, locked(tmp_path / ".lock"):

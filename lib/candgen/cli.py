@@ -171,6 +171,9 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run everything, done or not")] = False,
     kernel: Annotated[str, typer.Option(help="Kind of kernel: warm or ordinary")] = "warm",
+    retries: Annotated[
+        int | None, typer.Option(min=0, max=10, help="Times a stage that died is tried again")
+    ] = None,
 ) -> None:
     """Run what has changed in a sweep, then make its report; print the report's path.
 
@@ -186,7 +189,7 @@ def sweep(
     if dry_run:
         return _print_plan(run_sweep.foresee(planned, fresh=fresh), planned)
     outcome = run_sweep.run_sweep(
-        planned, workers=workers, kernel=kernel, fresh=fresh, command=_command()
+        planned, workers=workers, kernel=kernel, fresh=fresh, retries=retries, command=_command()
     )
     for line in stage_progress.failures(outcome.records):
         print(line, file=sys.stderr)
@@ -207,8 +210,8 @@ def report(
     Example: candgen report outputs/quick --zip
     """
     from candgen import locks, reports
+    from candgen.session.run_files import LOCK
     from candgen.sweeps import run_list, run_report
-    from candgen.sweeps.run_sweep import LOCK
 
     folder = run_list.find_sweep(sweep)
     with locks.locked(folder / LOCK):

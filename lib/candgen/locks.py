@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
+from candgen import owners
 from candgen.errors import BusyError
+from candgen.owners import Owner
 
 _AT = 1  # the owner stands behind byte 0, which Windows keeps from readers while it is locked
-_WIDTH = 120
-_SPACE, _HOST_SPACE = "?pidns-", 0xEFFFFFFC  # a container's process namespace; that of the host
+_WIDTH = 400
+_ANOTHER = "another process"
 _NOT_SUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _LOOK_AGAIN = 1.0  # seconds of waiting for a marker until its owner is looked at again
 
@@ -81,20 +82,19 @@ def _by_marker(path: Path, wait: bool) -> BaseFileLock:
         try:
             lock.acquire(timeout=_LOOK_AGAIN if wait else 0)
         except Timeout:
-            pid, host = _read_owner(marker, at=0)
-            if pid is None and not marker.exists():
+            owner = _read_owner(marker, at=0)
+            if owner is None and not marker.exists():
                 continue  # released in this very moment
-            if host != _machine():
-                where = host.replace(_SPACE, ", process namespace ")
-                who = f"process {pid} on {where}" if host else "another process"
+            if owner is None or owner.host != owners.machine():
+                who = f"process {owner.pid} on {owner.place}" if owner and owner.host else _ANOTHER
                 advice = f"Wait for it to end; if it runs no more, delete {marker}."
-            elif not _lives(pid):
+            elif owner.state() == "ended":
                 raise BusyError(
-                    f"{path.parent} is locked by process {pid}, which has ended: this file "
+                    f"{path.parent} is locked by process {owner.pid}, which has ended: this file "
                     f"system cannot lock files, so its marker stayed behind. Delete {marker}."
                 ) from None
             else:
-                who, advice = f"process {pid}", "Wait for it to end, or stop it."
+                who, advice = f"process {owner.pid}", "Wait for it to end, or stop it."
             if not wait:
                 raise BusyError(f"{path.parent} is in use by {who}. {advice}") from None
         else:
@@ -103,49 +103,36 @@ def _by_marker(path: Path, wait: bool) -> BaseFileLock:
 
 def _sign(descriptor: int) -> None:
     os.lseek(descriptor, _AT, os.SEEK_SET)
-    owner = f"{os.getpid()} {_machine()}".encode()[:_WIDTH]
-    os.write(descriptor, owner.ljust(_WIDTH))
-
-
-def _machine() -> str:
-    """Name this machine, and the container if it numbers its processes itself, as filelock does."""
-    try:
-        space = os.stat("/proc/self/ns/pid").st_ino
-    except OSError:  # not Linux
-        space = _HOST_SPACE
-    return socket.gethostname() + ("" if space == _HOST_SPACE else f"{_SPACE}{space:x}")
+    mine = owners.this_process()
+    words = (mine.pid, mine.host, mine.boot or "-", "-" if mine.started is None else mine.started)
+    os.write(descriptor, " ".join(map(str, words)).encode().ljust(_WIDTH))
 
 
 def _holder(path: Path) -> str:
     """Say who holds the operating system's lock on a file, and what to do."""
-    pid, host = _read_owner(path, at=_AT)
-    if pid is None:
-        return "another process. Wait for it to end."
-    if host and not _machine().startswith(host):
-        where = host.replace(_SPACE, ", process namespace ")
-        return f"process {pid} on {where}. Wait for it to end, or stop it there."
-    if not _lives(pid):
+    owner = _read_owner(path, at=_AT)
+    if owner is None:
+        return f"{_ANOTHER}. Wait for it to end."
+    if owner.state() == "elsewhere":
+        return f"process {owner.pid} on {owner.place}. Wait for it to end, or stop it there."
+    if owner.state() == "ended":
         return (
-            f"a process that process {pid} left behind when it ended. "
+            f"a process that process {owner.pid} left behind when it ended. "
             f"Find it with `fuser {path}` and stop it."
         )
-    return f"process {pid}. Wait for it to end, or stop it."
+    return f"process {owner.pid}. Wait for it to end, or stop it."
 
 
-def _read_owner(path: Path, at: int) -> tuple[int | None, str]:
-    """Return process and machine as written in a lock file; None and "" where there are none."""
+def _read_owner(path: Path, at: int) -> Owner | None:
+    """Return the owner as written in a lock file or by `filelock` in a marker; None if there is none."""
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(at)
             words = file.read(1024).decode(errors="replace").split()
     except OSError:
-        return None, ""
-    if not words or not words[0].isdecimal():
-        return None, ""
-    return int(words[0]), words[1] if len(words) > 1 else ""
-
-
-def _lives(pid: int | None) -> bool:
-    import psutil
-
-    return pid is not None and psutil.pid_exists(pid)
+        return None
+    if not words or not words[0].isdecimal() or not int(words[0]):
+        return None
+    host, boot, started = [*words[1:4], "", "", ""][:3]
+    ours = started.isdecimal()  # a marker has what filelock writes there
+    return Owner(host, int(words[0]), boot if ours else "", int(started) if ours else None)

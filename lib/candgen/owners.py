@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,7 @@ class Owner:
     pid: int
     boot: str = ""
     """Id of the machine's boot; empty where the system has none."""
-    started: int | None = None
+    started: float | None = None
     """Moment the process started: ticks since the boot on Linux, else milliseconds since 1970."""
 
     def state(self) -> Literal["lives", "ended", "elsewhere"]:
@@ -52,7 +52,10 @@ class Owner:
         return self.host.replace(SPACE, ", process namespace ")
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Describe the owner as `from_json` reads it."""
+        return {
+            "host": self.host, "pid": self.pid, "boot": self.boot, "pid_started": self.started
+        }  # fmt: skip
 
 
 def this_process() -> Owner:
@@ -62,13 +65,13 @@ def this_process() -> Owner:
 
 
 def from_json(found: Any) -> Owner | None:
-    """Read an owner from JSON; None if it is not of that form."""
+    """Read an owner from JSON that may hold more; None if it names no process."""
     if not isinstance(found, dict):
         return None
-    host, pid, boot_, started = (found.get(name) for name in ("host", "pid", "boot", "started"))
+    host, pid, boot_, started = (found.get(name) for name in ("host", "pid", "boot", "pid_started"))
     if isinstance(pid, bool) or not isinstance(pid, int) or pid <= 0:
         return None
-    known = isinstance(started, int) and not isinstance(started, bool)
+    known = isinstance(started, int | float) and not isinstance(started, bool)
     return Owner(
         host if isinstance(host, str) else "",
         pid,

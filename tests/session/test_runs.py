@@ -327,3 +327,19 @@ def test_files_that_were_damaged_since_are_named(run, data):
     odd = {"../x": {"size": 1}, "metrics.json": 3}
     assert len(run_files.damage(run.folder, odd, digests=False)) == 2
     assert run_files.damage(run.folder, None, digests=True) == []
+
+
+def test_a_page_that_is_run_by_hand_does_not_disturb_a_sweep_at_work(project, monkeypatch):
+    from candgen import files, locks
+    from candgen.errors import BusyError
+
+    page = _page("run_folder: str = 'outputs/s/r'")
+    files.write_json(project / "outputs" / "s" / "sweep.json", {"format": 1, "runs": []})
+    with locks.locked(project / "outputs" / "s" / ".lock"):
+        with pytest.raises(BusyError, match=r"s is in use by process"):
+            _opened(dict(page))
+        assert not (project / "outputs" / "s" / "r").exists()
+        monkeypatch.setenv("CANDGEN_BATCH", "1")  # a kernel of that sweep
+        _opened(dict(page))
+    monkeypatch.delenv("CANDGEN_BATCH")
+    _opened(dict(page))

@@ -289,6 +289,33 @@ def test_a_number_that_went_to_another_process_is_not_the_owner(tmp_path):
     assert status.state_of(tmp_path) == "interrupted"
 
 
+def test_a_clock_that_steps_does_not_end_a_run(tmp_path, monkeypatch):
+    """psutil computes a start from the wall clock of now; ours counts from the boot."""
+    status.write(tmp_path, {"state": "running", **status.owner()})
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + 3600)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    if sys.platform == "linux":
+        assert status.state_of(tmp_path) == "running"
+
+
+@pytest.mark.parametrize(
+    ("differs", "state"),
+    [
+        ({"host": "box"}, "running on box"),
+        ({"host": "box?pidns-1f"}, "running on box, process namespace 1f"),
+        ({"boot": "another"}, "interrupted"),
+        ({"pid_started": 5}, "interrupted"),
+        ({"pid": 2**22 + 1}, "interrupted"),
+        ({"pid": "12"}, "interrupted"),
+        ({"pid_started": None, "boot": None}, "running"),
+    ],
+)
+def test_an_owner_is_host_process_boot_and_start(tmp_path, differs, state):
+    status.write(tmp_path, {"state": "running", **status.owner(), **differs})
+    assert status.state_of(tmp_path) == state
+
+
 def test_done_without_its_files_is_not_finished(tmp_path):
     status.write(tmp_path, {"state": "done", "fingerprint": None})
     assert not status.is_finished(tmp_path)

@@ -25,6 +25,8 @@ REPRODUCED = "reproduced.json"
 PER_USER = "per_user.parquet"
 VECTORS = "vectors.npz"
 QUERY_TOWER = "query_tower.npz"
+LOCK = ".lock"
+"""Lock of a sweep, in its folder: held while the sweep or one stage inside of it runs."""
 NOTEBOOK, PAGE = "notebook.ipynb", "page.html"
 
 RESULTS = (METRICS, REPRODUCED, PER_USER, "candidates.parquet", VECTORS, QUERY_TOWER)
@@ -42,6 +44,15 @@ def claim(folder: Path | str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     files.remove_left_behind(folder)
     return folder
+
+
+def locks_around(folder: Path) -> list[Path]:
+    """Return the locks of the sweeps that a folder lies in."""
+    return [
+        place / LOCK
+        for place in Path(folder).absolute().parents
+        if folders.is_marked(place, folders.SWEEP)
+    ]
 
 
 def mark(folder: Path) -> None:

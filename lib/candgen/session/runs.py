@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import numbers
+import os
 import re
 import string
 import sys
@@ -37,6 +38,7 @@ from candgen.session.run_files import (
     slug,
 )
 from candgen.training import checkpoints
+from candgen.training.progress import BATCH
 
 if TYPE_CHECKING:
     from candgen.datasets import Dataset
@@ -65,12 +67,17 @@ def open_run(*, records: bool = True) -> Run:
     Raises:
         SettingError: If a parameter has the wrong type or cannot be written as JSON.
         DataError: If the folder holds something else than a run.
+        BusyError: If the folder lies in that of a sweep that is at work.
     """
     global _current
     namespace = sys._getframe(1).f_globals
     parameters = read_parameters(namespace)
     page = notebook_name.of_caller(namespace)
     run = Run(paths.run_folder(page, parameters.get("run_folder", "")), parameters, records)
+    if not os.environ.get(BATCH):  # else it is the sweep or the command that holds the locks
+        for lock in run_files.locks_around(run.folder):
+            with locks.locked(lock):
+                pass
     run_files.claim(run.folder)
     run_files.forget_results(run.folder)
     run_files.mark(run.folder)

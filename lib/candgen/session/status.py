@@ -6,12 +6,11 @@ says "running" from the first moment, and something else only when the owner saw
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from candgen import files
+from candgen import files, owners
 from candgen.session import run_files
 
 STATUS = "status.json"
@@ -39,15 +38,20 @@ def read(folder: Path | str) -> dict[str, Any] | None:
 def state_of(folder: Path | str) -> str:
     """Return how a run stands.
 
-    One of "done", "failed", "timed out", "killed"; "running" while its owner lives,
-    "interrupted" when the owner has gone, "missing" when nothing was ever started.
+    One of "done", "failed", "timed out", "killed"; "running" while its owner lives, "running on
+    HOST" if the owner belongs to another machine, which cannot be asked, "interrupted" when the
+    owner has gone, "missing" when nothing was ever started.
     """
     status = read(folder)
     if status is None:
         return MISSING
-    if status["state"] == RUNNING and not _owner_lives(status):
-        return INTERRUPTED
-    return status["state"]
+    if status["state"] != RUNNING:
+        return status["state"]
+    owner = owners.from_json(status)
+    found = "ended" if owner is None else owner.state()
+    if found == "elsewhere":
+        return f"{RUNNING} on {owner.place}"
+    return RUNNING if found == "lives" else INTERRUPTED
 
 
 def state_in_sweep(folder: Path | str, planned: dict[str, Any]) -> str:
@@ -102,16 +106,4 @@ def damage(
 
 def owner() -> dict[str, Any]:
     """Describe this process well enough to know it again when its number is given to another."""
-    import psutil
-
-    return {"pid": os.getpid(), "pid_started": psutil.Process().create_time()}
-
-
-def _owner_lives(status: dict[str, Any]) -> bool:
-    import psutil
-
-    try:
-        started = psutil.Process(status["pid"]).create_time()
-    except (psutil.Error, KeyError):
-        return False
-    return abs(started - status.get("pid_started", started)) < 2
+    return owners.this_process().as_json()

@@ -28,12 +28,16 @@ from candgen.session.run_files import NOTEBOOK, PAGE
 from candgen.sweeps.kernel_watch import Watch, kill_group
 from candgen.sweeps.kernels import preload, spec
 from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
+from candgen.sweeps.stage_options import NO_RETRIES, Retries
 
 _PASSING = ".notebook.part.ipynb"
 _STAGE_PART = ".stage.part.ipynb"
 _START_TIMEOUT = 120  # seconds; the first warm kernel waits for the server to import
 _TRACEBACK_LINES = 30
 
+_OF_AN_ATTEMPT = (
+    "state", "started", "ended", "wall_seconds", "cpu_seconds", "peak_memory_mib", "error"
+)  # fmt: skip
 _RECORDS = (paths.DATASET_FILE, runs.METRICS, runs.REPRODUCED)
 
 Progress = Callable[[int, int], None]
@@ -69,7 +73,9 @@ def execute(
     timeout_s: float | None = None,
     fingerprint: str | None = None,
     explore: bool = True,
+    retries: Retries = NO_RETRIES,
     on_progress: Progress | None = None,
+    on_retry: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Execute a notebook; never raises for what happens inside it.
 
@@ -86,19 +92,44 @@ def execute(
         fingerprint: What the caller knows this run by; kept in the status.
         explore: Whether to execute cells tagged `explore`, too. Without them the page says how
             many were left out.
+        retries: How often to try again.
         on_progress: Called with (number of the cell that begins, number of cells), from 1, in
             the calling thread.
+        on_retry: Called with an attempt that failed, before the next one.
 
     Returns:
         The status that `status.json` holds: `state` is "done", "failed", "timed out" or
-        "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`. A page that
-        should record a result and left none has failed.
+        "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`; `attempts`
+        lists how each attempt went. A page that should record a result and left none has failed.
 
     Raises:
         DataError: If the folder holds something else than a run; nothing in it was changed.
     """
     notebook, folder = Path(notebook).resolve(), Path(folder).resolve()
     folders.check(folder, folders.RUN)
+    attempts: list[dict[str, Any]] = []
+    while True:
+        state = _execute_once(
+            notebook, parameters, folder, kernel, timeout_s, fingerprint, explore, on_progress,
+            attempts,
+        )  # fmt: skip
+        if _stopping.is_set() or not retries.left(attempts):
+            return state
+        on_retry(attempts[-1])
+
+
+def _execute_once(
+    notebook: Path,
+    parameters: dict[str, Any],
+    folder: Path,
+    kernel: str,
+    timeout_s: float | None,
+    fingerprint: str | None,
+    explore: bool,
+    on_progress: Progress | None,
+    attempts: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Execute a notebook once, add the attempt to those before it, and return the status."""
     began = time.monotonic()
     state: dict[str, Any] = {
         "state": status.RUNNING,
@@ -112,6 +143,7 @@ def execute(
         "peak_memory_mib": None,
         **status.owner(),
         "error": None,
+        "attempts": list(attempts),
     }
     attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress)
     outcome: dict[str, Any] = {"state": status.FAILED, "error": None}
@@ -144,6 +176,8 @@ def execute(
         "peak_memory_mib": round(attempt.watch.peak_memory_mib, 1),
         **outcome,
     }
+    attempts.append({name: state[name] for name in _OF_AN_ATTEMPT})
+    state["attempts"] = list(attempts)
     try:
         status.write(folder, state)
     except OSError as error:  # a full disk: "running" stays behind, which nothing takes for done

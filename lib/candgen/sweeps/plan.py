@@ -9,20 +9,20 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.reports import disclosures
 from candgen.session import paths
-from candgen.sweeps import effects, flat_settings, nested_settings
+from candgen.sweeps import effects, flat_settings, nested_settings, stage_options
 from candgen.sweeps.beforehand import check_columns, check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
+from candgen.sweeps.stage_options import Retries
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
 PREPARATION = "notebooks/10_prepare_data.ipynb"
-DEFAULT_MINUTES = 30.0
 DEFAULT_REPORT = {
     "notebook": "notebooks/90_compare_runs.ipynb",
     "title": None,
@@ -34,9 +34,9 @@ DEFAULT_REPORT = {
 
 _TOP = (
     "question", "notebook", "settings", "datasets", "defaults", "seeds", "runs", "report",
-    "minutes", "explore",
+    "minutes", "explore", "retries",
 )  # fmt: skip
-_OF_A_RUN = ("notebook", "grid", "minutes", "explore")
+_OF_A_RUN = ("notebook", "grid", "minutes", "explore", "retries")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _METRIC = re.compile(r"[a-z_]+@[1-9]\d*")
 _TAKEN = ("datasets", "report")
@@ -67,6 +67,8 @@ class Stage:
     """Files and folders that parameters name."""
     explore: bool = False
     """Whether cells tagged `explore` are executed, too."""
+    retries: Retries = Retries()
+    """How often it is tried again after a death or an error."""
 
     @property
     def title(self) -> str:
@@ -89,6 +91,14 @@ class Plan:
     @property
     def stages(self) -> list[Stage]:
         return [*self.datasets, *self.runs]
+
+    def with_retries(self, deaths: int) -> Plan:
+        """Return the plan with another number of retries after a death, for all stages."""
+
+        def changed(stages: list[Stage]) -> list[Stage]:
+            return [replace(s, retries=replace(s.retries, deaths=deaths)) for s in stages]
+
+        return replace(self, datasets=changed(self.datasets), runs=changed(self.runs))
 
 
 def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
@@ -267,7 +277,7 @@ class _Reader:
         if "name" in given:
             raise self.source.error((*keys, "name"), "the dataset is called after its key.")
         folder = self.folder / "datasets" / name
-        stage = self._stage("dataset", name, notebook, {}, given, keys, folder, self._minutes(()))
+        stage = self._stage("dataset", name, notebook, {}, given, keys, folder)
         if fault := dataset_fault(stage, f"--set datasets.{name}."):
             raise self.source.error(keys, fault)
         return stage
@@ -290,7 +300,6 @@ class _Reader:
         defaults = {key: value for key, value in written.items() if key in known}
         for key, value in defaults.items():
             defaults[key] = self._checked(notebook, ("defaults",), key, value, generators)
-        minutes = self._minutes(keys)
         for suffix, choice in self._choices(notebook, keys, own, generators):
             whole = name + suffix
             if fault := name_fault(whole, _TAKEN):
@@ -298,14 +307,14 @@ class _Reader:
             folder = self.folder / whole
             differs = {**own, **choice}
             self._check_effects(notebook, keys, {**defaults, **differs})
-            yield self._stage("run", whole, notebook, defaults, differs, keys, folder, minutes)
+            yield self._stage("run", whole, notebook, defaults, differs, keys, folder)
 
     def _check_effects(
         self, notebook: Notebook, keys: tuple[str, ...], values: dict[str, Any]
     ) -> None:
         """Refuse a grid over what changes nothing in the results: its rows would be the same."""
         generator = flat_settings.generator_of(notebook, values)
-        explore = self._explores(keys)
+        explore = stage_options.explore(self.source, keys)
         several = {n for n, v in self.source.section((*keys, "grid")).items() if len(v) > 1}
         known = (notebook.name, generator, explore)
         if several and known not in self.effects:
@@ -345,7 +354,7 @@ class _Reader:
             suffix = "".join(ending for ending, _ in point)
             yield suffix, {key: value for _, choice in point for key, value in choice.items()}
 
-    def _stage(self, kind, name, notebook, defaults, differs, keys, folder, minutes) -> Stage:
+    def _stage(self, kind, name, notebook, defaults, differs, keys, folder) -> Stage:
         generator = flat_settings.generator_of(notebook, {**defaults, **differs})
         differs = {
             key: self._checked(notebook, keys, key, value, [generator])
@@ -371,9 +380,11 @@ class _Reader:
             where, needs = self._dataset_folder(dataset, written.get("dataset"), keys)
             parameters["dataset"] = str(where)
         plain = {key: _plain(value) for key, value in parameters.items()}
+        source, at = self.source, keys if kind == "run" else ()
         made = Stage(
-            kind, name, notebook, _plain(written), plain, _plain(differs), folder, minutes,
-            dataset, needs, inputs, self._explores(keys if kind == "run" else ()),
+            kind, name, notebook, _plain(written), plain, _plain(differs), folder,
+            stage_options.minutes(source, at), dataset, needs, inputs,
+            stage_options.explore(source, at), stage_options.retries(source, at),
         )  # fmt: skip
         try:
             return check_columns(check_text(made))
@@ -398,22 +409,6 @@ class _Reader:
         return found, None
 
     # --- the rest
-
-    def _minutes(self, keys: tuple[str, ...]) -> float:
-        given = self.source.section(keys).get("minutes", self.source.values.get("minutes"))
-        if given is None:
-            return DEFAULT_MINUTES
-        if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
-            raise self.source.error((*keys, "minutes"), f"expected minutes above 0, got {given!r}.")
-        return float(given)
-
-    def _explores(self, keys: tuple[str, ...]) -> bool:
-        at = keys if "explore" in self.source.section(keys) else ()
-        given = self.source.section(at).get("explore", False)
-        if not isinstance(given, bool):
-            message = f"expected true or false, got {given!r}."
-            raise self.source.error((*at, "explore"), message)
-        return given
 
     def _report(self) -> dict[str, Any]:
         self.source.check_keys(("report",), DEFAULT_REPORT)

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
 from candgen import folders, locks
-from candgen.session import status
+from candgen.session import run_files, status
 from candgen.sweeps import execution
 from candgen.sweeps.live_table import View, view_of
 from candgen.sweeps.plan import Stage
@@ -39,6 +40,7 @@ def run_stage(
     lock = stage.folder.parent / f".{stage.folder.name}.lock"
     execution.allow()
     with (
+        _sweep_held(stage.folder),
         locks.locked(lock),
         signals() as asked,
         view([record], 1) as shown,
@@ -54,6 +56,19 @@ def run_stage(
     return record
 
 
+@contextmanager
+def _sweep_held(folder: Path) -> Iterator[None]:
+    """Hold the lock of the sweep that a folder lies in, if it lies in one.
+
+    Raises:
+        BusyError: If the sweep is at work.
+    """
+    with ExitStack() as held:
+        for lock in run_files.locks_around(folder):
+            held.enter_context(locks.locked(lock))
+        yield
+
+
 def execute_stage(
     record: Record, kernel: Kernel, view: View, saved: Callable[[], None] = lambda: None
 ) -> None:
@@ -62,6 +77,10 @@ def execute_stage(
     def progressed(cell: int, cells: int) -> None:
         record.cell, record.cells = cell - 1, cells  # this one begins; those before are done
         view.progressed(record)
+
+    def again(attempt: dict[str, Any]) -> None:
+        record.cell = 0
+        view.say(f"{stage.title}: {_why(attempt, stage)}; trying again")
 
     stage, record.started = record.stage, time.monotonic()
     record.state = "running"
@@ -79,7 +98,9 @@ def execute_stage(
             timeout_s=stage.minutes * 60,
             fingerprint=record.fingerprint,
             explore=stage.explore,
+            retries=stage.retries,
             on_progress=progressed,
+            on_retry=again,
         )
     except Exception as error:  # a fault of ours stops one stage, not the sweep
         found = {"state": "failed", "error": {"name": type(error).__name__, "message": str(error)}}
@@ -96,12 +117,13 @@ class Asked:
 
 @contextmanager
 def signals() -> Iterator[Asked]:
-    """Note the first SIGINT or SIGTERM during the block; a second one has its usual effect."""
+    """Note the first SIGINT, SIGTERM or SIGHUP during the block; a second has its usual effect."""
     asked = Asked()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+    before = {number: signal.getsignal(number) for number in numbers}
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.signal = number

@@ -28,7 +28,6 @@ from candgen.sweeps.stage_progress import LEFT, Record, as_json
 
 FORMAT = 1
 SWEEP = "sweep.json"
-LOCK = ".lock"
 
 _THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
@@ -70,6 +69,7 @@ def run_sweep(
     workers: int | None = None,
     kernel: Kernel = "warm",
     fresh: bool = False,
+    retries: int | None = None,
     command: str = "",
     view: Callable[[list[Record], int], View] = view_of,
 ) -> Outcome:
@@ -80,6 +80,7 @@ def run_sweep(
         workers: Stages at a time; by default as many as cores and memory allow.
         kernel: "warm" kernels are forked from one preloaded server, "ordinary" ones are not.
         fresh: Run every stage, done or not.
+        retries: How often a stage that died is tried again, instead of what the plan says.
         command: How the sweep was asked for, for the report.
         view: Makes what shows the progress.
 
@@ -88,12 +89,13 @@ def run_sweep(
         SettingError: If `workers` is less than 1.
         DataError: If the folder of the sweep's name holds something else.
     """
+    plan = plan if retries is None else plan.with_retries(retries)
     workers = default_workers(len(plan.stages)) if workers is None else workers
     if workers < 1:
         raise SettingError(f"workers must be at least 1, got {workers}.")
     folders.check(plan.folder, folders.SWEEP)
     execution.allow()
-    with locks.locked(plan.folder / LOCK), _threads(workers), signals() as asked:
+    with locks.locked(plan.folder / run_files.LOCK), _threads(workers), signals() as asked:
         return _Sweep(plan, workers, kernel, fresh, command, asked).run(view)
 
 
