@@ -124,7 +124,7 @@ def _holder(path: Path) -> str:
 
 
 def _read_owner(path: Path, at: int) -> Owner | None:
-    """Return the owner as written in a lock file or by `filelock` in a marker; None if there is none."""
+    """Return the owner that a lock file names, or a marker of `filelock`; None without one."""
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(at)

@@ -17,6 +17,7 @@ from candgen import files
 from candgen.errors import DataError
 from candgen.session import run_files, status
 from candgen.sweeps import execution, kernel_watch
+from candgen.sweeps.stage_options import Retries
 from waiting import SECONDS, gone, until
 
 SPECIMENS = Path(__file__).parent / "specimens"
@@ -164,6 +165,64 @@ def test_a_kernel_that_starts_the_second_time_is_enough(tmp_path, monkeypatch):
 
     monkeypatch.setattr(execution._Attempt, "_papermill", fail_once)
     assert run("fine", tmp_path)["state"] == "done"
+
+
+@pytest.fixture
+def deaths(monkeypatch):
+    """Let kernels die, or notebooks raise, as `deaths` lists; afterwards all is well."""
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    left = []
+
+    def papermill(self):
+        self.started = True
+        if not left:
+            (self.folder / execution._PASSING).write_text(self.notebook.read_text())
+        elif (name := left.pop(0)) == "dies":
+            raise DeadKernelError("Kernel died")
+        else:
+            raise PapermillExecutionError(2, 2, "x", name, "of no use", [])
+
+    monkeypatch.setattr(execution._Attempt, "_papermill", papermill)
+    return left
+
+
+@pytest.mark.parametrize(
+    ("happens", "allowed", "states"),
+    [
+        ([], (1, 0), ["done"]),
+        (["dies"], (1, 0), ["killed", "done"]),
+        (["dies"], (0, 0), ["killed"]),
+        (["dies", "dies"], (1, 0), ["killed", "killed"]),
+        (["dies", "dies"], (2, 0), ["killed", "killed", "done"]),
+        (["MemoryError"], (1, 0), ["failed", "done"]),
+        (["ValueError"], (1, 0), ["failed"]),
+        (["ValueError"], (0, 1), ["failed", "done"]),
+        (["ValueError", "dies", "ValueError"], (1, 1), ["failed", "killed", "failed"]),
+    ],
+)
+def test_deaths_and_errors_are_tried_again_as_often_as_asked(
+    tmp_path, deaths, happens, allowed, states
+):
+    deaths += happens
+    seen = []
+    told = {"retries": Retries(*allowed), "on_retry": seen.append}
+    found = run("fine", tmp_path, **told)
+    assert found["state"] == states[-1] and status.read(tmp_path) == found
+    assert [each["state"] for each in found["attempts"]] == states
+    assert seen == found["attempts"][:-1]
+    assert all(each["error"] for each in seen) and found["attempts"][-1]["error"] == found["error"]
+
+
+def test_nothing_is_tried_again_once_the_sweep_was_stopped(tmp_path, deaths):
+    deaths += ["dies"] * 3
+    execution.stop_all()
+    try:
+        found = run("fine", tmp_path, retries=Retries(3, 3))
+    finally:
+        execution.allow()
+    assert len(found["attempts"]) == 1 and found["state"] == "killed"
 
 
 def test_an_earlier_result_never_passes_for_a_new_one(tmp_path, kernels_that_never_start):

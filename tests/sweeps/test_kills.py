@@ -35,6 +35,7 @@ cli.main()
 """
 SWEEP = """\
 notebook: notebooks/15_train.ipynb
+retries: 0
 datasets:
   world: {n_users: 30}
 runs:
@@ -127,6 +128,19 @@ def test_a_killed_kernel_fails_its_run_only(sweep, outputs, kernel):
     assert "run c-quick: unchanged, skipped" in completes(sweep, outputs)
 
 
+def test_a_killed_kernel_is_tried_again_with_both_attempts_in_the_status(sweep, outputs):
+    process = sweep("--retries", "1")
+    pid = until_slow_sleeps(outputs, process)
+    (outputs / "calm").touch()
+    os.kill(pid, signal.SIGKILL)
+    said = process.communicate(timeout=SECONDS)[1]
+    assert process.returncode == 0, said
+    told = status.read(outputs / "b-slow")
+    assert [each["state"] for each in told["attempts"]] == ["killed", "done"]
+    assert "run b-slow: DeadKernelError" in said and "trying again" in said
+    assert times_run(outputs / "b-slow") == 2
+
+
 def test_a_killed_kernel_server_fails_what_it_carried(sweep, outputs):
     process = sweep(kernel="warm")
     pid = until_slow_sleeps(outputs, process)
@@ -140,7 +154,7 @@ def test_a_killed_kernel_server_fails_what_it_carried(sweep, outputs):
 
 @pytest.mark.parametrize(
     ("number", "code", "kernel"),
-    [(signal.SIGINT, 130, "ordinary"), (signal.SIGTERM, 143, "warm")],
+    [(signal.SIGINT, 130, "ordinary"), (signal.SIGTERM, 143, "warm"), (signal.SIGHUP, 129, "warm")],
 )
 def test_a_signal_stops_kernels_and_says_so(sweep, outputs, number, code, kernel):
     process = sweep(workers=1, kernel=kernel)

@@ -53,6 +53,22 @@ def test_runs_leave_exploring_cells_out_unless_the_sweep_or_the_run_asks_for_the
         plan(HEAD + "runs:\n  a: {explore: maybe}\n")
 
 
+def test_retries_are_of_the_sweep_or_a_run_a_number_for_deaths_or_one_for_each(plan):
+    def read(text, *overrides):
+        found = plan(HEAD + text, *overrides)
+        return [(s.retries.deaths, s.retries.errors) for s in found.stages]
+
+    runs = "runs:\n  a: {retries: 3}\n  b: {}\n  c: {retries: {errors: 2}}\n"
+    assert read(runs) == [(1, 0), (3, 0), (1, 0), (1, 2)]
+    assert read("retries: 0\n" + runs) == [(0, 0), (3, 0), (0, 0), (1, 2)]
+    assert read(runs, "retries=2") == [(2, 0), (3, 0), (2, 0), (1, 2)]
+    found = plan(HEAD + runs).with_retries(5).stages
+    assert [(s.retries.deaths, s.retries.errors) for s in found] == [(5, 0)] * 3 + [(5, 2)]
+    for wrong in ("-1", "11", "true", "1.5", "often", "{death: 1}", "{errors: -1}", "[1]"):
+        with pytest.raises(SettingError, match=r"retries: expected a whole number from 0 to 10"):
+            plan(HEAD + f"runs:\n  a: {{retries: {wrong}}}\n")
+
+
 def test_a_grid_is_every_combination_with_names_that_say_which(plan):
     text = (
         HEAD

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from candgen import files, locks
-from candgen.errors import BusyError, SettingError
+from candgen.errors import BusyError, DataError, SettingError
 from candgen.session import status
-from candgen.sweeps import execution, run_report, run_sweep
+from candgen.sweeps import execution, run_report, run_stage, run_sweep
 from candgen.sweeps.plan import read_plan
 from waiting import SECONDS
 
@@ -261,6 +261,26 @@ def test_a_signal_stops_what_runs_and_what_waits(sweep, monkeypatch):
     assert sorted(states(outcome).values()) == ["done", "done", "killed", "not run", "not run"]
     assert outcome.report is None
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_stage_run_by_hand_waits_its_turn(sweep, write_sweep):
+    plan = read_plan(write_sweep(SWEEP))
+    sweep()
+    for stage in (plan.datasets[0], plan.runs[0]):
+        with locks.locked(plan.folder / ".lock"):
+            with pytest.raises(BusyError, match=r"asked is in use by process"):
+                run_stage.run_stage(stage, view=Silent)
+            assert status.read(stage.folder)["state"] == "done"
+        assert run_stage.run_stage(stage, view=Silent).state == "done"
+
+
+def test_a_sweep_refuses_a_folder_of_somebody_elses(sweep, project, executed):
+    mine = project / "outputs" / "asked" / "chapter.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(DataError, match="asked is not empty and no earlier sweep"):
+        sweep()
+    assert executed == [] and [path.name for path in mine.parent.iterdir()] == ["chapter.txt"]
 
 
 def test_what_would_happen_is_known_beforehand(sweep, write_sweep):

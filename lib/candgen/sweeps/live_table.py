@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from candgen.sweeps.stage_progress import Record, span, time_left
@@ -77,7 +78,7 @@ class Lines:
         self.say(f"{self._count()} {record.stage.title}: {said}{_because(record)}")
 
     def say(self, text: str) -> None:
-        with self._lock:
+        with self._lock, suppress(OSError):  # the terminal may have gone; the sweep goes on
             self._last = time.monotonic()
             print(text, file=self._stream, flush=True)
 
@@ -104,7 +105,8 @@ class Table:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
     def started(self, record: Record) -> None:
         """Nothing to do: the table draws the records as they are."""
@@ -112,7 +114,8 @@ class Table:
     progressed = ended = started
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        with suppress(OSError):
+            self._console.print(text, markup=False, highlight=False)
 
     def drawn(self) -> RenderableType:
         from rich.console import Group

@@ -19,7 +19,7 @@ from candgen.session import paths
 from candgen.sweeps import effects, flat_settings, nested_settings, stage_options
 from candgen.sweeps.beforehand import check_columns, check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
-from candgen.sweeps.stage_options import Retries
+from candgen.sweeps.stage_options import DEFAULT_RETRIES, Retries
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
 PREPARATION = "notebooks/10_prepare_data.ipynb"
@@ -67,7 +67,7 @@ class Stage:
     """Files and folders that parameters name."""
     explore: bool = False
     """Whether cells tagged `explore` are executed, too."""
-    retries: Retries = Retries()
+    retries: Retries = DEFAULT_RETRIES
     """How often it is tried again after a death or an error."""
 
     @property

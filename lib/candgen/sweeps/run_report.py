@@ -20,6 +20,7 @@ from candgen.reports.rendering import TEMPLATES
 from candgen.reports.reproduction import FILE as REPRODUCED
 from candgen.reports.reproduction import write_numbers
 from candgen.session import paths, run_files, status
+from candgen.sweeps.stage_options import DEFAULT_RETRIES
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -75,6 +76,7 @@ def make_report(
         kernel=kernel,
         timeout_s=60 * _MINUTES,
         fingerprint=fingerprint,
+        retries=DEFAULT_RETRIES,
     )
     if ended["state"] != status.DONE:
         error = ended.get("error") or {}
