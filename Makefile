@@ -53,7 +53,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 filter: ## Tell git to leave the outputs of notebooks out of commits
 	@if [ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$$(pwd -P)" ]; then \
 	  git config filter.nbstripout.clean '$(STRIP)'; \
-	  git config --unset filter.nbstripout.smudge || true; fi
+	  git config --unset filter.nbstripout.smudge || true; \
+	  git update-index -q --refresh >/dev/null || true; fi
 
 report: setup ## Run the quick sweep and write outputs/quick/report.html
 ifeq ($(DATA),)

@@ -76,6 +76,35 @@ def test_the_commit_says_whether_tracked_files_differ(standing):
     assert environment.commit() == f"{head}+changes"
 
 
+@pytest.mark.parametrize("script", ["exec sleep 600", "exit 128", "kill -9 $$"])
+def test_a_commit_that_git_does_not_say_is_unknown_and_not_none(standing, monkeypatch, script):
+    git("init", "--quiet")
+    stand_in(standing, monkeypatch, script)
+    monkeypatch.setattr(environment, "_GIT_SECONDS", 0.5)
+    assert environment.commit() == "unknown"
+
+
+def test_a_fresh_checkout_is_clean_when_git_must_look_into_each_file(standing, monkeypatch):
+    """The filter of notebooks runs for each of them; what it takes out is no change."""
+    git("init", "--quiet")
+    git("config", "filter.nbstripout.clean", "sed s/output//")
+    (standing / ".gitattributes").write_text("*.ipynb filter=nbstripout\n")
+    for n in range(3):
+        (standing / "notebooks" / f"{n}.ipynb").write_text("cell\n")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "Add notebooks")
+    for file in (standing / "notebooks").iterdir():
+        file.write_text("cell\n")
+        os.utime(file, (1, 1))
+    assert environment.commit() == git("rev-parse", "HEAD")
+    (standing / "notebooks" / "1.ipynb").write_text("celloutput\n")
+    environment._asked_commit.cache_clear()
+    assert environment.commit() == git("rev-parse", "HEAD")
+    (standing / "notebooks" / "1.ipynb").write_text("another\n")
+    environment._asked_commit.cache_clear()
+    assert environment.commit().endswith("+changes")
+
+
 def test_when_git_hangs_changes_are_unknown_and_nothing_is_left_running(standing, monkeypatch):
     hanging = "sleep 600 & echo $! > child; wait"
     stand_in(standing, monkeypatch, f'case "$*" in *rev-parse*) echo abc;; *) {hanging};; esac')

@@ -25,7 +25,8 @@ _THREAD_VARIABLES = (
 )  # fmt: skip
 COMMIT = "CANDGEN_COMMIT"
 """Variable in which a sweep tells its kernels the commit, so that git is asked once."""
-_GIT_SECONDS = 5.0
+UNKNOWN = "unknown"
+_GIT_SECONDS = 15.0  # filters may read each notebook of a fresh checkout
 _asking = threading.Lock()
 
 
@@ -78,7 +79,7 @@ def commit() -> str | None:
 
     Returns:
         The commit, with "+changes" when tracked files differ from it and "+unknown" when git did
-        not say in time whether they do.
+        not say in time whether they do; "unknown" in a repository whose commit git did not say.
     """
     told = os.environ.get(COMMIT)
     if told is not None:
@@ -97,7 +98,8 @@ def _asked_commit() -> str | None:
         return None
     head = _git(root, "rev-parse", "HEAD")
     if not head:
-        return None
+        inside = any((folder / ".git").exists() for folder in (root, *root.parents))
+        return UNKNOWN if inside else None
     # Unlike `git status`, this takes a notebook that was only executed for unchanged.
     changed = _git(root, "diff", "--name-only", "HEAD")
     if changed is None:
