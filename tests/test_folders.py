@@ -216,3 +216,15 @@ def test_a_token_names_a_process_that_lives_or_has_ended(dead_token):
     assert owners.has_ended(f"{pid}-{started}-{host}-{'0' * 8}")  # before the last boot
     assert not owners.has_ended(f"{pid}-{started}-{'0' * 8}-{boot}")  # another machine's
     assert not owners.has_ended(str(os.getpid())) and not owners.has_ended("x")
+
+
+def test_a_process_that_is_hidden_from_us_may_live(monkeypatch):
+    """On systems that show a user no processes but its own; it can still be signalled, or not."""
+    hidden = owners.Owner(owners.machine(), 2**22 + 1)
+    assert hidden.state() == "ended"
+
+    def refuse(pid, number):
+        raise PermissionError
+
+    monkeypatch.setattr(owners.os, "kill", refuse)
+    assert hidden.state() == "lives"

@@ -43,7 +43,7 @@ class Owner:
             return "ended"
         now = _start_of(self.pid)
         if now is None:
-            return "ended"
+            return "lives" if _is_hidden(self.pid) else "ended"
         return "lives" if self.started in (None, now) else "ended"
 
     @property
@@ -136,6 +136,19 @@ def _start_of(pid: int) -> int | None:
         return None if ended else round(process.create_time() * 1000)
     except psutil.Error:
         return None
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether there is such a process of another user, which the system shows nobody else."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False  # ours: it has ended, and its parent has not noticed yet
 
 
 def _short(text: str) -> str:

@@ -271,3 +271,23 @@ def test_a_generator_chosen_by_name_brings_what_is_imported_when_it_is_asked_for
     cell = nbformat.v4.new_code_cell(f"from candgen import models\n{used}")
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "page.ipynb")
     assert preload.heavy_modules(tmp_path / "page.ipynb") == expected
+
+
+def test_connection_files_of_the_killed_go_at_the_next_start(tmp_path, monkeypatch):
+    from candgen.sweeps.kernels import connection_files
+
+    monkeypatch.setattr(connection_files.tempfile, "gettempdir", lambda: str(tmp_path))
+    code = (
+        "import sys, tempfile; tempfile.tempdir = sys.argv[1];"
+        "from candgen.sweeps.kernels import connection_files; connection_files.new().touch();"
+        "print(connection_files.new().name)"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True)
+    assert said.stdout and len(list(tmp_path.iterdir())) == 1
+    kept = [connection_files.new(), tmp_path / "candgen-kernel-mine.json", tmp_path / "tmp1.json"]
+    for path in kept:
+        path.touch()
+    connection_files.remove_left_behind()
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    manager = spec.manager_class(spec.kernel_spec("ordinary"))()
+    assert Path(manager.connection_file).name.startswith("candgen-kernel-")

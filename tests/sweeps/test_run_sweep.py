@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -341,3 +343,18 @@ def test_stages_run_side_by_side(sweep, monkeypatch):
 
     monkeypatch.setattr(execution, "execute", execute)
     assert states(sweep(workers=2)[0])["films"] == "done"
+
+
+def test_what_a_killed_sweep_left_is_gone_after_the_next_start(sweep, project):
+    sweep()
+    code = "from candgen import owners; print(owners.token())"
+    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    outputs = project / "outputs" / "asked"
+    (outputs / "a" / "figures").mkdir()
+    litter = [f".sweep.json.{dead.strip()}.part", f"a/figures/.b.png.{dead.strip()}.part"]
+    litter += ["a/.notebook.part.ipynb", "datasets/world/.stage.part.ipynb"]
+    for name in [*litter, "a/.mine.part"]:
+        (outputs / name).write_text("x")
+    before = {path for path in outputs.rglob("*") if "part" not in path.name}
+    sweep()
+    assert {path for path in outputs.rglob("*")} == {*before, outputs / "a" / ".mine.part"}

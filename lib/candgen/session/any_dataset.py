@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from candgen import files
+from candgen import files, owners
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import Dataset, open_dataset, preparation, tables
 from candgen.datasets.archives import open_bundle
@@ -28,6 +28,7 @@ _KNOWN_AS = {  # setting -> headers that are looked for
     "rating_column": (RATING,),
     "timestamp_column": (TIMESTAMP,),
 }
+_SCRATCH = "candgen-data-"
 _REQUIRED = ("user_column", "item_column")
 
 
@@ -115,7 +116,7 @@ def _of_frame(
         described = {name for frame in features.values() if frame is not None for name in frame}
         left = [n for n in settings["leave_out"] if n in described or n not in data.columns]
         settings = {**settings, "leave_out": left}
-    with tempfile.TemporaryDirectory(prefix="candgen-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_prefix()) as folder:
         file = Path(folder) / "DataFrame.parquet"
         _write(data[list(columns.values())], file, "The DataFrame")
         try:
@@ -145,7 +146,7 @@ def _of_table(
     file: Path, features: dict[str, pd.DataFrame | None], settings: dict[str, Any]
 ) -> Dataset:
     """Prepare a file of events whose columns are settled, with features in memory if any."""
-    with tempfile.TemporaryDirectory(prefix="candgen-") as folder:
+    with tempfile.TemporaryDirectory(prefix=_prefix()) as folder:
         for name, column in (("users", "user_column"), ("items", "item_column")):
             frame = features[name]
             if frame is None:
@@ -191,8 +192,21 @@ class _Scratch:
     """A temporary folder, removed with this object or at the end of the process that made it."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="candgen-"))
+        _remove_left_behind()
+        self.folder = Path(tempfile.mkdtemp(prefix=_prefix()))
         weakref.finalize(self, _remove, self.folder, os.getpid())
+
+
+def _prefix() -> str:
+    """Return the beginning of a temporary folder's name, which says whose it is."""
+    return f"{_SCRATCH}{owners.token()}."
+
+
+def _remove_left_behind() -> None:
+    """Remove the temporary folders of processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*.*"):
+        if owners.has_ended(folder.name.removeprefix(_SCRATCH).partition(".")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove(folder: Path, process: int) -> None:

@@ -380,6 +380,12 @@ def _missing_record(
     return {"state": status.FAILED, "error": error}
 
 
+def remove_left_behind(folder: Path) -> None:
+    """Remove what a killed execution left in a run's folder, which nobody executes into now."""
+    files.remove_left_behind(folder)
+    folders.remove_listed(folder, (_PASSING, _STAGE_PART))
+
+
 def _identity(path: Path) -> tuple[int, int, int] | None:
     """Tell one writing of a file from another; None if there is no such file."""
     try:

@@ -155,6 +155,10 @@ class _Sweep:
         with view(self.records, self.workers) as self.view:
             self._save()  # the first file, so that a killed start is known as ours
             files.remove_left_behind(self.plan.folder)
+            for place in ("*", "datasets/*"):
+                for folder in self.plan.folder.glob(place):
+                    if folder.is_dir() and folders.is_marked(folder, folders.RUN):
+                        execution.remove_left_behind(folder)
             folders.settle(self.plan.folder, folders.REPORT)
             with ThreadPoolExecutor(self.workers, thread_name_prefix="stage") as pool:
                 self._go(pool)

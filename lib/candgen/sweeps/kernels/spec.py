@@ -15,6 +15,7 @@ from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
 from candgen.session import environment
+from candgen.sweeps.kernels import connection_files
 from candgen.training.progress import BATCH
 
 NAME = "python3"
@@ -28,6 +29,7 @@ def kernel_spec(kernel: str, preload: Sequence[str] = ()) -> KernelSpec:
         kernel: "warm", forked from the preloaded server, or "ordinary".
         preload: Modules a warm kernel will want beside the usual ones.
     """
+    connection_files.remove_left_behind_once()
     metadata: dict[str, Any] = {}
     if kernel == "warm":
         config = {"preload": list(preload)}
@@ -50,6 +52,9 @@ def manager_class(spec: KernelSpec) -> type[AsyncKernelManager]:
             return spec
 
     class Manager(AsyncKernelManager):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**{"connection_file": str(connection_files.new()), **settings})
+
         @default("kernel_spec_manager")
         def _one_spec(self) -> KernelSpecManager:
             return OneSpec(parent=self)
