@@ -322,3 +322,30 @@ def test_version_is_shown(candgen):
     from candgen import __version__
 
     assert candgen("--version")[:2] == (0, f"{__version__}\n")
+
+
+def test_a_preparation_that_fails_says_that_the_dataset_of_before_is_there(
+    candgen, project, monkeypatch
+):
+    error = {"name": "DataError", "message": "no events", "cell": 3}
+    monkeypatch.setattr(execution, "execute", lambda *a, **k: {"state": "failed", "error": error})
+    films = project / "outputs" / "datasets" / "films"
+    assert "of before" not in candgen("prepare", "--name", "films")[2]
+    files.write_json(films / "dataset.json", {"digest": "d", "tables": {}})
+    code, _, said = candgen("prepare", "--name", "films")
+    assert code == 1 and f"The dataset of before is still in {films}." in said
+    (films / "dataset.json").write_text("{}")
+    code, _, said = candgen("prepare", "--name", "films")
+    assert code == 2 and "films is not empty and no earlier run" in said
+
+
+@pytest.mark.parametrize("named", ["", ".", "mine", "../project"])
+def test_commands_leave_folders_of_somebody_else_alone(candgen, project, named):
+    mine = project / "mine"
+    mine.mkdir()
+    for name in ("leaderboard.csv", "report.html", "metrics.json", "status.json"):
+        (mine / name).write_text("mine")
+    assert "Nothing was changed" in candgen("report", named)[2]
+    assert "Nothing was changed" in candgen("run", "15_page", "--folder", "mine")[2]
+    assert {path.read_text() for path in mine.iterdir()} == {"mine"}
+    assert {path.name for path in project.iterdir()} == {"mine", "notebooks", "params", "outputs"}

@@ -345,12 +345,15 @@ def candidates(
 
 
 def _run(stage: Stage) -> None:
+    from candgen.session import paths
     from candgen.sweeps import run_stage, stage_progress
 
     record = run_stage.run_stage(stage)
     for line in stage_progress.failures([record]):
         print(line, file=sys.stderr)
     if record.failed:
+        if stage.kind == "dataset" and (stage.folder / paths.DATASET_FILE).is_file():
+            print(f"The dataset of before is still in {stage.folder}.", file=sys.stderr)
         raise typer.Exit(1)
     print(stage.folder)
 

@@ -234,3 +234,14 @@ def test_the_description_counts_the_tables_of_a_dataset_made_in_memory(dataset):
     made = replace(dataset, _tables={"train": events((0, 0)), "interactions": timed(5, 7)})
     assert "train events 1;" in repr(made) and "; events 2;" in repr(made)
     assert made.period == ("1970-01-01", "1970-01-01")
+
+
+def test_a_dataset_killed_while_it_moved_into_place_is_taken_up_when_opened(dataset):
+    new = dataset.folder / ".candgen-new"
+    new.mkdir()
+    moving = ["dataset.json", "train.parquet"]
+    files.write_json(new / ".files.json", {"files": [*moving, "test.parquet"]})
+    for name in moving:
+        (dataset.folder / name).rename(new / name)
+    assert open_dataset(dataset.folder).digest == dataset.digest
+    assert not new.exists()

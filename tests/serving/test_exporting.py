@@ -11,6 +11,7 @@ import pytest
 
 from candgen import files
 from candgen.datasets.dataset import write_dataset
+from candgen.session import run_files
 
 
 def test_nothing_in_the_folder_names_where_it_was_made(project, home):
@@ -187,3 +188,16 @@ def test_ids_of_any_kind_are_the_users_own(tmp_path, project, candgen):
     )
     assert "no user '7' among the 3 users" in candgen("candidates", folder, "--user", 7)[2]
     assert "no item 'a longer one!'" in candgen("candidates", folder, "--item", "a longer one!")[2]
+
+
+def test_a_run_whose_files_were_damaged_since_is_not_exported(project, candgen):
+    folder = project / "outputs" / "asked" / "wals"
+    told = {"state": "done", "fingerprint": None, "files": run_files.describe(folder)}
+    files.write_json(folder / "status.json", told)
+    assert candgen("export", "asked/wals")[0] == 0
+    for name in ("metrics.json", "vectors.npz"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[:-1] + b" ")
+        code, _, said = candgen("export", "asked/wals")
+        assert code == 2 and f"{name} is damaged. Run it again before exporting" in said
+        (folder / name).write_bytes(whole)

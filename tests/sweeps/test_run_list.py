@@ -4,7 +4,7 @@ import pytest
 
 from candgen import files
 from candgen.errors import DataError
-from candgen.session import status
+from candgen.session import run_files, status
 from candgen.sweeps.run_list import find_sweep, list_runs
 
 
@@ -104,3 +104,16 @@ def test_a_sweep_is_found_by_folder_or_name_or_suggested(outputs):
     assert find_sweep("quick") == find_sweep("outputs/quick") == outputs / "quick"
     with pytest.raises(DataError, match=r"No sweep 'quik'.*Did you mean 'quick'"):
         find_sweep("quik")
+
+
+def test_a_run_whose_results_were_cut_or_lost_is_damaged(outputs):
+    plan(outputs, "s", [("a", "done")])
+    folder = outputs / "s" / "a"
+    leave(folder, rows=[row("WALS", 0.2)])
+    (folder / "page.html").write_text("page")
+    leave(folder, files=run_files.describe(folder))
+    assert [(found.state, found.value) for found in list_runs("s")] == [("done", 0.2)]
+    (folder / "page.html").unlink()  # the value is there all the same
+    assert [(found.state, found.value) for found in list_runs("s")] == [("done", 0.2)]
+    (folder / "metrics.json").write_text("{}")
+    assert [(found.state, found.value) for found in list_runs("s")] == [("damaged", None)]

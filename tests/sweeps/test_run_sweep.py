@@ -10,7 +10,7 @@ import pytest
 
 from candgen import files, locks
 from candgen.errors import BusyError, DataError, SettingError
-from candgen.session import status
+from candgen.session import run_files, status
 from candgen.sweeps import execution, run_report, run_stage, run_sweep
 from candgen.sweeps.plan import read_plan
 from waiting import SECONDS
@@ -358,3 +358,15 @@ def test_what_a_killed_sweep_left_is_gone_after_the_next_start(sweep, project):
     before = {path for path in outputs.rglob("*") if "part" not in path.name}
     sweep()
     assert {path for path in outputs.rglob("*")} == {*before, outputs / "a" / ".mine.part"}
+
+
+def test_a_report_that_was_damaged_since_is_made_again(sweep, project):
+    healthy = SWEEP.replace("{generator: failing}", "{}")
+    sweep(healthy)
+    outputs = project / "outputs" / "asked"
+    told = status.read(outputs / "report")
+    made = run_files.describe(outputs, ["report.html", "leaderboard.csv"])
+    status.write(outputs / "report", {**told, "made": made})
+    assert sweep(healthy)[1] == []
+    (outputs / "leaderboard.csv").write_text("y")  # of the same size
+    assert sweep(healthy)[1] == ["report"]

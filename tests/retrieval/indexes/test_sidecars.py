@@ -330,6 +330,17 @@ def test_a_save_that_fails_leaves_the_index_of_before_or_none(tmp_path, monkeypa
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]
 
 
+def test_an_index_killed_while_it_moved_into_place_is_taken_up_when_opened(tmp_path):
+    indexes.build("exact", ITEMS, "dot").save(tmp_path)
+    (tmp_path / ".candgen-new").mkdir()
+    moving = ["index.json", "vectors.npy"]
+    listed = {"files": [*moving, "ids.npy"]}
+    (tmp_path / ".candgen-new" / ".files.json").write_text(json.dumps(listed))
+    for name in moving:
+        (tmp_path / name).rename(tmp_path / ".candgen-new" / name)
+    assert indexes.load(tmp_path).n_items == len(ITEMS)
+
+
 def test_an_index_is_not_saved_among_the_files_of_somebody_else(tmp_path):
     (tmp_path / "vectors.npy").write_text("mine")
     with pytest.raises(DataError, match="is not empty and no earlier index"):
