@@ -191,6 +191,20 @@ def test_killed_at_any_rename_the_result_is_the_old_one_or_the_new_one(films):
         }  # fmt: skip
 
 
+def test_a_new_result_ends_the_move_of_the_one_before_it(films):
+    new = films / folders.WHOLE
+    new.mkdir()
+    made(new, train="second", test="second")
+    names = ["dataset.json", "test.parquet", "train.parquet"]
+    files.write_json(new / ".files.json", {"files": names})
+    with pytest.raises(ZeroDivisionError), folders.replacing(films, DATASET):
+        _ = 1 / 0
+    assert held(films) == {"train": "second", "test": "second"}
+    with folders.replacing(films, DATASET) as aside:
+        made(aside, train="third")
+    assert held(films) == {"train": "third"}
+
+
 def test_what_the_dead_left_is_removed_and_nothing_else(tmp_path, dead_token):
     dead = {f".a.json.{dead_token}.part", f"figures/.b.png.{dead_token}.part"}
     other_host = dead_token.rsplit("-", 2)[0] + "-00000000-" + dead_token.rsplit("-", 1)[1]

@@ -30,7 +30,7 @@ class Retries:
     def left(self, attempts: list[dict[str, Any]]) -> bool:
         """Tell whether a stage is tried again, from all its attempts so far, the last one failed.
 
-        A stage that reached its wall-clock limit, or was stopped, is not.
+        A stage that reached its wall-clock limit is not.
         """
         last = attempts[-1]
         if died(last):
@@ -45,10 +45,8 @@ NO_RETRIES = Retries(deaths=0)
 
 def died(attempt: dict[str, Any]) -> bool:
     """Tell whether an attempt ended because its process, memory or a worker was lost."""
-    name = (attempt.get("error") or {}).get("name")
-    if attempt["state"] == "killed":
-        return name != "Stopped"
-    return attempt["state"] == "failed" and name in _LOST
+    lost = (attempt.get("error") or {}).get("name") in _LOST
+    return attempt["state"] == "killed" or (attempt["state"] == "failed" and lost)
 
 
 def minutes(source: SweepFile, keys: tuple[str, ...]) -> float:
