@@ -155,7 +155,7 @@ def test_a_marker_of_another_machine_is_not_taken_for_a_dead_one(tmp_path, witho
 )
 def test_who_holds_a_lock_is_told_from_who_signed_it(tmp_path, monkeypatch, ended, signed, said):
     mine = owners.this_process()
-    words = {"ended": ended, "here": mine.host, "pid": mine.pid, "boot": mine.boot}
+    words = {"ended": ended, "here": mine.host, "pid": mine.pid, "boot": mine.boot or "-"}
     words["started"] = mine.started
     signature = signed.format(**words).ljust(400).encode()
     monkeypatch.setattr(locks, "_sign", lambda d: os.pwrite(d, signature, 1))
