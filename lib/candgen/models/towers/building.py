@@ -191,7 +191,7 @@ def query_inputs(
         trained = log.lengths > 0
         made += _columns(dataset.users, features or {}, trained, shape, of="users")
     if "searches" in names:
-        found = dataset.table("searches")
+        found = dataset.known("searches")
         if QUERY not in found:
             raise DataError(f"Table 'searches' needs a column {QUERY!r}; it has {list(found)}.")
         words = Vocabulary(found.loc[found[USER].isin(np.flatnonzero(log.lengths)), QUERY])
