@@ -153,6 +153,7 @@ def shown(tmp_path):
             "engaged": [False, True, False, False, True],
         }
     )
+    in_test = impressions["timestamp"] == 99
     later = pd.DataFrame({"user": [0], "item": [3], "timestamp": [200]})
     tables = {
         "interactions": pd.concat([events, later], ignore_index=True),
@@ -160,7 +161,8 @@ def shown(tmp_path):
         "test": later,
         "users": pd.DataFrame({"user": range(2), "user_id": ["a", "b"]}),
         "items": pd.DataFrame({"item": range(4), "item_id": list("wxyz")}),
-        "impressions": impressions,
+        "impressions": impressions[~in_test],
+        "impressions_test": impressions[in_test],
     }
     return write_dataset(tmp_path / "shown", tables, {"name": "shown"})
 

@@ -109,11 +109,10 @@ def test_under_real_filters_the_rule_finds_what_exact_search_finds(data, fitted)
     assert (table["of exact"] >= 0.93).all()
 
 
-def test_ages_are_days_before_the_last_event(data):
+def test_ages_are_days_before_candidates_are_asked_for(data):
     ages = filtering.days_old(data, "upload_time")
     item = int(np.argmin(data.items["upload_time"]))
-    last = data.train["timestamp"].max()
-    assert ages[item] == (last - data.items["upload_time"].min()) / 86_400
+    assert ages[item] == (data.known_until - data.items["upload_time"].min()) / 86_400
     assert ages.min() >= 0
     years = filtering.days_old(data, "year")
     assert years[int(np.argmax(data.items["year"]))] == 0

@@ -50,7 +50,12 @@ from candgen.models.softmax_network.softmax_network_settings import (
     SoftmaxNetworkSettings,
 )
 from candgen.models.towers import portable
-from candgen.models.towers.building import chosen_inputs, item_inputs, query_inputs
+from candgen.models.towers.building import (
+    chosen_inputs,
+    item_inputs,
+    query_inputs,
+    read_searches_of,
+)
 from candgen.models.towers.inputs import Ids, Input
 from candgen.models.towers.network import Tower
 from candgen.negatives import make_sampler
@@ -294,6 +299,8 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         self.parts_ = parts_of(learner, self.hidden)
         if not self.answers_cold_items:
             self.known_items_ &= self._taken
+        if self.patience:
+            read_searches_of(dataset, learner.queries)
         self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]
 
 

@@ -207,6 +207,16 @@ def query_inputs(
     return made
 
 
+def read_searches_of(dataset: Dataset, inputs: Sequence[Input]) -> None:
+    """Let inputs read the searches that a dataset knows, in the words that were learned.
+
+    With early stopping, less is known while a tower learns than when it is asked.
+    """
+    for one in inputs:
+        if isinstance(one, Searches) and one.vocabulary is not None:
+            one.log = SearchLog.of(dataset.known("searches"), one.vocabulary, dataset.n_users)
+
+
 def item_inputs(
     dataset: Dataset,
     names: Sequence[str],

@@ -34,6 +34,7 @@ from candgen.models.towers.building import (
     chosen_inputs,
     item_inputs,
     query_inputs,
+    read_searches_of,
 )
 from candgen.models.towers.inputs import Ids
 from candgen.models.towers.learning import TowerLearner
@@ -240,4 +241,6 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         self._untrained = learner.log.lengths == 0
         self.moment_ = learner.moment = dataset.known_until or 0
         self._learned = learner
+        if self.patience:
+            read_searches_of(dataset, learner.queries)
         self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]
