@@ -6,6 +6,7 @@ are taken away: what it finds must change with the parts that it should read, an
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -211,6 +212,22 @@ def test_a_model_reads_all_that_it_knows_and_nothing_later(world, reader, part):
     table, read = READERS_OF_WHAT_IS_KNOWN[reader]
     data = replace(world, evaluate_on=part)
     assert parts_read(read, data, table) == set(PERIODS[part].known)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+@pytest.mark.parametrize("make", [models.TwoTower, models.SoftmaxNetwork])
+def test_after_early_stopping_all_searches_before_the_moment_are_read(
+    world, make, part, monkeypatch
+):
+    """Less is known while a tower learns, since validation is watched then."""
+    nothing = SimpleNamespace(history=[], best_epoch=0, resumed_after=0)
+    monkeypatch.setattr(models.learned, "train", lambda *_, **__: nothing)
+    told = {"query_inputs": ["searches"], "item_inputs": ["id"], "hidden": [], "dim": 4}
+    data = replace(world, evaluate_on=part)
+    model = make(**told, patience=1).fit(data)
+    (searches,) = model._learned.queries
+    assert np.array_equal(np.sort(searches.log.times), np.sort(data.known("searches")["timestamp"]))
+    assert model.moment_ == data.known_until
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
