@@ -237,6 +237,30 @@ def test_what_judges_reads_its_own_period_alone(world, reader, part):
     assert parts_read(READERS_OF_WHAT_JUDGES[reader], data, "impressions") == {part}
 
 
+@pytest.fixture(scope="module")
+def shuffled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shuffled")
+    return prepare(folder, source="world", seed=3, split="random_per_user", **SIZES)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_where_engagements_of_all_times_are_held_out_exposure_is_that_of_all_times(shuffled, part):
+    """Held-out rows are engagements then, so they do not tell what was ignored."""
+    data = replace(shuffled, evaluate_on=part)
+    times_shown = sum(
+        np.bincount(rows["item"], minlength=data.n_items)
+        for rows in (data.known("impressions"), data.judging("impressions"))
+    )
+    assert np.array_equal(held_out_exposure(data), np.maximum(times_shown, 1))
+    of_judged = data.judging("impressions")
+    assert of_judged["engaged"].mean() > 0.9
+    assert len(of_judged) >= len(data.held_out)
+    history = data.history_matrix
+    users = np.flatnonzero(np.diff(history.indptr))
+    offered = len(users) * data.train["item"].nunique() - history[users].nnz
+    assert reliability(data).count.sum() == offered
+
+
 def test_no_module_and_no_page_reads_a_further_table_past_its_period(root):
     """All other readers would have to be in the lists above."""
     named = re.compile(rf"\btable\(\s*\\?[\"']({'|'.join(FURTHER)})")

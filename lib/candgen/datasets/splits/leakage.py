@@ -146,8 +146,8 @@ def _revealing(events: Events, held_out: NDArray[np.bool_], rows: Rows) -> NDArr
     late = rows.times >= _first_times(of_rows, of_events[held_out], events.times[held_out])
     if rows.engaged is None:
         return of_held_out & late
-    known_before = ~late & _among(of_rows, of_events[~held_out])
-    return of_held_out & (late | (rows.engaged & ~known_before))
+    of_known = _among(of_rows, of_events[~held_out])
+    return of_held_out & (late | (rows.engaged & ~of_known))
 
 
 def _first_times(
