@@ -252,6 +252,7 @@ def test_where_engagements_of_all_times_are_held_out_exposure_is_that_of_all_tim
         for rows in (data.known("impressions"), data.judging("impressions"))
     )
     assert np.array_equal(held_out_exposure(data), np.maximum(times_shown, 1))
+    assert not data.judges_whole_log and make_cold(data, 0.2, seed=2).data.judges_whole_log
     of_judged = data.judging("impressions")
     assert of_judged["engaged"].mean() > 0.9
     assert len(of_judged) >= len(data.held_out)

@@ -126,6 +126,13 @@ def test_what_was_shown_recently_does_not_come_again_and_candidates_get_younger(
     assert list(table.index) == ["as found", "not shown again", "new preferred", "both"]
     assert table.loc["as found", "shown before"] > 0
     assert (table.loc[["not shown again", "both"], "shown before"] == 0).all()
+    shown = data.known("impressions")
+    asked_for = data.held_out[data.held_out["user"].isin(users)]
+    recent = shown[shown["timestamp"] >= data.known_until - 86_400 * asked["days"]]
+    again = asked_for.merge(recent[["user", "item"]].drop_duplicates())
+    expected = pytest.approx(len(again) / len(asked_for))
+    assert 0 < table.loc["not shown again", "withheld"] == expected
+    assert table.loc["as found", "withheld"] == 0
     assert table.loc["new preferred", "age"] < table.loc["as found", "age"]
     without = filtering.freshness(model, data, users, since="", **asked)
     assert without["way"].tolist() == ["as found", "not shown again"]

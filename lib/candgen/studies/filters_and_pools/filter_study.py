@@ -254,8 +254,9 @@ def freshness(
 
     Returns:
         One row per way: `way`, `recall` with `low` and `high` over users, `age` (median of what is
-        offered, in days) and `shown before` (share of it that was shown in those days); the last
-        two are NaN where nothing is known of them.
+        offered, in days), `shown before` (share of it that was shown in those days) and `withheld`
+        (share of the held-out events whose item may not be offered); `age` and `shown before` are
+        NaN where nothing is known of them.
     """
     cut = int(metric.split("@")[1])
     history, held_out = data.history_matrix[users], data.held_out_matrix[users]
@@ -279,7 +280,8 @@ def freshness(
         row = {"way": way, **_interval(pools.recalls_of(items, held_out), seed)}
         row["age"] = np.nan if ages is None else float(np.median(ages[items[items >= 0]]))
         again = np.nan if shown is None else (gains_of_lists(items, shown) > 0).mean()
-        rows.append(row | {"shown before": float(again)})
+        taken = float(held_out.multiply(withheld > 0).sum() / held_out.sum())
+        rows.append(row | {"shown before": float(again), "withheld": taken})
     return pd.DataFrame(rows)
 
 
