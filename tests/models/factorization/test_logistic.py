@@ -142,15 +142,18 @@ def test_probabilities_follow_the_scores(taste_world):
 
 @pytest.fixture
 def shown(tmp_path):
-    """User 0 was shown all of four items and took the first; item 3 was shown after training."""
+    """User 0 was shown all of four items and took the first; item 3 was shown after training.
+
+    User 1 ignored item 1 once and then engaged with it, but that is no event (rated too low).
+    """
     events = pd.DataFrame({"user": [0, 1], "item": [0, 2], "timestamp": [5, 9]})
     impressions = pd.DataFrame(
         {
-            "user": [0, 0, 0, 0, 1],
-            "item": [0, 0, 1, 3, 2],
-            "timestamp": [4, 5, 6, 99, 9],
+            "user": [0, 0, 0, 0, 1, 1, 1],
+            "item": [0, 0, 1, 3, 2, 1, 1],
+            "timestamp": [4, 5, 6, 99, 9, 7, 8],
             "position": 1,
-            "engaged": [False, True, False, False, True],
+            "engaged": [False, True, False, False, True, False, True],
         }
     )
     in_test = impressions["timestamp"] == 99

@@ -119,6 +119,19 @@ def test_ages_are_days_before_candidates_are_asked_for(data):
     assert filtering.days_old(data, "") is filtering.days_old(data, "born") is None
 
 
+def test_recent_is_what_was_shown_before_candidates_are_asked_for(data, fitted, monkeypatch):
+    model, users, _ = fitted
+    asked, told = [], {"k": 10, "metric": "recall@10", "half_life": 100.0, "weight": 9.0}
+    own = filtering.filters.shown_recently
+    monkeypatch.setattr(
+        filtering.filters, "shown_recently", lambda *a, **k: asked.append(k) or own(*a, **k)
+    )
+    for judged in (data.for_validation(), data):
+        filtering.freshness(model, judged, users, since="", days=2.0, **told)
+    cuts = [data.info["split"][name] for name in ("train_ends", "test_starts")]
+    assert [(k["moment"], k["seconds"]) for k in asked] == [(cut, 172_800.0) for cut in cuts]
+
+
 def test_what_was_shown_recently_does_not_come_again_and_candidates_get_younger(data, fitted):
     model, users, _ = fitted
     asked = {"k": 10, "metric": "recall@10", "days": 9999.0, "half_life": 100.0, "weight": 9.0}
