@@ -2,8 +2,12 @@
 
 import importlib.util
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: the workers share the cores
     # Read when NumPy and TensorFlow load, in the kernels of notebooks as well.
@@ -11,7 +15,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: the workers share the co
         os.environ.setdefault(_name, "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import pytest
+# Tests fit the same networks many times. XLA compiles each once for all processes of a test run.
+_programs: str | None = None
+if "TF_XLA_FLAGS" not in os.environ:
+    _programs = tempfile.mkdtemp(prefix="candgen-xla-")
+    os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_programs}"
 
 pytest.register_assert_rewrite("contract")  # so that its failures show their values
 pytest_plugins = ["tiny_project"]
@@ -22,6 +30,12 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG = ("tests/sweeps/test_kills.py", "tests/notebooks/test_execution.py")
 LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
 TOGETHER = {"tests/browser/test_report.py": "tests/sweeps/test_run_report.py"}  # one report
+
+
+def pytest_unconfigure() -> None:
+    """Remove the compiled programs; workers leave them to the process that made their folder."""
+    if _programs is not None:
+        shutil.rmtree(_programs, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "locks", "seeds", "checks", "alias"),
+    ("columns", "errors", "files", "locks", "seeds", "checks", "alias", "cache_folder"),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -202,6 +202,12 @@ def test_a_run_that_fails_says_why_and_prints_no_folder(candgen, project, execut
         (["report", "askd"], "No sweep 'askd'"),
         (["runs", "askd"], "No sweep 'askd'"),
         (["judge", "x.csv", "--dataset", "d", "--cutoffs", "ten"], "such as 10,20; got 'ten'"),
+        (["judge", "x.csv", "--dataset", "d", "--cutoffs", "1_0"], "such as 10,20; got '1_0'"),
+        (["judge", "x.csv", "--dataset", "d", "--cutoffs", "１０,+5"], "such as 10,20; got"),
+        (["export", "asked/a", "-s", "probes=1_0"], "with a number, got 'probes=1_0'"),
+        (["export", "asked/a", "-s", "probes=nan"], "with a number, got 'probes=nan'"),
+        (["run", "15_page", "-p", "generator=\udcff"], r"b'generator=\xff' is not UTF-8 text"),
+        (["run", "caf\udce9.ipynb"], r"b'caf\xe9.ipynb' is not UTF-8 text. Rename"),
         (["judge", "x.csv", "--dataset", "nothing"], "No prepared dataset 'nothing'"),
     ],
 )
@@ -251,8 +257,9 @@ def test_runs_lists_what_there_is(candgen, project, executed):
     assert "Nothing yet" in candgen("runs")[2]
     candgen("sweep", "params/asked.yaml")
     rows = [line.split("\t") for line in candgen("runs")[1].splitlines()]
-    assert rows[0] == ["sweep", "run", "state", "minutes", "generator", "metric", "value"]
-    assert rows[1] == ["asked", "a", "done", "1.50", "WALS", "recall@20", "0.1250"]
+    heads = ["sweep", "run", "state", "minutes", "generator", "metric", "value", "judged on"]
+    assert rows[0] == heads
+    assert rows[1] == ["asked", "a", "done", "1.50", "WALS", "recall@20", "0.1250", ""]
     assert rows[2][2] == "failed" and rows[2][6] == ""
     assert json.loads(candgen("runs", "asked", "--json")[1])[0]["value"] == 0.125
 
@@ -286,7 +293,7 @@ def test_judge_prints_metrics_with_their_intervals(candgen, films):
     assert rows["recall@1"].split("\t") == ["0.0000", "0.0000", "0.0000"]
     mean, low, high = map(float, rows["recall@2"].split("\t"))
     assert (mean, low, high) == (0.5, 0.0, 1.0)
-    assert out.startswith("lists on films, test part\n") and "judged_users 2" in out
+    assert out.startswith("lists on films, judged on test\n") and "judged_users 2" in out
 
 
 def test_judge_can_print_json_and_name_the_system(candgen, films):

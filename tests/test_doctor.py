@@ -1,13 +1,16 @@
 """The doctor says what is there and what to do about what is missing."""
 
+import errno
+import os
 import shutil
 import sys
+import tempfile
 from collections import namedtuple
 
 import psutil
 import pytest
 
-from candgen import doctor
+from candgen import cache_folder, doctor
 
 
 @pytest.mark.notebook
@@ -92,3 +95,60 @@ def test_no_project_is_said_with_what_to_do(monkeypatch):
     monkeypatch.setattr(doctor.paths, "project_root", nowhere)
     (found,) = doctor._project()
     assert (found.state, found.remedy) == ("missing", "No candgen project around here.")
+
+
+def test_an_unwritable_home_is_essential(monkeypatch, tmp_path):
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    assert doctor._home().state == "ok"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "file" / "runtime"))
+    found = doctor._home()
+    assert found.state == "missing" and "export HOME=" in found.remedy
+
+
+def test_a_temporary_folder_is_there_as_asked_for_and_short(monkeypatch, tmp_path):
+    def at(folder, wanted):
+        monkeypatch.setenv("TMPDIR", str(wanted))
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        return doctor._temporary_folder()
+
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    short = os.path.realpath("/tmp")
+    assert at(short, short).state == "ok"
+    absent = tmp_path / "absent"
+    assert at(short, absent).found == f"TMPDIR={absent} cannot be used; {short} is"
+    assert at(long, long).state == "warning" and "too long" in at(long, long).found
+    assert at(absent, absent).state == "missing"
+
+
+def test_where_compiled_code_goes_is_said(monkeypatch, tmp_path):
+    Place = cache_folder.Place
+    (tmp_path / "file").touch()
+    places = {
+        "ok": Place("package", tmp_path),
+        "warning": Place("temporary", tmp_path / "candgen-numba-0"),
+        "missing": Place("set", tmp_path / "file" / "cache"),
+    }
+    for state, place in places.items():
+        monkeypatch.setattr(cache_folder, "find_folder", lambda place=place: place)
+        found = doctor._compiled_code()
+        assert found.state == state and str(place.path) in found.found
+        assert bool(found.remedy) == (state != "ok")
+    monkeypatch.setattr(cache_folder, "find_folder", lambda: Place("none", None))
+    assert doctor._compiled_code().state == "missing"
+
+
+def test_a_file_system_without_locks_is_warned_of(monkeypatch, project):
+    (project / "outputs").mkdir(exist_ok=True)
+    assert doctor._locks(project).state == "ok"
+    fcntl = pytest.importorskip("fcntl")
+    fault = errno.ENOLCK
+
+    def refuse(descriptor, operation):
+        raise OSError(fault, "no")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert doctor._locks(project).state == "warning"
+    fault = errno.EIO
+    assert doctor._locks(project).state == "missing"

@@ -342,7 +342,7 @@ def test_a_judgement_shows_a_small_table_with_intervals_and_escaped_text(judged)
     low, high = found.interval("recall@20")
     assert f"{mean:.4f}<br><small>{low:.4f} to {high:.4f}</small>" in shown
     assert f"{len(found.per_user)} users judged" in shown
-    assert shown.count("<tr>") == 5 and len(re.sub(r"<[^>]*>", "", shown)) < 1000
+    assert shown.count("<tr>") == 6 and len(re.sub(r"<[^>]*>", "", shown)) < 1000
     assert len(repr(found)) < 200
 
 

@@ -1,8 +1,10 @@
 """Every sweep that comes with the project can be planned, and opens with its question."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from candgen.errors import SettingError
 from candgen.sweeps.plan import read_plan
@@ -13,10 +15,12 @@ OWN_DATA = ("data", "films", "gowalla")  # settings that name files of the reade
 
 @pytest.fixture
 def own_data(tmp_path) -> dict[str, str]:
-    """Values for settings that name data: plans check that it exists, not what it holds."""
+    """Values for settings that name data: plans look at the first rows."""
+    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.5,3\n")
+    (tmp_path / "events.csv").write_text("user,item\n1,2\n")
     for name in ("train.txt", "test.txt"):
-        (tmp_path / name).touch()
-    return dict.fromkeys(OWN_DATA, str(tmp_path))
+        (tmp_path / name).write_text("1 2\n")
+    return dict.fromkeys(OWN_DATA, str(tmp_path)) | {"table": str(tmp_path / "events.csv")}
 
 
 @pytest.mark.parametrize("file", FILES, ids=[path.stem for path in FILES])
@@ -24,14 +28,16 @@ def test_a_sweep_opens_with_its_question_and_can_be_planned(file, own_data):
     text = file.read_text()
     assert text.splitlines()[0].endswith("?")
     named = [name for name in OWN_DATA if f"\n  {name}:" in text.partition("datasets:")[0]]
-    plan = read_plan(file, [f"{name}={own_data[name]}" for name in named])
+    own = own_data | ({"data": own_data["table"]} if file.stem == "table" else {})
+    plan = read_plan(file, [f"{name}={own[name]}" for name in named])
     assert plan.question.endswith("?") and plan.report["title"]
     assert plan.runs
 
 
 @pytest.mark.parametrize("name", ["quick", "films", "table"])
 def test_the_baselines_are_runs_of_their_own_where_people_begin(root, own_data, name):
-    overrides = [] if name == "quick" else [f"data={own_data['data']}"]
+    data = own_data["table" if name == "table" else "data"]
+    overrides = [] if name == "quick" else [f"data={data}"]
     plan = read_plan(root / "params" / f"{name}.yaml", overrides)
     generators = {run.parameters.get("generator") for run in plan.runs}
     assert {"random", "popularity"} <= generators
@@ -52,3 +58,38 @@ def test_the_films_must_be_named(root):
 def test_the_part_to_judge_on_can_be_changed_for_all_runs(root):
     plan = read_plan(root / "params" / "quick.yaml", ["evaluate_on=validation"])
     assert {run.parameters["evaluate_on"] for run in plan.runs} == {"validation"}
+
+
+ADMITS = {  # what a comment of a params file admits -> the disclosure that its report must print
+    r"test (gave|was evaluated|influenced)": ("test_reuse", "selection_on_test"),
+    r"as similar to each other as those of test": ("selection_on_test",),
+    r"(chosen|selected) on test": ("selection_on_test",),
+    r"more trials for|single runs|best of\s+\d+ settings|for recall@20, for each": (
+        "unequal_tuning",
+    ),
+    r"settings? (is|are) those of quick|with its settings": ("other",),
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=[path.stem for path in FILES])
+def test_what_a_comment_admits_about_test_and_tuning_is_disclosed_in_the_report(file):
+    text = file.read_text()
+    comments = " ".join(line.strip("# ") for line in text.splitlines() if line.startswith("#"))
+    report = yaml.safe_load(text).get("report", {})
+    for words, kinds in ADMITS.items():
+        if re.search(words, comments, re.IGNORECASE):
+            assert set(kinds) & set(report.get("disclosures", {})), (words, kinds)
+
+
+def test_gowalla_discloses_that_test_shaped_its_validation_and_was_read_before(root):
+    report = yaml.safe_load((root / "params/gowalla.yaml").read_text())["report"]
+    assert {"test_reuse", "selection_on_test", "unequal_tuning"} == set(report["disclosures"])
+    assert ".1714" in report["disclosures"]["test_reuse"]
+
+
+def test_every_sweep_on_a_validation_shaped_by_test_says_so(root):
+    shaped = [file for file in FILES if "validation_clustering" in file.read_text()]
+    assert {file.stem for file in shaped} == {"gowalla", "gowalla_validation", "retrieval"}
+    for file in shaped:
+        report = yaml.safe_load(file.read_text())["report"]
+        assert "selection_on_test" in report["disclosures"]

@@ -34,6 +34,10 @@ TRAIN_BODY = """\
 import json, os, pathlib, signal, time
 pathlib.Path(run_folder, "trace.txt").open("a").write(f"{os.getpid()}\\n")
 """
+TOY = """\
+import pathlib
+pathlib.Path(run_folder, "reproduced.json").write_text("[]")
+"""
 # What a page does when things go wrong; a file `calm` in the sweep's folder lets all end well.
 DEEDS = """\
 deed = "" if pathlib.Path(run_folder, "..", "calm").exists() else generator
@@ -41,6 +45,8 @@ if deed == "failing":
     raise RuntimeError("the loss did not fall")
 if deed == "sleeping":
     time.sleep(600)
+if deed == "leaving":
+    raise SystemExit(0)
 if deed == "filling":
     pathlib.Path(run_folder, "big.bin").write_bytes(bytes(64_000_000))
 pathlib.Path(run_folder, "metrics.json").write_text(json.dumps({"format": 1, "generators": []}))
@@ -72,7 +78,7 @@ def project(tmp_path, monkeypatch) -> Path:
         "10_prepare_data": notebook(PREPARE, PREPARE_BODY),
         "15_train": notebook(TRAIN, TRAIN_BODY, DEEDS),
         "90_compare_runs": notebook('title: str = ""\n'),
-        "20_toy": notebook('shift: float = 0.5  # along the line\nrun_folder: str = ""\n', "shift"),
+        "20_toy": notebook('shift: float = 0.5  # along the line\nrun_folder: str = ""\n', TOY),
     }
     for name, made in write.items():
         (root / "notebooks" / f"{name}.ipynb").write_text(json.dumps(made))

@@ -15,11 +15,14 @@ Importing this package is cheap: each name loads its module when it is first use
 
 import os
 
+from candgen import cache_folder as _cache_folder
+
 __version__ = "0.1.0"
 
 # Threads of one library that wait by spinning keep a core from those of the next, as where faiss
 # searches and our compiled code ranks.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+_cache_folder.find_folder()
 
 _HOMES = {  # name -> module below this package
     "dataset": "session.any_dataset",

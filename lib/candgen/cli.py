@@ -7,6 +7,8 @@ takes time to import is imported by the command that needs it.
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -28,6 +30,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # as in an exported `reader.py`
+
 Parameters = Annotated[
     list[str], typer.Option("-p", "--parameter", metavar="KEY=VALUE", help="Set a parameter")
 ]
@@ -38,6 +42,7 @@ Minutes = Annotated[float, typer.Option(min=0.01, help="Wall-clock limit, minute
 def main() -> NoReturn:
     """Run the command line; errors that a user can mend are printed without a traceback."""
     try:
+        _check_text(sys.argv[1:])
         app()
     except CandgenError as error:
         print(f"candgen: {error}", file=sys.stderr)
@@ -46,6 +51,18 @@ def main() -> NoReturn:
         print(f"candgen: {error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
+
+
+def _check_text(arguments: list[str]) -> None:
+    """Refuse arguments that are no UTF-8: notebooks, pages and JSON files cannot hold them."""
+    for argument in arguments:
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError:
+            raise SettingError(
+                f"The argument {os.fsencode(argument)!r} is not UTF-8 text. Rename the file or "
+                "folder, or make a link to it with another name."
+            ) from None
 
 
 def _show_version(wanted: bool) -> None:
@@ -212,19 +229,18 @@ def judge(
 
     Example: candgen judge lists.csv --dataset films --cutoffs 10,20
     """
-    try:
-        lengths = [int(length) for length in cutoffs.split(",")]
-    except ValueError:
+    if not re.fullmatch(r" *[1-9][0-9]* *(, *[1-9][0-9]* *)*", cutoffs):
         raise SettingError(
             f"--cutoffs takes whole numbers with commas, such as 10,20; got {cutoffs!r}."
-        ) from None
+        )
+    lengths = [int(length) for length in cutoffs.split(",")]
     from candgen import evaluation, session
 
     data = session.open_dataset(dataset, evaluate_on=evaluate_on)
     found = evaluation.judge_file(file, data, name=name, cutoffs=lengths)
     if json:
         return _print_json({**found.row(), "counts": found.counts})
-    _print_judgement(found, f"{found.generator} on {data.name}, {evaluate_on} part")
+    _print_judgement(found, f"{found.generator} on {data.name}, judged on {data.judged_on}")
 
 
 @app.command(short_help="List runs and datasets with their state and headline metric")
@@ -247,12 +263,13 @@ def runs(
         print("Nothing yet. `candgen sweep params/quick.yaml` begins.", file=sys.stderr)
         return
     _print_table(
-        ["sweep", "run", "state", "minutes", "generator", "metric", "value"],
+        ["sweep", "run", "state", "minutes", "generator", "metric", "value", "judged on"],
         [
             [
                 row.sweep, row.name, row.state,
                 "" if row.minutes is None else f"{row.minutes:.2f}",
                 row.generator, row.metric, "" if row.value is None else f"{row.value:.4f}",
+                row.judged_on,
             ]
             for row in rows
         ],
@@ -282,10 +299,9 @@ def export(
     settings: dict[str, float] = {}
     for text in setting:
         name, _, value = text.partition("=")
-        try:
-            settings[name] = int(value) if value.isdecimal() else float(value)
-        except ValueError:
-            raise SettingError(f"--setting takes KEY=VALUE with a number, got {text!r}.") from None
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", value):
+            raise SettingError(f"--setting takes KEY=VALUE with a number, got {text!r}.")
+        settings[name] = int(value) if value.lstrip("-").isdecimal() else float(value)
     print(exporting.export(run, folder, kind=kind, settings=settings))
 
 
@@ -370,7 +386,11 @@ def _print_judgement(found: Any, title: str) -> None:
 
 
 def _print_table(columns: list[str], rows: list[list[str]], numbers: tuple[str, ...] = ()) -> None:
-    """Print a table: drawn in a terminal, tabs between columns where a program reads it."""
+    """Print a table: drawn in a terminal, tabs between columns where a program reads it.
+
+    Each row is one line: tabs, line breaks and other control characters in a cell become spaces.
+    """
+    rows = [[_CONTROL.sub(" ", cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [columns, *rows]:
             print("\t".join(row))

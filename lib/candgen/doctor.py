@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from candgen.errors import DataError
+from candgen import cache_folder, locks
+from candgen.errors import CandgenError, DataError
 from candgen.session import environment, paths
 
 PYTHONS = ((3, 11), (3, 13))  # from .. to, both included
 _GIB_OF_MEMORY, _GIB_OF_DISK = 4, 5
 _KERNEL_SECONDS = 60
+_LONGEST_TEMPORARY = 60  # characters; a socket's path has at most 104, with a name of our server's
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ def examine() -> Iterator[Finding]:
     yield _lab_kernel()
     yield _threads()
     yield _memory()
+    yield _home()
+    yield _temporary_folder()
+    yield _compiled_code()
     yield from _project()
 
 
@@ -157,6 +163,47 @@ def _memory() -> Finding:
     return Finding("memory", "warning", found, remedy)
 
 
+def _home() -> Finding:
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    folder = Path(jupyter_runtime_dir())
+    if cache_folder.writable(folder):
+        return Finding("home", "ok", os.path.expanduser("~"))
+    found = f"cannot write {folder}, where each kernel keeps its connection file"
+    remedy = "Set HOME to a folder of yours: `export HOME=/path/to/it`; or JUPYTER_RUNTIME_DIR."
+    return Finding("home", "missing", found, remedy)
+
+
+def _temporary_folder() -> Finding:
+    wanted, name = os.environ.get("TMPDIR"), "temporary"
+    remedy = "Set TMPDIR to a folder that can be written to: `export TMPDIR=/tmp`."
+    try:
+        folder = tempfile.gettempdir()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Finding(name, "missing", str(error), remedy)
+    if wanted and Path(wanted).absolute() != Path(folder).absolute():
+        return Finding(name, "warning", f"TMPDIR={wanted} cannot be used; {folder} is", remedy)
+    if len(os.fsencode(folder)) > _LONGEST_TEMPORARY:
+        found = f"{folder} is too long for the sockets of warm kernels"
+        return Finding(name, "warning", found, "Set TMPDIR to a shorter path, such as /tmp.")
+    return Finding(name, "ok", folder)
+
+
+def _compiled_code() -> Finding:
+    name, place = "numba cache", cache_folder.find_folder()
+    if place.kind == "none" or (place.kind == "set" and not cache_folder.writable(place.path)):
+        found = f"{place.path or 'no folder'} cannot be written to; compiled code fails at import"
+        remedy = f"Set {cache_folder.VARIABLE} to a folder that can be written to."
+        return Finding(name, "missing", found, remedy)
+    if place.kind == "temporary" or place.path.name.startswith("candgen-numba-"):
+        found = f"{place.path}, as neither the package nor the home folder is writable"
+        remedy = f"To compile once and for all, set {cache_folder.VARIABLE} to a folder that stays."
+        return Finding(name, "warning", found, remedy)
+    return Finding(name, "ok", str(place.path))
+
+
 def _project() -> Iterator[Finding]:
     try:
         root = paths.project_root()
@@ -166,6 +213,7 @@ def _project() -> Iterator[Finding]:
     pages = len(list((root / "notebooks").glob("*.ipynb")))
     yield Finding("project", "ok", f"{root}, {pages} notebooks")
     yield _disk(root)
+    yield _locks(root)
     yield _datasets()
     yield _real_data(root)
 
@@ -184,6 +232,20 @@ def _disk(root: Path) -> Finding:
         remedy = f"Below {_GIB_OF_DISK} GiB large sweeps may fill it; remove old folders there."
         return Finding("disk", "warning", found, remedy)
     return Finding("disk", "ok", found)
+
+
+def _locks(root: Path) -> Finding:
+    outputs = root / "outputs"
+    try:
+        native = locks.native(outputs)
+    except (OSError, CandgenError) as error:
+        remedy = f"Sweeps lock files there: make {outputs} writable, or a link to another disk."
+        return Finding("locks", "missing", str(error), remedy)
+    if native:
+        return Finding("locks", "ok", f"the file system of {outputs} locks files")
+    found = f"the file system of {outputs} cannot lock files; marker files are used instead"
+    remedy = "After a crash a marker may stay; the error then names it. A local disk has locks."
+    return Finding("locks", "warning", found, remedy)
 
 
 def _datasets() -> Finding:

@@ -38,10 +38,15 @@ class BusyError(CandgenError, RuntimeError):
     """Somebody else is at work in the same folder."""
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the nearest known spelling; empty if none is near."""
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return close[0] if close else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Suggest the nearest known spelling, as a sentence with a leading space, or list them all."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if close:
-        return f" Did you mean {close[0]!r}?"
+    if close := nearest(name, known):
+        return f" Did you mean {close!r}?"
     return f" Known names: {', '.join(known)}." if known else ""

@@ -132,6 +132,23 @@ def test_results_by_group_are_worked_out_within_the_group(make, events):
     assert by_popularity["count"].to_dict() == {"middle": 1, "tail": 4}
 
 
+def test_intervals_of_a_group_carry_the_spread_of_seeds_and_follow_users_in_any_order(make, events):
+    train = events(*((user, item) for user in range(6) for item in range(user + 1)))
+    data = make(train, events(*((user, 7) for user in range(6))), n_users=6, n_items=8)
+
+    def frame(more):  # the value of a user with n events is n / 10, in falling order of users
+        users = np.arange(6)[::-1]
+        return pd.DataFrame({"user": users, "recall@2": (users + 1) / 10 + more})
+
+    repeats = {1: frame(-0.05), 2: frame(0.05)}
+    judgement = evaluation.Judgement("x", frame(0.0), repeats=repeats)
+    table = evaluation.by_group([judgement], data, "recall@2").set_index("group")
+    assert table["value"].tolist() == pytest.approx([0.15, 0.35, 0.55])
+    alone = evaluation.Judgement("x", frame(0.0))
+    alone = evaluation.by_group([alone], data, "recall@2").set_index("group")
+    assert ((table["high"] - table["low"]) > (alone["high"] - alone["low"]) + 0.04).all()
+
+
 def test_groups_of_items_add_up_to_all_that_was_found(small):
     judgement = evaluation.judge_candidates(lists([0, 1], [[2, 4, 5], [4, 2, 1]]), small, [3])
     table = evaluation.by_group([judgement], small, "recall@3").query("by == 'item popularity'")

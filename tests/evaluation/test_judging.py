@@ -96,6 +96,15 @@ def test_given_candidate_lists_are_ranked_alone_and_the_judgement_says_so(make, 
     assert "sampled" in judgement.ranking and "sampled" in judgement.row()["ranking"]
 
 
+def test_items_ranked_are_counted_where_lists_are_given_less_what_users_had(make, events):
+    train, test = events((0, 0), (1, 1), (2, 2), (2, 3)), events((0, 1), (1, 0), (2, 0))
+    given = events((0, 0), (0, 1), (0, 3), (1, 0), (2, 0), (2, 1), (2, 4))  # (0, 0) is known
+    data = make(train, test, n_users=3, n_items=5, candidate_lists=given)
+    counts = evaluation.judge(models.Popularity().fit(data), data, k=4, cutoffs=[1]).counts
+    ranked = [counts[f"{which}_items_ranked"] for which in ("fewest", "median", "most")]
+    assert ranked == [1, 2, 3]
+
+
 def test_lists_made_for_test_do_not_empty_a_validation_that_was_taken_from_train(make, events):
     train, test = events((0, 0), (1, 1)), events((0, 2), (1, 3))
     validation = events((0, 1), (1, 2))

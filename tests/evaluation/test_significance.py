@@ -9,7 +9,15 @@ from scipy import stats
 
 from candgen.errors import DataError, SettingError
 from candgen.evaluation import Judgement, compare
-from candgen.evaluation.significance import bootstrap_intervals, holm, sign_flip_test, verdict
+from candgen.evaluation.significance import (
+    bootstrap_intervals,
+    holm,
+    pairs_of_candidates,
+    seed_weights,
+    sign_flip_test,
+    verdict,
+    verdicts,
+)
 
 
 def test_intervals_agree_with_the_normal_approximation_on_many_users():
@@ -92,18 +100,52 @@ def test_holm_leaves_a_single_test_alone_and_stops_at_one():
 
 
 @pytest.mark.parametrize(
-    ("difference", "low", "high", "p", "expected"),
+    ("low", "high", "p", "expected"),
     [
-        (0.02, 0.01, 0.03, 0.001, "better"),
-        (-0.02, -0.03, -0.01, 0.001, "worse"),
-        (0.02, -0.01, 0.05, 0.3, "undecided"),
-        (0.002, 0.001, 0.003, 0.001, "no practical difference"),
-        (0.0, -0.004, 0.004, 0.9, "no practical difference"),
-        (0.004, 0.001, 0.007, 0.01, "undecided"),  # a difference, but perhaps a useless one
+        (0.01, 0.03, 0.001, "better"),
+        (-0.03, -0.01, 0.001, "worse"),
+        (-0.01, 0.05, 0.3, "undecided"),
+        (0.001, 0.003, 0.001, "no practical difference"),
+        (-0.004, 0.004, 0.9, "no practical difference"),
+        (0.001, 0.007, 0.01, "undecided"),  # a difference, but perhaps a useless one
+        (0.004, 0.04, 0.001, "undecided"),  # a mean of .02 does not help an end in the margin
+        (-0.04, -0.004, 0.001, "undecided"),
+        (0.005, 0.04, 0.001, "undecided"),  # an end on the margin is not beyond it
+        (-0.005, 0.005, 0.9, "no practical difference"),
+        (0.01, 0.03, 0.06, "undecided"),  # clear alone, but not among so many comparisons
+        (-0.03, -0.01, 0.06, "undecided"),
+        (float("nan"), float("nan"), 0.0, "undecided"),
     ],
 )
-def test_verdicts_in_words(difference, low, high, p, expected):
-    assert verdict(difference, low, high, p, margin=0.005, level=0.95) == expected
+def test_a_verdict_needs_the_whole_interval_beyond_or_within_the_margin(low, high, p, expected):
+    assert verdict(low, high, p_adjusted=p, margin=0.005, level=0.95) == expected
+
+
+def test_several_verdicts_are_corrected_for_their_number():
+    # 2.37 and 3.1 standard errors from 0: p of .018 and .002.
+    ends = ([0.1, 0.1], [0.1 - 1.96 / 23.7, 0.1 - 1.96 / 31], [0.1 + 1.96 / 23.7, 0.1 + 1.96 / 31])
+    few = verdicts(*ends, margin=0.0)
+    z = np.array([0.1 * 23.7, 0.1 * 31])
+    np.testing.assert_allclose(few.p, 2 * stats.norm.sf(z), rtol=1e-3)
+    assert few.words == ["better", "better"]
+    many = verdicts(*(list(end) * 4 for end in ends), margin=0.0)  # .018 times 4 is above .05
+    assert many.words == ["undecided", "better"] * 4
+    np.testing.assert_allclose(many.p_adjusted, holm(many.p))
+
+
+def test_a_verdict_on_an_unknown_interval_is_undecided():
+    nan = float("nan")
+    found = verdicts([nan, 0.0, 0.2], [nan, 0.0, 0.2], [nan, 0.0, 0.2], margin=0.1)
+    assert found.words == ["undecided", "no practical difference", "better"]
+    assert found.p.tolist() == [1.0, 1.0, 0.0]
+
+
+def test_seed_weights_have_the_variance_of_a_mean_of_so_many_seeds():
+    values = np.array([0.1, 0.4, 0.2])
+    weights = seed_weights(3, 20_000, seed=0)
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    assert (weights @ values).var() == pytest.approx(values.var(ddof=1) / 3, rel=0.05)
+    assert seed_weights(1, 5, seed=0).tolist() == [[1.0]] * 5
 
 
 # --- comparing judgements
@@ -201,3 +243,98 @@ def test_a_judgement_has_the_same_interval_every_time():
     one, other = judged("a", values), judged("b", values)
     assert one.interval("recall@20") == other.interval("recall@20")
     assert judged("a", values, seed=1).interval("recall@20") != one.interval("recall@20")
+
+
+# --- repeats over training seeds
+
+
+def repeated(name, by_seed, **more):
+    """A judgement that is the mean over training seeds: seed -> one value a user."""
+    frames = {
+        seed: pd.DataFrame({"user": np.arange(len(v)), "recall@20": v})
+        for seed, v in by_seed.items()
+    }
+    return judged(name, np.mean(list(by_seed.values()), axis=0), repeats=frames, **more)
+
+
+def test_intervals_of_repeats_carry_the_spread_of_seeds():
+    # All users are alike, so seeds alone matter: a standard error of .1 / sqrt(4) by hand.
+    seeds = np.array([0.1, 0.3, 0.2, 0.2])
+    one = repeated("a", {n: np.full(50, value) for n, value in enumerate(seeds)})
+    low, high = one.interval("recall@20")
+    error = seeds.std(ddof=1) / 2
+    assert low == pytest.approx(0.2 - 1.96 * error, abs=0.4 * error)
+    assert high == pytest.approx(0.2 + 1.96 * error, abs=0.4 * error)
+    assert judged("a", np.full(50, 0.2)).interval("recall@20") == pytest.approx((0.2, 0.2))
+
+
+def test_luck_of_seeds_can_undo_a_verdict_that_users_alone_would_give():
+    base = np.random.default_rng(8).random(300)
+    lucky = {1: base + 0.2, 2: base - 0.14}
+    sure = {1: base + 0.031, 2: base + 0.029}
+    found = compare([judged("popularity", base), repeated("x", lucky), repeated("y", sure)])
+    assert found["difference"].tolist() == pytest.approx([0.03, 0.03])
+    assert found["verdict"].tolist() == ["undecided", "better"]
+    assert found["p"][0] > 0.05 > found["p"][1]
+
+
+def test_what_a_seed_adds_to_both_sides_cancels_whatever_the_order_of_seeds():
+    base = np.random.default_rng(9).random(100)
+    luck = {1: -0.2, 2: 0.0, 3: 0.2}
+    a = repeated("a", {seed: base + more for seed, more in luck.items()})
+    b = repeated("b", {seed: base + luck[seed] + 0.02 for seed in (3, 1, 2)})
+    row = compare([a, b], baseline="a").iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((0.02, 0.02))
+    other = repeated("b", {seed + 10: base + more + 0.02 for seed, more in luck.items()})
+    row = compare([a, other], baseline="a").iloc[0]
+    assert row["high"] - row["low"] > 0.2  # other seeds are no pairs
+
+
+# --- the best, chosen on the same users
+
+
+def equals(n, users, seed):
+    """Generators of the same quality: what tells them apart is chance."""
+    values = np.random.default_rng(seed).normal(0.3, 0.1, (n, users))
+    return [judged(f"g{place}", row) for place, row in enumerate(values)]
+
+
+def best_of(judgements):
+    return max(judgements, key=lambda one: one.mean("recall@20")).generator
+
+
+def test_intervals_for_all_pairs_agree_with_the_studentized_range():
+    # Of twelve equals with a standard error of 2 each; Tukey's table has no correlations either.
+    means = np.random.default_rng(0).normal(0, 2, (20_000, 12))
+    pairs = pairs_of_candidates(means)
+    expected = stats.studentized_range.ppf(0.95, 12, np.inf) / np.sqrt(2)
+    low, high = pairs.interval(1.0, 3, 7)
+    assert (low + high) / 2 == pytest.approx(1.0)
+    assert (high - low) / 2 == pytest.approx(expected * 2 * np.sqrt(2), rel=0.02)
+    at_the_end = expected * 2 * np.sqrt(2)
+    assert pairs.p_value(at_the_end, 3, 7) == pytest.approx(0.05, abs=0.01)
+    assert pairs.p_value(-at_the_end, 7, 3) == pairs.p_value(at_the_end, 3, 7)
+
+
+def test_the_best_is_still_called_better_where_it_is():
+    some = [*equals(6, 200, 1), judged("top", np.random.default_rng(7).normal(0.4, 0.1, 200))]
+    table = compare(some, baseline="top", selected=True, margin=0.005)
+    assert set(table["verdict"]) == {"worse"}
+    assert (table["high"] < -0.005).all() and (table["p_adjusted"] < 0.05).all()
+
+
+def test_intervals_for_all_pairs_are_wider_and_those_of_one_pair_are_not():
+    some = equals(8, 150, 3)
+    told = {"baseline": best_of(some), "margin": 0.0}
+    wide, plain = (compare(some, **told, selected=chosen) for chosen in (True, False))
+    assert ((wide["high"] - wide["low"]) > 1.3 * (plain["high"] - plain["low"])).all()
+    a, b = (compare(some[:2], baseline="g0", selected=chosen).iloc[0] for chosen in (True, False))
+    assert a["high"] - a["low"] == pytest.approx(b["high"] - b["low"], rel=0.1)
+
+
+def test_a_copy_of_the_best_is_no_different_from_it():
+    values = np.random.default_rng(2).random(60)
+    some = [judged("a", values), judged("b", values), judged("c", values - 0.5)]
+    table = compare(some, baseline="a", selected=True).set_index("generator")
+    assert table.loc["b", "verdict"] == "no practical difference"
+    assert table.loc["b", "p_adjusted"] == 1 and table.loc["c", "verdict"] == "worse"

@@ -30,7 +30,7 @@ FAMILIES = {
 }
 FOR_ALL = {"dataset", "evaluate_on", "generator", "settings"}  # parameters of notebooks
 FOR_ALL |= {"k", "cutoffs", "headline", "seed", "run_folder"}
-OF_NO_GENERATOR = {"films", "rating_epochs"}  # of the course's rating network in 30
+OF_NO_GENERATOR = {"films", "rating_epochs", "starts"}  # of the course's rating network in 30
 
 
 def parameters_cell(name: str) -> str:

@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from candgen.reports.comparing import comparisons
-from candgen.reports.reading import read_sweep
+from candgen.reports.comparing import Contender, comparisons
+from candgen.reports.reading import read_run, read_sweep
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +115,16 @@ def test_a_sweep_moved_elsewhere_finds_its_dataset(small_sweep, tmp_path):
     moved = small_sweep.parent.rename(tmp_path / "elsewhere")
     (ground,) = comparisons(read_sweep(moved))
     assert ground.dataset.folder == moved / "datasets/world"
+
+
+def test_seeds_that_draw_their_own_users_are_no_repeats_of_the_same_users(small_sweep):
+    run = read_run(small_sweep.parent, "only", {})
+    frame = pd.DataFrame({"recall@20": [0.1, 0.3]}, index=pd.Index([0, 1], name="user"))
+    other = frame.set_axis(pd.Index([5, 6], name="user"))
+    entries = tuple(SimpleNamespace(run=run, per_user=f, seed=s, row={}, numbers={"recall@20": 0.2},
+                                    generator="WALS", baseline=False)
+                    for s, f in ((1, frame), (2, other)))  # fmt: skip
+    row = Contender("x", entries)
+    assert row.judgement.repeats == {} and len(row.per_user) == 4
+    same = Contender("x", (entries[0], entries[0].__class__(**{**vars(entries[0]), "seed": 2})))
+    assert list(same.judgement.repeats) == ["1", "2"] and len(same.per_user) == 2

@@ -13,8 +13,8 @@ def rows(sweep_folder) -> list[dict[str, str]]:
 
 def test_columns_are_run_generator_dataset_parameters_metrics_costs(rows):
     columns = list(rows[0])
-    assert columns[:5] == ["run", "generator", "dataset", "dim", "seed"]
-    assert columns[5:8] == ["recall@10", "recall@10_low", "recall@10_high"]
+    assert columns[:6] == ["run", "generator", "dataset", "judged_on", "dim", "seed"]
+    assert columns[6:9] == ["recall@10", "recall@10_low", "recall@10_high"]
     assert columns.index("coverage@50") < columns.index("fit_seconds")
     assert {"recall@20", "recall@20_low", "recall@20_high", "ndcg@20"} <= set(columns)
 
@@ -45,4 +45,22 @@ def test_values_are_those_of_metrics_json(rows, sweep_folder):
 def test_a_sweep_in_which_all_failed_has_a_header_and_no_rows(sweep_builder, tmp_path):
     folder = sweep_builder.build_empty_sweep(tmp_path / "empty")
     (line,) = write_leaderboard(folder).read_text().splitlines()
-    assert line.startswith("run,generator,dataset")
+    assert line.startswith("run,generator,dataset,judged_on")
+
+
+def test_errors_of_predicted_ratings_have_columns_where_a_run_recorded_them(small_sweep):
+    import json
+
+    from candgen.reports import open_report, results
+
+    path = small_sweep / "metrics.json"
+    recorded = json.loads(path.read_text())
+    own = next(row for row in recorded["generators"] if not row["baseline"])
+    own |= {"rmse": 0.9125, "mae": 0.5, "rmse_of_item_means": 1.0, "other": 3.0}
+    path.write_text(json.dumps(recorded))
+    with open(write_leaderboard(small_sweep.parent), newline="") as file:
+        of = {row["generator"]: row for row in csv.DictReader(file)}
+    assert (of["WALS"]["rmse"], of["WALS"]["rmse_of_item_means"]) == ("0.9125", "1.0")
+    assert of["popularity"]["rmse"] == "" and not {"other", "mae_of_item_means"} & of["WALS"].keys()
+    shown = results.leaderboard(open_report(small_sweep.parent)).html
+    assert "0.9125" in shown and "smaller is better" in shown

@@ -13,10 +13,11 @@ from candgen.sweeps.run_report import make_report
 ROWS = [
     {"name": "cost at step 0", "printed": 200.0, "ours": 201.0, "why": "another <release>"},
     {"name": "films", "printed": 694.0, "ours": 694.0, "why": ""},
-    {"name": "least", "printed": -0.5, "ours": -0.25, "why": "luck"},
+    {"name": "least", "printed": -0.5, "ours": -0.25, "why": "luck",
+     "starts": [-0.25, -0.75, 0.125]},
     {"name": "nothing", "printed": 0.0, "ours": 0.1, "why": "a start"},
     {"name": "none", "printed": 0.0, "ours": 0.0, "why": ""},
-]
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -32,12 +33,12 @@ def test_the_csv_has_a_row_a_number_and_the_difference_as_a_share(sweep):
     with open(path, newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
-        ["name", "printed", "ours", "relative_difference"],
-        ["cost at step 0", "200.0", "201.0", "0.005"],
-        ["films", "694.0", "694.0", "0.0"],
-        ["least", "-0.5", "-0.25", "0.5"],
-        ["nothing", "0.0", "0.1", ""],
-        ["none", "0.0", "0.0", "0.0"],
+        ["name", "printed", "ours", "relative_difference", "starts", "lowest", "highest"],
+        ["cost at step 0", "200.0", "201.0", "0.005", "", "", ""],
+        ["films", "694.0", "694.0", "0.0", "", "", ""],
+        ["least", "-0.5", "-0.25", "0.5", "3", "-0.75", "0.125"],
+        ["nothing", "0.0", "0.1", "", "", "", ""],
+        ["none", "0.0", "0.0", "0.0", "", "", ""],
     ]
 
 
@@ -104,3 +105,34 @@ def test_a_sweep_may_ask_for_this_report(sweep, root, tmp_path, monkeypatch):
 
     names = zipfile.ZipFile(zip_report(sweep)).namelist()
     assert f"{sweep.name}/reproduced.csv" in names
+
+
+def test_a_number_that_rests_on_a_random_start_stands_beside_the_range_of_ours(sweep):
+    report = open_report(sweep)
+    said = reproduction.opening(report).html
+    assert "1 numbers rest on a random start that was not printed: 1 of them lie" in said
+    assert "over 3 starts" in said
+    assert "−0.75 to 0.12" in reproduction.every_number(report).html.replace("-0.75", "−0.75")
+    assert "lies inside" in reproduction.furthest(report).html
+
+
+@pytest.mark.parametrize(
+    ("printed", "starts", "within"),
+    [
+        (0.25, (0.25, 0.5), True),
+        (0.75, (0.25, 0.5), False),
+        (0.24, (0.2449, 0.5), True),  # as printed, 0.2449 is 0.24
+        (0.51, (0.25, 0.504), False),
+        (3.0, (), False),
+    ],
+)
+def test_a_printed_number_is_in_the_range_as_it_was_printed(printed, starts, within):
+    assert reproduction.Number(None, "x", printed, 0.3, "", starts).within == within
+
+
+def test_without_several_starts_no_table_speaks_of_them(sweep):
+    rows = [{key: value for key, value in row.items() if key != "starts"} for row in ROWS]
+    (sweep / "only" / "reproduced.json").write_text(json.dumps(rows))
+    report = open_report(sweep)
+    assert "starts" not in reproduction.every_number(report).html
+    assert "random start" not in reproduction.opening(report).html

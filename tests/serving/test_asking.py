@@ -295,3 +295,36 @@ def test_the_index_is_asked_and_what_it_lacks_is_made_up_for(candgen, tmp_path):
     assert counted.asked == 10 * N_USERS
     held.for_user("u/0", 70)  # nearly everything: exact search is quicker
     assert counted.asked == 10 * N_USERS
+
+
+@pytest.mark.parametrize(
+    "spelled", ["1_{0}", "+1{0}", " 1{0}", "1{0} ", "01{0}", "1{0}.0", "１{0}", "1{0}e0", "-1{0}"]
+)
+def test_what_only_looks_like_an_id_is_no_id(candgen, home, spelled):
+    there = str(ids_of(3))
+    assert there[0] == "1" and candgen("candidates", home, "--item", there)[0] == 0
+    code, out, err = candgen("candidates", home, f"--item={spelled.format(there[1:])}")
+    assert (code, out) == (2, "") and "There is no item" in err
+
+
+def test_an_id_may_be_a_number_of_any_type_but_no_share_of_one(home):
+    held = reader.Exported(home)
+    there = ids_of(3)
+    for same in (int(there), float(there), np.int64(there), np.int32(there), str(there)):
+        assert held.for_item(same, 1)[0].rank == 1
+    for other in (there + 0.5, True, None, [there]):
+        with pytest.raises(reader.ReaderError, match="There is no item"):
+            held.for_item(other, 1)
+    # True equals 1, and is no id
+    assert (reader._whole_id(1), reader._whole_id(True), reader._whole_id("1")) == (1, None, 1)
+
+
+def test_a_title_stays_on_its_line(candgen, home, monkeypatch, capsys):
+    odd = "Two\r\nlines,\ta tab\u2028and\x1b[31m more\x00"
+    row = reader.Candidate(1, "a\tb", odd, 0.5)
+    monkeypatch.setattr(reader, "answer", lambda *asked: [row])
+    said = "rank\titem\ttitle\tscore\n1\ta b\tTwo lines, a tab and [31m more \t0.5\n"
+    assert candgen("candidates", home, "--popular")[1] == said
+    assert reader.main(["--popular", "--folder", str(home)]) == 0
+    assert capsys.readouterr().out == said
+    assert json.loads(candgen("candidates", home, "--popular", "--json")[1])[0]["title"] == odd

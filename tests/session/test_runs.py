@@ -34,7 +34,12 @@ def run(project):
 def data():
     history = csr_array(np.array([[1, 0], [0, 0], [0, 1]], dtype=np.float32))
     return SimpleNamespace(
-        name="toy", digest="d", folder="f", evaluate_on="test", history_matrix=history
+        name="toy",
+        digest="d",
+        folder="f",
+        evaluate_on="test",
+        judged_on="test",
+        history_matrix=history,
     )
 
 
@@ -120,7 +125,7 @@ def test_metrics_are_recorded_with_the_baselines_marked_and_nan_as_null(run, dat
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert metrics["format"] == 1
     assert metrics["dataset"] == {
-        "name": "toy", "digest": "d", "folder": "f", "evaluate_on": "test",
+        "name": "toy", "digest": "d", "folder": "f", "evaluate_on": "test", "judged_on": "test",
     }  # fmt: skip
     own, popular = metrics["generators"]
     assert (own["generator"], own["baseline"], own["settings"]) == ("WALS", False, {"dim": 2})
@@ -197,6 +202,8 @@ def test_numbers_stand_beside_those_that_were_printed(run):
         (_number(printed=True), "printed must be a finite number, got True"),
         (_number(why=None), "why must be text, got None"),
         (_number(" "), "needs a name"),
+        (_number() | {"starts": [1.0, "2"]}, "ours must be a finite number, got '2'"),
+        (_number() | {"starts": [1.0, float("inf")]}, "ours must be a finite number, got inf"),
         (_number("films"), r"\['films'\] came several times"),
     ],
 )
@@ -205,6 +212,12 @@ def test_a_number_that_cannot_be_read_back_is_refused(run, row, message):
     with pytest.raises(SettingError, match=message):
         run.record_reproduced([row])
     assert len(json.loads((run.folder / "reproduced.json").read_text())) == 1
+
+
+def test_a_number_may_list_ours_from_several_starts(run):
+    run.record_reproduced([_number(ours=1) | {"starts": [np.float32(1), 2]}])
+    (kept,) = json.loads((run.folder / "reproduced.json").read_text())
+    assert kept == _number(ours=1.0) | {"starts": [1.0, 2.0]}
 
 
 def test_opening_a_run_again_forgets_its_numbers(run):

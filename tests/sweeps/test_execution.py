@@ -260,3 +260,59 @@ def test_a_process_without_a_group_of_its_own_is_killed_alone():
     kernel_watch.kill_group(child.pid)
     assert child.wait(SECONDS) == -9
     kernel_watch.kill_group(child.pid)  # gone already: nothing happens
+
+
+def test_a_page_that_leaves_early_has_failed(project, tmp_path):
+    folder = tmp_path / "run"
+    asked = {"generator": "leaving", "run_folder": str(folder)}
+    page = project / "notebooks" / "15_train.ipynb"
+    found = execution.execute(page, asked, folder, kernel="ordinary", timeout_s=SECONDS)
+    assert found["state"] == "failed" and found["error"]["name"] == "recorded nothing"
+    assert found["error"]["message"] == "the page left by sys.exit in cell 4 of 4."
+    assert "This run did not finish" in (folder / "page.html").read_text()
+
+
+OPENS, READS = "run = session.open_run()", "run = session.open_run(records=False)"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "body", "leaves", "record", "fault"),
+    [
+        ("run_folder: str = ''", ["1 + 1"], False, None, "End the page with run.record(...)"),
+        ("run_folder: str = ''", [OPENS], False, None, "End the page with run.record(...)"),
+        ("run_folder: str = ''", [OPENS, "left"], True, None, "left by sys.exit in cell 3 of 3."),
+        ("run_folder: str = ''", [OPENS, "left"], True, "metrics.json", None),
+        ("run_folder: str = ''", [OPENS], False, "metrics.json", None),
+        ("run_folder: str = ''", [OPENS], False, "reproduced.json", None),
+        ("run_folder: str = ''", ["prepare()"], False, "dataset.json", None),
+        ("run_folder: str = ''", [READS], False, None, None),
+        ("run_folder: str = ''", [READS, "left"], True, None, "left by sys.exit in cell 3 of 3."),
+        ("k: int = 1", [OPENS], False, None, "End the page with run.record(...)"),
+        ("k: int = 1", ["1 + 1"], False, None, None),
+        ("k: int = 1", ["1 + 1", "left"], True, None, None),
+    ],
+)
+def test_a_page_records_unless_it_says_that_it_does_not(
+    write_notebook, tmp_path, parameters, body, leaves, record, fault
+):
+    page = write_notebook("page", parameters, *body)
+    executed = json.loads(page.read_text())
+    if leaves:
+        output = {"output_type": "error", "ename": "SystemExit", "evalue": "0", "traceback": []}
+        executed["cells"][-1]["outputs"] = [output]
+    (tmp_path / execution._PASSING).write_text(json.dumps(executed))
+    if record:
+        (tmp_path / record).write_text("{}")
+    found = execution._missing_record(page, tmp_path, {"run_folder": str(tmp_path)})
+    assert (found is None) == (fault is None)
+    if fault:
+        assert found["state"] == "failed" and fault in found["error"]["message"]
+        assert found["error"]["cell"] == len(executed["cells"])
+    if "run_folder" in parameters:  # then the page chose another folder
+        assert execution._missing_record(page, tmp_path, {}) is None
+
+
+def test_what_an_earlier_run_reproduced_does_not_stay(project, tmp_path):
+    (tmp_path / "reproduced.json").write_text("[]")
+    execution._clear(tmp_path)
+    assert not (tmp_path / "reproduced.json").exists()

@@ -137,6 +137,17 @@ def test_what_a_stopped_sweep_never_came_to_is_only_counted(make):
     assert len(said) == 3 and said[-1].startswith("Stopped") and "40" in said[-1]
 
 
+def test_an_error_that_stops_a_dataset_is_said_once(make):
+    films = make("films", state="failed", why="DataError: films.csv, line 7: user is missing.")
+    waiting = [make(f"r{n}", state="not run", why="dataset films failed") for n in range(40)]
+    other = make("alone", state="not run", why="dataset songs failed")
+    said = failures([films, *waiting, other])
+    assert said[0] == "42 of 42 stages did not finish:" and len(said) == 4
+    assert sum("user is missing" in line for line in said) == 1
+    assert said[2].split() == ["40", "runs", "not", "run", "dataset", "films", "failed"]
+    assert said[3].split() == ["run", "alone", "not", "run", "dataset", "songs", "failed"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "written"),
     [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (4200, "1 h 10 min")],

@@ -138,3 +138,22 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path, text):
 
 def test_paths_are_known_by_their_name(page):
     assert [name for name, parameter in page.parameters.items() if parameter.is_path] == ["path"]
+
+
+@pytest.mark.parametrize(
+    ("value", "typed", "hint"),
+    [
+        (7, "007", "'007'."),
+        (83, "0123", "'0123'."),
+        (90, "1:30", "'1:30'."),
+        (1000.0, "1.e+3", "'1.e+3'."),
+        (10, "1_0", "'1_0'."),
+        (True, "yes", "'yes'."),
+        (7, None, "'7'."),
+    ],
+)
+def test_a_hint_quotes_what_was_typed(page, value, typed, hint):
+    for name in ("dataset", "genre"):
+        with pytest.raises(SettingError) as caught:
+            page.parameter(name).check(value, typed)
+        assert str(caught.value).endswith(hint)

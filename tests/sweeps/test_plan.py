@@ -175,6 +175,13 @@ def test_a_dataset_prepared_earlier_is_found_by_name(project, plan):
         ("runs:\n  a: {}\nreport: {metric: recall}\n", r"such as recall@20, got 'recall'"),
         ("runs:\n  a: {}\nreport: {margin: -1}\n", r"0 or more"),
         ("runs:\n  a: {}\nreport: {titel: x}\n", r"Did you mean 'title'"),
+        (
+            "runs:\n  a: {}\nreport: {disclosures: {test_resue: x}}\n",
+            r"line \d, report.disclosures.test_resue: unknown .* Did you mean 'test_reuse'",
+        ),
+        ("runs:\n  a: {}\nreport: {disclosures: {test_reuse: true}}\n", r"a sentence .* True"),
+        ("runs:\n  a: {}\nreport: {disclosures: {test_reuse: ' '}}\n", r"expected a sentence"),
+        ("runs:\n  a: {}\nreport: {disclosures: [test]}\n", r"expected `name: value` pairs"),
         ("runs:\n  a: {}\nreport: {notebook: 3}\n", r"report.notebook: expected the path of"),
         ("runs:\n  a: {}\nreport: {notebook: notebooks/91.ipynb}\n", r"report.notebook: No note"),
         (
@@ -254,3 +261,87 @@ def test_a_folder_of_films_is_a_path(project, plan, write_notebook, monkeypatch)
 def test_a_dataset_cannot_be_renamed(plan):
     with pytest.raises(SettingError, match="called after its key"):
         plan(HEAD.replace("n_users: 30", "name: other") + "runs:\n  a: {}\n")
+
+
+def test_a_folder_that_is_no_utf_8_is_refused_before_anything_starts(project, write_sweep):
+    from candgen.sweeps import single_run
+
+    page = single_run.find_notebook("15_train")
+    with pytest.raises(SettingError, match=r"run x, folder: .* is not UTF-8 text"):
+        single_run.stage("run", "x", page, {}, project / "outputs" / "caf\udce9", 1)
+    with pytest.raises(SettingError, match=r"run x, dataset: .* is not UTF-8 text"):
+        single_run.stage("run", "x", page, {"dataset": "caf\udce9"}, project / "x", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("runs:\n  a: {generator: 007}\n", []),
+        ("defaults: {generator: 007}\nruns:\n  a: {}\n", []),
+        ("runs:\n  a: {grid: {generator: [x, 007]}}\n", []),
+        ("settings: {which: 007}\nruns:\n  a: {generator: '${which}'}\n", []),
+        ("runs:\n  a: {}\n", ["generator=007"]),
+        ("settings: {which: 8}\nruns:\n  a: {generator: '${which}'}\n", ["which=007"]),
+        ("runs:\n  a: {generator: 8}\n", ["runs.a.generator= 007 "]),
+        ("runs:\n  a: {generator: [8]}\n", ["runs.a.generator=007"]),
+    ],
+)
+def test_a_hint_quotes_what_was_typed_wherever_it_stands(plan, text, overrides):
+    with pytest.raises(SettingError, match=r"must be text, got 7\. Put quotes around it: '007'\."):
+        plan(HEAD + text, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("\t", "\t"),
+        (" ", " "),
+        (" \t ", " \t "),
+        ("'\t'", "\t"),
+        ('"\t"', "\t"),
+        (r'"\t"', "\t"),
+        ("' '", " "),
+        (r"\t", r"\t"),  # two characters; what they mean is up to the setting
+        (" tab ", "tab"),
+        ("2024-02-30", "2024-02-30"),
+        ("[" * 5000, "[" * 5000),
+    ],
+)
+def test_white_space_is_a_value_on_the_command_line(plan, typed, meant):
+    (stage,) = plan(HEAD + "runs:\n  a: {}\n", f"generator={typed}").runs
+    assert stage.parameters["generator"] == meant
+    assert type(stage.parameters["generator"]) is str
+
+
+def test_what_yaml_cannot_make_of_a_value_is_named_with_its_line(plan):
+    with pytest.raises(SettingError, match=r"line 6: '2024-02-30' is no valid value .*quotes"):
+        plan(HEAD + "runs:\n  a: {generator: 2024-02-30}\n")
+    with pytest.raises(SettingError, match="nested too deep"):
+        plan(HEAD + "runs:\n  a: {generator: " + "[" * 2000 + "]" * 2000 + "}\n")
+
+
+def test_a_plan_opens_the_tables_of_its_datasets_and_names_the_option(root, project, write_sweep):
+    from candgen.sweeps import single_run
+
+    page = "notebooks/10_prepare_data.ipynb"
+    (project / page).write_text((root / page).read_text())
+    (project / "events.csv").write_text("userId,item no\n1,2\n")
+    text = (
+        "notebook: notebooks/15_train.ipynb\n"
+        "datasets:\n  mine: {source: table, path: events.csv}\n"
+        "runs:\n  a: {dataset: mine}\n"
+    )
+    with pytest.raises(SettingError) as caught:
+        read_plan(write_sweep(text))
+    assert "asked.yaml, line 3, datasets.mine: " in str(caught.value)
+    advice = "Change it with `--set datasets.mine.user_column=userId`."
+    assert str(caught.value).endswith(advice)
+    with pytest.raises(SettingError) as caught:
+        read_plan(write_sweep(text), [advice.split("`")[1].removeprefix("--set ")])
+    assert "--set 'datasets.mine.item_column=item no'`." in str(caught.value)
+    set_right = ["datasets.mine.user_column=userId", "datasets.mine.item_column=item no"]
+    assert len(read_plan(write_sweep(text), set_right).datasets) == 1
+    notebook = single_run.find_notebook("10_prepare_data")
+    given = single_run.given(notebook, ["source=table", "path=events.csv"])
+    with pytest.raises(SettingError, match=r"mine: .*Change it with `-p user_column=userId`"):
+        single_run.stage("dataset", "mine", notebook, given, project / "x", 1)

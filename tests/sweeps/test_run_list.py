@@ -54,6 +54,18 @@ def test_the_sweeps_own_metric_is_shown_and_the_best_of_several_generators(outpu
     assert (found.metric, found.value, found.generator, found.minutes) == ("ndcg@10", 0.3, "Y", 0.5)
 
 
+def test_the_part_of_a_value_is_listed_with_it(outputs):
+    plan(outputs, "s", [("a", "done"), ("b", "done"), ("c", "done")])
+    parts = {"a": {"judged_on": "validation (shaped by test)", "evaluate_on": "validation"},
+             "b": {"evaluate_on": "validation"}, "c": {}}  # fmt: skip
+    for name, described in parts.items():
+        leave(outputs / "s" / name, rows=[row("X", 0.1)])
+        held = {"generators": [row("X", 0.1)], "dataset": described}
+        files.write_json(outputs / "s" / name / "metrics.json", held)
+    listed = [found.judged_on for found in list_runs("s")]
+    assert listed == ["validation (shaped by test)", "validation", ""]
+
+
 def test_a_metric_that_was_not_recorded_gives_way_to_one_that_was(outputs):
     plan(outputs, "s", [("a", "done")])
     leave(outputs / "s" / "a", rows=[row("X", 0.1, "map@5")])

@@ -78,6 +78,12 @@ def test_a_comment_under_everything_makes_everything_stale(library, plan):
     assert stale(library, plan, "models/base.py") == {stage.name for stage in plan.runs}
 
 
+def test_a_comment_in_the_preparation_of_data_makes_datasets_stale_and_no_run(library, plan):
+    """A run depends on its dataset through the digest of what was prepared."""
+    assert stale(library, plan, "datasets/preparation.py") == {"world"}
+    assert stale(library, plan, "datasets/world/searches.py") == {"world"}
+
+
 @pytest.mark.parametrize(
     ("name", "depends"),
     [

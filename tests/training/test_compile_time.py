@@ -120,7 +120,7 @@ def test_only_the_first_call_with_each_shape_compiles(clock):
     assert watch.read().compile_seconds == 30 and watch.read().seconds == 3
 
 
-@pytest.mark.parametrize("generator", ["Compiled", "SASRec"])
+@pytest.mark.parametrize("generator", ["Compiled", "GMF"])
 def test_the_first_fit_of_a_process_compiles_and_the_second_does_not(tmp_path, generator):
     asked = [sys.executable, "-c", FIT_TWICE, str(tmp_path / "world"), generator]
     done = subprocess.run(asked, capture_output=True, text=True)

@@ -31,7 +31,13 @@ from candgen.errors import DataError, did_you_mean
 FORMAT = 2
 DESCRIPTION = "dataset.json"
 PARTS = ("train", "validation", "test", "fold_in")
+SHAPED_BY_TEST = "shaped by test"
+"""Label of a validation part that was drawn to resemble test, wherever its numbers are shown."""
 
+_SHAPED = (
+    "Validation is shaped by test: it was drawn to resemble test, by validation_clustering and "
+    "validation_popularity. Settings chosen on it are not independent of test."
+)
 _EVENT_TYPES = {USER: "int32", ITEM: "int32", RATING: "float32", TIMESTAMP: "int64"}
 _REQUIRED = {
     "interactions": (USER, ITEM),
@@ -90,10 +96,10 @@ class Dataset:
         facts = {"users": f"{self.n_users:,}", "items": f"{self.n_items:,}"}
         facts["events"] = f"{self._rows('interactions'):,}"
         for part in filter(self.has, PARTS):
-            facts[f"{part.replace('_', '-')} events"] = f"{self._rows(part):,}"
+            facts[f"{self.label_of(part).replace('_', '-')} events"] = f"{self._rows(part):,}"
         facts["period"] = " to ".join(self.period) if self.period else "no timestamps"
         facts["split"] = str(self.info.get("split", {}).get("policy", "unknown"))
-        return facts | {"judged on": self.evaluate_on, "digest": self.digest[:12]}
+        return facts | {"judged on": self.judged_on, "digest": self.digest[:12]}
 
     def _rows(self, table: str) -> int:
         if table in self._tables:
@@ -137,7 +143,18 @@ class Dataset:
     @property
     def warnings(self) -> list[str]:
         """Sentences that every report about this dataset shows."""
-        return self.info.get("warnings", [])
+        said = self.info.get("warnings", [])
+        return [*said, _SHAPED] if SHAPED_BY_TEST in self.label_of("validation") else said
+
+    @property
+    def judged_on(self) -> str:
+        """Name of the part that generators are judged on, for tables and reports."""
+        return self.label_of(self.evaluate_on)
+
+    def label_of(self, part: str) -> str:
+        """Return the name of a part for tables and reports; it says if test shaped validation."""
+        made = (self.info.get("split") or {}).get("validation_part")
+        return f"{part} ({made})" if part == "validation" and made else part
 
     # --- tables
 

@@ -19,7 +19,7 @@ from candgen.checks import Count, CountOrZero, Settings
 from candgen.columns import ENGAGED, ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import given, movielens, tables
 from candgen.datasets.cells import date_to_seconds
-from candgen.datasets.dataset import Dataset, write_dataset
+from candgen.datasets.dataset import SHAPED_BY_TEST, Dataset, write_dataset
 from candgen.datasets.interactions import (
     DUPLICATES,
     Numbered,
@@ -329,7 +329,7 @@ def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> 
     settings = own.split_settings
     if kept.parts is None:
         return split(numbered.events, settings)
-    parts, rule = kept.parts, "train and test as given in the files"
+    parts, facts, rule = kept.parts, {}, "train and test as given in the files"
     if settings.validation_fraction and not (parts == NAMES.index("validation")).any():
         train = np.flatnonzero(parts == TRAIN)
         events = numbered.events
@@ -338,12 +338,12 @@ def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> 
         )
         parts = parts.copy()
         parts[train] = validation_from_train(rest, settings)
-        drawn = "a random"
-        if settings.validation_clustering or settings.validation_popularity:
-            drawn = "an uneven"
+        shaped = bool(settings.validation_clustering or settings.validation_popularity)
+        facts = {"validation_part": SHAPED_BY_TEST} if shaped else {}
+        drawn = "an uneven" if shaped else "a random"
         rule += f"; validation is {drawn} {settings.validation_fraction:.0%} of each user's train"
     check_parts(parts, wants_validation=settings.validation_fraction > 0)
-    return Split.of(numbered.events, parts, rule)
+    return Split.of(numbered.events, parts, rule, facts)
 
 
 # --- tables

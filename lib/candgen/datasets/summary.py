@@ -33,7 +33,10 @@ def summary(data: Dataset) -> pd.DataFrame:
 
 
 def parts(data: Dataset) -> pd.DataFrame:
-    """Describe each part of the split, one row a part: events, share, users, items, days."""
+    """Describe each part of the split, one row a part: events, share, users, items, days.
+
+    Rows are named by `Dataset.label_of`, which says if validation was shaped by test.
+    """
     whole = len(data.table("interactions"))
     rows = {}
     for name in PARTS:
@@ -48,7 +51,7 @@ def parts(data: Dataset) -> pd.DataFrame:
         }
         if TIMESTAMP in events:
             row["first day"], row["last day"] = _days(events[TIMESTAMP])
-        rows[name] = row
+        rows[data.label_of(name)] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -61,7 +64,7 @@ def overlap(data: Dataset) -> pd.DataFrame:
     """
     views = {"test": data.for_test()}
     if data.has("validation"):
-        views = {"validation": data.for_validation(), **views}
+        views = {data.label_of("validation"): data.for_validation(), **views}
     return pd.DataFrame({name: _overlap(view) for name, view in views.items()})
 
 

@@ -9,12 +9,16 @@ import pandas as pd
 
 from candgen.columns import USER
 from candgen.errors import DataError, SettingError, did_you_mean
-from candgen.evaluation.judgement import Judgement
+from candgen.evaluation.judgement import Judgement, resampled_means
 from candgen.evaluation.significance import (
-    bootstrap_intervals,
-    holm,
+    LEVEL,
+    MARGIN,
+    ends_of,
+    normal_p_values,
+    pairs_of_candidates,
     sign_flip_test,
     verdict,
+    verdicts,
 )
 from candgen.seeds import derive_seed
 
@@ -24,8 +28,9 @@ def compare(
     metric: str = "recall@20",
     *,
     baseline: str = "popularity",
-    margin: float = 0.005,
-    level: float = 0.95,
+    selected: bool = False,
+    margin: float = MARGIN,
+    level: float = LEVEL,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Compare every judgement with a baseline, user by user.
@@ -34,15 +39,21 @@ def compare(
         judgements: Of one dataset, over the same users, with different names.
         metric: A metric that is known per user.
         baseline: Name of the judgement to compare with.
+        selected: Whether the baseline was chosen by its value on these users, such as the best of
+            `judgements`. Give all that it was chosen from: intervals and p-values are then
+            corrected over all pairs (max-type), and so is the verdict.
         margin: Differences up to this size mean nothing in practice, 0 or more.
-        level: Of the intervals; the test decides at 1 - level after Holm's correction.
+        level: Of the intervals; the test decides at 1 - level after correction.
         seed: Same seed, same answer.
 
     Returns:
         One row a judgement other than the baseline, in their order: `generator`, `baseline`,
         `metric`, `mean`, `baseline_mean`, `difference`, `low`, `high`, `p`, `p_adjusted`,
         `verdict` and `users`. The verdict is "better", "worse", "no practical difference" or
-        "undecided". `low` and `high` are not corrected for the number of comparisons.
+        "undecided"; see `significance.verdict`. Unless `selected`, `low` and `high` are not
+        corrected for the number of comparisons, and `p_adjusted` is Holm's. Where a judgement has
+        `repeats`, intervals cover training seeds too, and `p` is from a normal approximation with
+        their standard error, since swapping names user by user leaves the seeds out.
 
     Raises:
         SettingError: If a name or the margin is wrong.
@@ -60,10 +71,28 @@ def compare(
     ]  # fmt: skip
     if not others:
         return pd.DataFrame(columns=columns)
-    differences = np.column_stack([_differences(other, reference, metric) for other in others])
-    low, high = bootstrap_intervals(differences, level=level, seed=derive_seed(seed, "bootstrap"))
+    per_user = np.column_stack([_differences(other, reference, metric) for other in others])
+    differences = per_user.mean(axis=0)
+    held = [judgement.by_seed([metric]) for judgement in (reference, *others)]
+    means = np.column_stack(resampled_means(held, seed=derive_seed(seed, "bootstrap")))
+    low, high = ends_of(means[:, 1:] - means[:, [0]], level=level)
+    repeated = [len(one) > 1 or len(held[0]) > 1 for one in held[1:]]
     flips = derive_seed(seed, "sign flips")
-    p = np.array([sign_flip_test(column, seed=flips) for column in differences.T])
+    p = normal_p_values(differences, low, high, level=level)
+    for place in np.flatnonzero(~np.array(repeated)):
+        p[place] = sign_flip_test(per_user[:, place], seed=flips)
+    if selected:
+        pairs = pairs_of_candidates(means)
+        asked = list(enumerate(differences, start=1))
+        low, high = np.transpose([pairs.interval(less, 0, place, level) for place, less in asked])
+        p_adjusted = np.array([pairs.p_value(less, 0, place) for place, less in asked])
+        corrected = zip(low, high, p_adjusted, strict=True)
+        words = [
+            verdict(*ends, p_adjusted=adjusted, margin=margin, level=level)
+            for *ends, adjusted in corrected
+        ]
+    else:
+        _, p_adjusted, words = verdicts(differences, low, high, margin=margin, p=p, level=level)
     table = pd.DataFrame(
         {
             "generator": [other.generator for other in others],
@@ -71,18 +100,15 @@ def compare(
             "metric": metric,
             "mean": [other.mean(metric) for other in others],
             "baseline_mean": reference.mean(metric),
-            "difference": differences.mean(axis=0),
+            "difference": differences,
             "low": low,
             "high": high,
             "p": p,
-            "p_adjusted": holm(p),
-            "users": len(differences),
+            "p_adjusted": p_adjusted,
+            "verdict": words,
+            "users": len(per_user),
         }
     )
-    table["verdict"] = [
-        verdict(row.difference, row.low, row.high, row.p_adjusted, margin=margin, level=level)
-        for row in table.itertuples()
-    ]
     return table[columns]
 
 

@@ -19,8 +19,8 @@ from candgen.datasets.dataset import Dataset
 from candgen.errors import DataError
 from candgen.evaluation import metrics
 from candgen.evaluation.beyond_accuracy import item_popularity
-from candgen.evaluation.judgement import Judgement
-from candgen.evaluation.significance import bootstrap_intervals
+from candgen.evaluation.judgement import Judgement, resampled_means
+from candgen.evaluation.significance import LEVEL, ends_of
 from candgen.seeds import derive_seed
 
 ACTIVITY = ("least active", "middle", "most active")
@@ -83,7 +83,8 @@ def popularity_groups(popularity: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def _by_activity(judgement: Judgement, lengths: NDArray, metric: str) -> list[dict]:
-    users, values = judgement.per_user[USER].to_numpy(), judgement.values(metric)
+    judgement.values(metric)  # refuses names that are unknown
+    users, by_seed = np.sort(judgement.per_user[USER].to_numpy()), judgement.by_seed([metric])
     of_user = lengths[users]
     group = activity_groups(of_user)
     rows = []
@@ -91,8 +92,9 @@ def _by_activity(judgement: Judgement, lengths: NDArray, metric: str) -> list[di
         inside = group == number
         if not inside.any():
             continue
+        values = {seed: found[inside] for seed, found in by_seed.items()}
         seed = derive_seed(judgement.seed, "bootstrap")
-        low, high = bootstrap_intervals(values[inside, None], seed=seed)
+        low, high = ends_of(resampled_means([values], seed=seed)[0], level=LEVEL)
         rows.append(
             {
                 "generator": judgement.generator,
@@ -100,7 +102,7 @@ def _by_activity(judgement: Judgement, lengths: NDArray, metric: str) -> list[di
                 "group": name,
                 "range": _range(of_user[inside]),
                 "metric": metric,
-                "value": float(values[inside].mean()),
+                "value": float(np.mean([found.mean() for found in values.values()])),
                 "low": float(low[0]),
                 "high": float(high[0]),
                 "count": int(inside.sum()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,12 +14,18 @@ import pandas as pd
 from candgen.columns import USER
 from candgen.errors import SettingError, did_you_mean
 from candgen.evaluation.candidates import Candidates
-from candgen.evaluation.significance import bootstrap_intervals
+from candgen.evaluation.significance import (
+    LEVEL,
+    N_RESAMPLES,
+    bootstrap_means,
+    ends_of,
+    over_seeds,
+)
 from candgen.seeds import derive_seed
 
 FULL = "full"
 GIVEN_LISTS = "given lists (sampled ranking)"
-_SHOWN = ("recall", "ndcg", "precision", "hit_rate")
+_SHOWN = ("recall", "precision", "f1", "ndcg", "hit_rate")
 
 
 @dataclass(repr=False)
@@ -45,8 +52,12 @@ class Judgement:
     settings: dict[str, Any] = field(default_factory=dict)
     ranking: str = FULL
     """What was ranked: the whole catalogue, or lists that came with the data."""
+    judged_on: str = ""
+    """The part that was held out, as `Dataset.judged_on`; empty where it is unknown."""
     seed: int = 0
     """For the bootstrap; judgements of one comparison should share it."""
+    repeats: dict[Any, pd.DataFrame] = field(default_factory=dict)
+    """Training seed -> metrics per user, where `per_user` is the mean over seeds; {} for one."""
 
     @property
     def metrics(self) -> list[str]:
@@ -74,16 +85,27 @@ class Judgement:
         return float(self.values(metric).mean())
 
     def interval(self, metric: str) -> tuple[float, float]:
-        """Return a 95 % bootstrap interval for the mean of a metric that is known per user."""
+        """Return a 95 % bootstrap interval for the mean of a metric that is known per user.
+
+        It covers users, and training seeds if there are `repeats`.
+        """
         self.values(metric)  # refuses names that have no interval
         return self._intervals[metric]
 
     @cached_property
     def _intervals(self) -> dict[str, tuple[float, float]]:
-        seed = derive_seed(self.seed, "bootstrap")
-        low, high = bootstrap_intervals(self.per_user[self.metrics].to_numpy(), seed=seed)
-        ends = zip(low.tolist(), high.tolist(), strict=True)
-        return dict(zip(self.metrics, ends, strict=True))
+        names = self.metrics
+        means = resampled_means([self.by_seed(names)], seed=derive_seed(self.seed, "bootstrap"))[0]
+        low, high = ends_of(means, level=LEVEL)
+        return dict(zip(names, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+
+    def by_seed(self, metrics: Sequence[str]) -> dict[Any, np.ndarray]:
+        """Return metrics by training seed, shape `(n_users, n_metrics)`; seeds, users in order."""
+        frames = self.repeats or {None: self.per_user}
+        return {
+            seed: frames[seed].set_index(USER).sort_index()[list(metrics)].to_numpy()
+            for seed in sorted(frames, key=repr)
+        }
 
     def row(self) -> dict[str, Any]:
         """Return one flat row for a leaderboard, in JSON types."""
@@ -110,10 +132,11 @@ class Judgement:
         for name in names:
             cells = "".join(f"<td>{self._cell(name, cutoff)}</td>" for cutoff in cutoffs)
             rows += f"<tr><th>{html.escape(name)}</th>{cells}</tr>"
+        part = f" on {html.escape(self.judged_on)}" if self.judged_on else ""
         ranked = "" if self.ranking == FULL else f", ranking {html.escape(self.ranking)}"
         return (
             f"<table><caption>{html.escape(self.generator)}: {len(self.per_user):,} users judged"
-            f"{ranked}. Mean and 95&nbsp;% interval; .metrics lists every metric.</caption>"
+            f"{part}{ranked}. Mean and 95&nbsp;% interval; .metrics lists every metric.</caption>"
             f"<thead><tr><th>metric</th>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
@@ -127,3 +150,30 @@ class Judgement:
             return ""
         low, high = self.interval(metric)
         return f"{self.mean(metric):.4f}<br><small>{low:.4f} to {high:.4f}</small>"
+
+
+def resampled_means(
+    found: Sequence[Mapping[Any, np.ndarray]], *, seed: int, n_resamples: int = N_RESAMPLES
+) -> list[np.ndarray]:
+    """Draw users and training seeds again, and return the means of several judgements.
+
+    All judgements get the same users. Those with the same training seeds get the same draws of
+    seeds, so what a seed adds to both cancels in their difference.
+
+    Args:
+        found: For each judgement, `Judgement.by_seed`; the same users everywhere.
+        seed: Same seed, same draws.
+        n_resamples: How often users and seeds are drawn.
+
+    Returns:
+        One array a judgement, shape `(n_resamples, n_metrics)`.
+    """
+    values = np.column_stack([held for by_seed in found for held in by_seed.values()])
+    means = bootstrap_means(values, n_resamples=n_resamples, seed=seed)
+    made, start = [], 0
+    for by_seed in found:
+        n_seeds, width = len(by_seed), next(iter(by_seed.values())).shape[1]
+        own = means[:, start : start + n_seeds * width].reshape(len(means), n_seeds, width)
+        start += n_seeds * width
+        made.append(over_seeds(own, seed=derive_seed(seed, f"training seeds {list(by_seed)}")))
+    return made

@@ -28,6 +28,7 @@ from candgen.evaluation import metrics
 from candgen.evaluation.beyond_accuracy import beyond_accuracy
 from candgen.evaluation.candidates import Candidates
 from candgen.evaluation.judgement import FULL, GIVEN_LISTS, Judgement
+from candgen.evaluation.rating_errors import RATED, rating_errors
 from candgen.models.base import Generator
 from candgen.retrieval import NO_ITEM
 from candgen.training.compile_time import Stopwatch
@@ -103,6 +104,9 @@ def judge(
         graded=graded,
     )
     judgement.settings.update(generator.settings)
+    if generator.predicts_ratings:
+        errors, judgement.counts[RATED] = rating_errors(generator, dataset)
+        judgement.overall.update(errors)
     judgement.cost.update(
         fit_seconds=generator.fit_seconds_,
         fit_cpu_seconds=generator.fit_cpu_seconds_,
@@ -141,6 +145,8 @@ def judge_candidates(
     held_out = (_gains(dataset) if graded else dataset.held_out_matrix)[users]
     per_user = metrics.per_user(items, held_out, cutoffs, graded=graded)
     per_user.insert(0, USER, users)
+    if lists is not None:
+        counts |= _counts_of_given(lists[users], dataset.history_matrix[users])
     return Judgement(
         generator=name,
         per_user=per_user,
@@ -148,6 +154,7 @@ def judge_candidates(
         candidates=candidates,
         counts=counts | _counts_of_lists(items, users, candidates, dataset, cutoffs[-1]),
         ranking=FULL if lists is None else GIVEN_LISTS,
+        judged_on=dataset.judged_on,
         seed=seed,
     )
 
@@ -243,6 +250,16 @@ def _counts_of_lists(
         "short_lists": int((lengths < largest).sum()),
         "lists_not_judged": int((~np.isin(candidates.users, users)).sum()),
         "candidates_already_in_history": int(known.sum()),
+    }
+
+
+def _counts_of_given(lists: csr_array, history: csr_array) -> dict[str, int | float]:
+    """Count the items ranked for each user: those of the given list that are not in the history."""
+    ranked = np.diff(lists.indptr) - lists.multiply(history).tocsr().count_nonzero(axis=1)
+    return {
+        "fewest_items_ranked": int(ranked.min()),
+        "median_items_ranked": float(np.median(ranked)),
+        "most_items_ranked": int(ranked.max()),
     }
 
 

@@ -1,12 +1,21 @@
-"""Bootstrap intervals for means over users, and paired tests between generators.
+"""Bootstrap intervals for means over users, paired tests between generators, and verdicts.
 
-Intervals are percentile bootstrap intervals over users. Two generators are compared on the same
-users, by the differences user by user: an interval for the mean difference, and a sign-flip
-permutation test, which asks how often a difference this large appears if the two names are swapped
-at random for each user. Holm's correction keeps the chance of any false alarm at the level when
-several generators are compared at once.
+Intervals are percentile bootstrap intervals over users and, where a mean covers several training
+seeds, over seeds too: users and seeds are drawn independently with replacement (the pigeonhole
+bootstrap of Owen, 2007). Two generators are compared on the same users, by the differences user by
+user: an interval for the mean difference, and a sign-flip permutation test, which asks how often a
+difference this large appears if the two names are swapped at random for each user. Holm's
+correction keeps the chance of any false alarm at the level when several generators are compared at
+once. A generator that was chosen because it is best on the same users is compared by intervals that
+hold for all pairs of candidates at once (max-type, Westfall and Young, 1993).
 
-Efron and Tibshirani, An Introduction to the Bootstrap, 1993; Holm, Scand. J. Statistics 6, 1979.
+Every verdict of this project comes from `verdict`: a difference counts only if its interval lies
+beyond the margin.
+
+Efron and Tibshirani, An Introduction to the Bootstrap, 1993; Holm, Scand. J. Statistics 6, 1979;
+Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007; Rao and Wu, Resampling
+inference with complex survey data, JASA 83, 1988; Westfall and Young, Resampling-Based Multiple
+Testing, 1993.
 """
 
 from __future__ import annotations
@@ -19,10 +28,16 @@ from numpy.typing import NDArray
 
 from candgen.errors import DataError
 
+BETTER, WORSE = "better", "worse"
+SAME, UNDECIDED = "no practical difference", "undecided"
+MARGIN = 0.005
+"""Differences of accuracy up to this size mean nothing in practice, unless a caller says more."""
+LEVEL = 0.95
 N_RESAMPLES = 1_000
 N_FLIPS = 9_999
 
 _DRAWS_PER_BLOCK = 2_000_000
+_NO_ERROR = 1e-12  # standard errors below this are rounding
 
 
 class Intervals(NamedTuple):
@@ -35,7 +50,7 @@ class Intervals(NamedTuple):
 def bootstrap_intervals(
     values: NDArray[np.floating],
     *,
-    level: float = 0.95,
+    level: float = LEVEL,
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Intervals:
@@ -53,7 +68,11 @@ def bootstrap_intervals(
     Raises:
         DataError: If there is no user, or a value is NaN.
     """
-    means = bootstrap_means(values, n_resamples=n_resamples, seed=seed)
+    return ends_of(bootstrap_means(values, n_resamples=n_resamples, seed=seed), level=level)
+
+
+def ends_of(means: NDArray[np.floating], *, level: float) -> Intervals:
+    """Return percentile intervals from resampled means, shape `(n_resamples, n_columns)`."""
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     return Intervals(low, high)
@@ -90,6 +109,41 @@ def bootstrap_means(
         times = np.bincount(drawn.ravel(), minlength=size * n_users).reshape(size, n_users)
         means.append(times.astype(np.float64) @ values / n_users)  # (size, n_columns)
     return np.concatenate(means)
+
+
+def seed_weights(n_seeds: int, n_resamples: int, *, seed: int) -> NDArray[np.float64]:
+    """Draw training seeds with replacement: the weight of each seed in each resampled mean.
+
+    Plain draws of n seeds understate the variance of their mean by the factor (n - 1) / n, half of
+    it for two seeds, so weights are stretched around 1 / n by sqrt(n / (n - 1)) (Rao and Wu, 1988).
+    Few seeds still say little about the spread of all seeds: with two or three, an interval that
+    seeds dominate is rather too narrow.
+
+    Args:
+        n_seeds: At least 1; a single seed always weighs 1.
+        n_resamples: Number of rows.
+        seed: Same seed, same weights.
+
+    Returns:
+        Shape `(n_resamples, n_seeds)`; each row adds up to 1.
+    """
+    even = 1 / n_seeds
+    drawn = np.random.default_rng(seed).multinomial(n_seeds, np.full(n_seeds, even), n_resamples)
+    return even + (drawn / n_seeds - even) * np.sqrt(n_seeds / max(n_seeds - 1, 1))
+
+
+def over_seeds(means: NDArray[np.floating], *, seed: int) -> NDArray[np.float64]:
+    """Draw training seeds again, and average the resampled means of each seed.
+
+    Args:
+        means: Resampled means by seed, shape `(n_resamples, n_seeds, n_columns)`.
+        seed: Same seed, same draws.
+
+    Returns:
+        Shape `(n_resamples, n_columns)`.
+    """
+    n_resamples, n_seeds, _ = means.shape
+    return np.einsum("rsc,rs->rc", means, seed_weights(n_seeds, n_resamples, seed=seed))
 
 
 def sign_flip_test(
@@ -143,17 +197,124 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     return adjusted
 
 
+class PairsOfCandidates(NamedTuple):
+    """Standard errors of all pairwise differences, and their common critical values."""
+
+    errors: NDArray[np.float64]
+    """Shape `(n, n)`, 0 where two candidates are equal for every user."""
+    largest: NDArray[np.float64]
+    """Largest standardized deviation of any pair, one a resample."""
+
+    def interval(
+        self, difference: float, one: int, other: int, level: float = LEVEL
+    ) -> tuple[float, float]:
+        """Return an interval for the difference; those of all pairs hold at once."""
+        reach = float(np.quantile(self.largest, level)) * self.errors[one, other]
+        return difference - reach, difference + reach
+
+    def p_value(self, difference: float, one: int, other: int) -> float:
+        """Return the single-step max-T p-value of one difference, corrected for all pairs."""
+        error = self.errors[one, other]
+        if error == 0:
+            return 1.0 if difference == 0 else 1 / (len(self.largest) + 1)
+        extreme = int((self.largest >= abs(difference) / error).sum())
+        return (1 + extreme) / (len(self.largest) + 1)
+
+
+def pairs_of_candidates(means: NDArray[np.float64]) -> PairsOfCandidates:
+    """Gather what intervals for all pairwise differences need, to compare with a selected best.
+
+    The best of several candidates on the same users is too good by chance. Intervals that hold for
+    all pairs at once hold for the pairs with the best one too, however it was chosen.
+
+    Args:
+        means: Resampled means, one column a candidate, shape `(n_resamples, n)`.
+    """
+    apart = means - means.mean(axis=0)
+    n = means.shape[1]
+    errors, largest = np.zeros((n, n)), np.zeros(len(means))
+    for one in range(n - 1):
+        less = apart[:, one + 1 :] - apart[:, [one]]  # (n_resamples, n - one - 1)
+        of_one = less.std(axis=0)
+        known = of_one > _NO_ERROR
+        errors[one, one + 1 :][known] = of_one[known]
+        standardized = np.abs(less[:, known]) / of_one[known]
+        largest = np.maximum(largest, standardized.max(axis=1, initial=0))
+    return PairsOfCandidates(errors + errors.T, largest)
+
+
+class Verdicts(NamedTuple):
+    """Verdicts on several differences, one each."""
+
+    p: NDArray[np.float64]
+    p_adjusted: NDArray[np.float64]
+    words: list[str]
+
+
+def verdicts(
+    difference: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    *,
+    margin: float,
+    p: Sequence[float] | None = None,
+    level: float = LEVEL,
+) -> Verdicts:
+    """Decide on several differences at once, with Holm's correction over all of them.
+
+    Args:
+        difference: Mean differences.
+        low: Lower ends of their intervals, each at `level`.
+        high: Upper ends.
+        margin: Differences up to this size mean nothing in practice.
+        p: p-values of no difference; by default from a normal approximation, with the standard
+            error that the interval implies.
+        level: Level of the intervals and of the decisions.
+    """
+    if p is None:
+        p = normal_p_values(difference, low, high, level=level)
+    p_adjusted = holm(p)
+    words = [
+        verdict(*ends, p_adjusted=adjusted, margin=margin, level=level)
+        for *ends, adjusted in zip(low, high, p_adjusted, strict=True)
+    ]
+    return Verdicts(np.asarray(p, dtype=np.float64), p_adjusted, words)
+
+
+def normal_p_values(
+    difference: Sequence[float], low: Sequence[float], high: Sequence[float], *, level: float
+) -> NDArray[np.float64]:
+    """Two-sided p-values of no difference, from intervals that are about normal; 1 for NaN."""
+    from scipy.stats import norm
+
+    difference, low, high = (np.asarray(v, dtype=np.float64) for v in (difference, low, high))
+    errors = (high - low) / (2 * norm.ppf((1 + level) / 2))
+    sizes = np.abs(difference) / np.maximum(errors, _NO_ERROR)
+    return np.nan_to_num(2 * norm.sf(sizes), nan=1.0)
+
+
 def verdict(
-    difference: float, low: float, high: float, p_adjusted: float, *, margin: float, level: float
+    low: float, high: float, *, margin: float, p_adjusted: float = 0.0, level: float = LEVEL
 ) -> str:
-    """Put a comparison in words.
+    """Put a comparison in words: the one rule for every page, table and report.
 
     "no practical difference": the whole interval lies within the margin. "better" or "worse": the
-    test finds a difference after correction, and its size exceeds the margin. "undecided":
-    neither; more users would tell.
+    whole interval lies beyond the margin, and the test finds a difference after correction.
+    "undecided": neither, or an end of the interval is unknown; more users or seeds would tell.
+
+    Args:
+        low: Lower end of the interval of the difference.
+        high: Upper end.
+        margin: Differences up to this size mean nothing in practice.
+        p_adjusted: p-value of no difference, corrected for all comparisons made. Leave it out where
+            only one was made, or where the interval is corrected itself.
+        level: The test decides at 1 - level.
     """
     if -margin <= low and high <= margin:
-        return "no practical difference"
-    if p_adjusted < 1 - level and abs(difference) > margin:
-        return "better" if difference > 0 else "worse"
-    return "undecided"
+        return SAME
+    if p_adjusted < 1 - level:
+        if low > margin:
+            return BETTER
+        if high < -margin:
+            return WORSE
+    return UNDECIDED

@@ -80,6 +80,8 @@ class Generator(ABC):
     """Whether a query tower computes users' vectors, which `portable_queries` exports."""
     gives_probabilities: ClassVar[bool] = False
     """Whether `probability` predicts the probability of an event."""
+    predicts_ratings: ClassVar[bool] = False
+    """Whether `predicted` predicts the rating of an event."""
     fit_seconds_: float | None = None
     fit_cpu_seconds_: float | None = None
     compile_seconds_: float = 0.0
@@ -264,6 +266,10 @@ class Generator(ABC):
     def probability(self, users: ArrayLike, items: ArrayLike) -> NDArray[np.float32]:
         """Return the probability of an event for pairs, shape `(n,)`, if `gives_probabilities`."""
         self._lacks("probabilities", "gives_probabilities")
+
+    def predicted(self, users: ArrayLike, items: ArrayLike) -> NDArray[np.float64]:
+        """Predict the ratings of pairs, shape `(n,)`, if it `predicts_ratings`."""
+        self._lacks("predicted ratings", "predicts_ratings")
 
     def _lacks(self, what: str, flag: str) -> NoReturn:
         raise UnsupportedError(

@@ -149,7 +149,7 @@ def limits(report: Report) -> Fragment:
             )
     if not any(len(c.entries) > 1 for ground in grounds for c in ground.contenders):
         said.append(
-            "Every run has one seed, so how far luck in training moves a number is not shown."
+            "Every run has one seed, so intervals leave out the variation between training runs."
         )
     if any(ground.evaluate_on == "test" for ground in grounds):
         said.append(
@@ -158,8 +158,8 @@ def limits(report: Report) -> Fragment:
         )
     if any(ground.evaluate_on == "validation" for ground in grounds):
         said.append(
-            "These are results on validation, good for choosing settings. The winner's number "
-            "is too bright; only test, read once, is fair to it."
+            "These are results on validation, for choosing settings. The best validation score is "
+            "optimistic; report the test score, evaluated once."
         )
     if len(grounds) > 1:
         said.append("Numbers of different datasets stand apart on purpose: they do not compare.")

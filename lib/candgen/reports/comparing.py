@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from candgen import evaluation
 from candgen.datasets import Dataset, open_dataset
 from candgen.errors import DataError
 from candgen.evaluation import Candidates, Judgement
@@ -47,16 +48,28 @@ class Contender:
         return [entry.seed for entry in self.entries]
 
     @cached_property
+    def by_seed(self) -> list[pd.DataFrame]:
+        """Metrics per user of each seed, with the metrics that all seeds have."""
+        frames = [entry.per_user.dropna(axis=1, how="all") for entry in self.entries]
+        metrics = [name for name in frames[0] if all(name in frame for frame in frames)]
+        return [frame[metrics] for frame in frames]
+
+    @cached_property
     def per_user(self) -> pd.DataFrame:
         """Metrics of every judged user, the mean over seeds, indexed by user."""
-        frames = [entry.per_user for entry in self.entries]
+        frames = self.by_seed
         return frames[0] if len(frames) == 1 else pd.concat(frames).groupby(level=0).mean()
 
     @cached_property
     def judgement(self) -> Judgement:
         """Metrics per user of one judged generator, read back for paired comparisons."""
         ranking = self.entries[0].row.get("ranking", "full")
-        return Judgement(self.label, self.per_user.reset_index(), ranking=ranking)
+        frames, repeats = self.by_seed, {}
+        same_users = all(frame.index.equals(frames[0].index) for frame in frames)
+        if len(frames) > 1 and same_users:  # else users are drawn with the seed, and carry it
+            seeds = map(repr, self.seeds)
+            repeats = {s: f.reset_index() for s, f in zip(seeds, frames, strict=True)}
+        return Judgement(self.label, self.per_user.reset_index(), ranking=ranking, repeats=repeats)
 
     def number(self, name: str) -> float | None:
         """Return a metric or a cost, the mean over seeds; None where no run has it."""
@@ -64,7 +77,7 @@ class Contender:
         return sum(found) / len(found) if found else None
 
     def interval(self, metric: str) -> tuple[float, float] | None:
-        """Return the bootstrap interval over users, of the mean over seeds."""
+        """Return the bootstrap interval of the mean, over users and, with repeats, over seeds."""
         if len(self.entries) > 1 and metric in self.per_user:
             return self.judgement.interval(metric)
         low, high = self.number(f"{metric}_low"), self.number(f"{metric}_high")
@@ -93,6 +106,7 @@ class Comparison:
     contenders: tuple[Contender, ...]
     folders: tuple[Path, ...] = field(repr=False, default=())
     _candidates: dict[str, Candidates] = field(repr=False, compare=False, default_factory=dict)
+    _against_best: dict[Any, Any] = field(repr=False, compare=False, default_factory=dict)
 
     @cached_property
     def dataset(self) -> Dataset | None:
@@ -114,6 +128,27 @@ class Comparison:
         if contender.label not in self._candidates:
             self._candidates[contender.label] = Candidates.load(path, self.dataset)
         return replace(contender.judgement, candidates=self._candidates[contender.label])
+
+    def against_best(self, metric: str, margin: float) -> pd.DataFrame | None:
+        """Compare the other models with the best one, corrected for choosing it on these users.
+
+        Args:
+            metric: A metric that is known per user.
+            margin: A difference up to this is none in practice.
+
+        Returns:
+            As of `evaluation.compare`, best first; None for fewer than two models with the metric.
+            Baselines such as popularity are no models.
+        """
+        if (metric, margin) not in self._against_best:
+            known = [c for c in self.ranked(metric) if metric in c.per_user and not c.reference]
+            found = None
+            if len(known) > 1:
+                judgements, best = [c.judgement for c in known], known[0].label
+                told = {"baseline": best, "selected": True, "margin": margin}
+                found = evaluation.compare(judgements, metric, **told)
+            self._against_best[metric, margin] = found
+        return self._against_best[metric, margin]
 
     @property
     def metrics(self) -> list[str]:
@@ -148,9 +183,11 @@ class Comparison:
 def comparisons(sweep: Sweep) -> list[Comparison]:
     """Group what a sweep's finished runs recorded by dataset and judged part."""
     grounds: dict[tuple[str, str], list[Entry]] = {}
+    labels: dict[tuple[str, str], str] = {}
     for entry in sweep.entries():
         described = entry.run.metrics["dataset"]
         key = (described["digest"], described.get("evaluate_on", "test"))
+        labels[key] = entry.run.judged_on
         grounds.setdefault(key, []).append(entry)
     names = {key: _name(entries) for key, entries in grounds.items()}
     digests = {(names[key], key[0]) for key in grounds}
@@ -162,7 +199,7 @@ def comparisons(sweep: Sweep) -> list[Comparison]:
         found.append(
             Comparison(
                 name=name,
-                title=f"{name}{which}, judged on {evaluate_on}",
+                title=f"{name}{which}, judged on {labels[digest, evaluate_on]}",
                 digest=digest,
                 evaluate_on=evaluate_on,
                 contenders=tuple(_contenders(entries)),

@@ -1,9 +1,9 @@
 """`leaderboard.csv`: one row a run and generator, for spreadsheets and scripts.
 
-Columns: `run`, `generator`, `dataset`, the parameters that differ, then metrics as they are
-spelled in `metrics.json` with `_low` and `_high`, then costs, then whether the run only recorded
-this generator to stand beside its own. Repeats over seeds have a row each; runs that did not
-finish have none.
+Columns: `run`, `generator`, `dataset`, `judged_on`, the parameters that differ, then metrics as
+they are spelled in `metrics.json` with `_low` and `_high`, then costs, then whether the run only
+recorded this generator to stand beside its own. Repeats over seeds have a row each; runs that did
+not finish have none.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from candgen import files
+from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.reports.reading import Entry, Sweep, read_sweep
 
 FILE = "leaderboard.csv"
@@ -22,14 +23,16 @@ COSTS = (
     "fit_seconds", "fit_cpu_seconds", "rank_seconds", "compile_seconds", "queries_per_second",
     "peak_memory_mib",
 )  # fmt: skip
-_FIRST = ("run", "generator", "dataset")
+_FIRST = ("run", "generator", "dataset", "judged_on")
 
 
 def leaderboard(sweep: Sweep) -> pd.DataFrame:
     """Make the table of everything that finished runs recorded."""
     entries = list(sweep.entries())
     parameters = sweep.differing_parameters()
-    metrics = dict.fromkeys(name for entry in entries for name in entry.numbers if "@" in name)
+    metrics = dict.fromkeys(
+        name for entry in entries for name in entry.numbers if "@" in name or name in RATING_METRICS
+    )
     columns = [*_FIRST, *parameters, *metrics, *COSTS, "wall_seconds", "baseline"]
     rows = [_row(sweep, entry, parameters, list(metrics)) for entry in entries]
     return pd.DataFrame(rows, columns=columns, dtype=object)  # whole numbers stay whole
@@ -54,6 +57,7 @@ def _row(sweep: Sweep, entry: Entry, parameters: list[str], metrics: list[str]) 
         "run": run.name,
         "generator": entry.generator,
         "dataset": described.get("name"),
+        "judged_on": run.judged_on,
         "baseline": entry.baseline,
     }
     if not entry.baseline:  # the run's parameters shaped its own generator alone

@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
+from candgen.errors import CandgenError
+from candgen.evaluation.judgement import FULL
+from candgen.evaluation.significance import WORSE
+from candgen.reports import disclosures
 from candgen.reports.comparing import Comparison, Contender
 from candgen.reports.reading import Run
 from candgen.reports.rendering import (
@@ -45,6 +49,7 @@ def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[
         title=report.title,
         question=sweep.question,
         answers=answers,
+        disclosures=disclosures.shown(sweep.disclosures),
         counts=", ".join(f"{n} {state}" for state, n in counts.items()),
         n_runs=len(sweep.runs),
         failed=len(sweep.not_done),
@@ -53,16 +58,56 @@ def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[
     return Fragment(html, f"opening of {report.title!r}", title=report.title)
 
 
-def _answer(report: Report, ground: Comparison) -> dict[str, str]:
+def _answer(report: Report, ground: Comparison) -> dict[str, Any]:
     reference = report.reference(ground)
     best = ground.ranked(report.metric)[0]
     shown = {"where": ground.title, "metric": report.metric, "best": best.label,
              "value": _with_interval(best, report.metric),
-             "reference": "", "reference_value": ""}  # fmt: skip
+             "reference": "", "reference_value": "", "notes": _notes(report, ground)}  # fmt: skip
     if reference is not None and reference is not best:
         shown["reference"] = reference.label
         shown["reference_value"] = _with_interval(reference, report.metric)
     return shown
+
+
+def _notes(report: Report, ground: Comparison) -> list[str]:
+    """Say how the best row was chosen, what is as good, and what was ranked."""
+    n_models = sum(not contender.reference for contender in ground.contenders)
+    said = [chosen_as_best(n_models)] if n_models > 1 else []
+    try:
+        table = ground.against_best(report.metric, report.margin)
+    except CandgenError:  # the paired differences below say why
+        table = None
+    if table is not None:
+        near = table.loc[table["verdict"] != WORSE, "generator"].tolist()
+        more = f" and {len(near) - 3} more" if len(near) > 3 else ""
+        which = f"Not distinguished from {', '.join(near[:3])}{more}"
+        which = which if near else "Every other model is worse"
+        said.append(f"{which}, corrected for that choice.")
+    return said + _items_ranked(ground)
+
+
+def chosen_as_best(n: int) -> str:
+    """Say that the best of several was chosen on the users that judge it."""
+    return f"Chosen as the best of {n} on these users, so its value is somewhat optimistic."
+
+
+def _items_ranked(ground: Comparison) -> list[str]:
+    """Say how many items were ranked for each user, where lists came with the data."""
+    rows = [c.entries[0].row for c in ground.contenders]
+    given = [row for row in rows if row.get("ranking", FULL) != FULL]
+    if not given:
+        return []
+    counts = given[0].get("counts") or {}
+    numbers = [counts.get(f"{which}_items_ranked") for which in ("fewest", "median", "most")]
+    ranked = "a given list of items for each user (their number was not recorded)"
+    if None not in numbers:
+        fewest, median, most = (f"{number:,.0f}" for number in numbers)
+        ranked = f"{most} given items for each user"
+        if fewest != most:
+            ranked = f"{median} given items for each user (median; {fewest} to {most})"
+    which = "" if len(given) == len(rows) else f" in {len(given)} of {len(rows)} rows"
+    return [f"Sampled ranking{which}: {ranked}, not the whole catalogue."]
 
 
 def _with_interval(contender: Contender, metric: str) -> str:

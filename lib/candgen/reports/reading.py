@@ -44,6 +44,12 @@ class Run:
     """Why it is unreadable or was not run, in a sentence."""
 
     @property
+    def judged_on(self) -> str:
+        """The part that a finished run was judged on, as `Dataset.judged_on` names it."""
+        described = self.metrics.get("dataset", {})
+        return str(described.get("judged_on") or described.get("evaluate_on", "test"))
+
+    @property
     def link(self) -> str | None:
         """The page to open, relative to the sweep's folder; None if there is none."""
         for file in ("page.html", "notebook.ipynb"):
@@ -142,8 +148,13 @@ class Sweep:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The report's entries in the YAML: title, metric, baseline, margin."""
+        """The report's entries in the YAML: title, metric, baseline, margin, disclosures."""
         return self.plan.get("report") or {}
+
+    @property
+    def disclosures(self) -> dict[str, str]:
+        """Facts about tuning and test that the YAML discloses, by kind."""
+        return self.options.get("disclosures") or {}
 
     @property
     def done(self) -> list[Run]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from candgen.evaluation.significance import MARGIN
 from candgen.plots import style
 from candgen.reports.comparing import Comparison, Contender, comparisons
 from candgen.reports.reading import Sweep, read_sweep
@@ -13,7 +14,6 @@ from candgen.session import paths
 
 METRIC = "recall@20"
 BASELINE = "popularity"
-MARGIN = 0.005
 FEATURED = 5
 
 

@@ -2,7 +2,8 @@
 
 Notebooks leave them in `reproduced.json` (`Run.record_reproduced`). Columns of the CSV: `name`,
 `printed`, `ours`, `relative_difference` (of ours from the printed one, as a share of the printed
-one's size; empty where that is 0 and ours is not).
+one's size; empty where that is 0 and ours is not), and, for numbers that rest on a random start,
+the number of `starts` with the `lowest` and `highest` of ours.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from candgen.reports.report import Report
 from candgen.session.runs import REPRODUCED
 
 FILE = "reproduced.csv"
-COLUMNS = ("name", "printed", "ours", "relative_difference")
+COLUMNS = ("name", "printed", "ours", "relative_difference", "starts", "lowest", "highest")
 CLOSE = 0.01
 _FURTHEST = 12
 
@@ -36,6 +37,8 @@ class Number:
     printed: float
     ours: float
     why: str
+    starts: tuple[float, ...] = ()
+    """Ours from several random starts, where the printed number rests on an unknown one."""
 
     @property
     def relative(self) -> float | None:
@@ -56,6 +59,14 @@ class Number:
     def alike(self) -> bool:
         """True if both print the same."""
         return f"{self.printed:.{self.digits}f}" == f"{self.ours:.{self.digits}f}"
+
+    @property
+    def within(self) -> bool:
+        """True if the printed number, as printed, lies in the range of several starts."""
+        if not self.starts:
+            return False
+        half = 0.5 * 10.0**-self.digits
+        return min(self.starts) - half <= self.printed <= max(self.starts) + half
 
     @property
     def distance(self) -> float:
@@ -83,7 +94,9 @@ def read_numbers(sweep: Sweep) -> tuple[list[Number], list[str]]:
 
 
 def _number(run: Run, row: dict[str, Any]) -> Number:
-    return Number(run, str(row["name"]), float(row["printed"]), float(row["ours"]), str(row["why"]))
+    starts = tuple(float(value) for value in row.get("starts", ()))
+    printed, ours = float(row["printed"]), float(row["ours"])
+    return Number(run, str(row["name"]), printed, ours, str(row["why"]), starts)
 
 
 def write_numbers(sweep_folder: Path | str) -> Path | None:
@@ -103,7 +116,9 @@ def write_numbers(sweep_folder: Path | str) -> Path | None:
     writer.writerow(COLUMNS)
     for one in found:
         relative = "" if one.relative is None else repr(one.relative)
-        writer.writerow([one.name, repr(one.printed), repr(one.ours), relative])
+        ends = [repr(min(one.starts)), repr(max(one.starts))] if one.starts else ["", ""]
+        several = len(one.starts) or ""
+        writer.writerow([one.name, repr(one.printed), repr(one.ours), relative, several, *ends])
     files.write_text(path, out.getvalue())
     return path
 
@@ -124,10 +139,19 @@ def _agreement(found: Sequence[Number]) -> str:
         )
     alike = sum(one.alike for one in found)
     close = sum(not one.alike and one.distance <= CLOSE for one in found)
-    return (
+    said = (
         f"{len(found):,} printed numbers reproduced: {alike:,} agree to the digits printed, "
         f"{close:,} more lie within {CLOSE:.0%} of the printed value, "
         f"{len(found) - alike - close:,} differ by more."
+    )
+    started = [one for one in found if one.starts]
+    if not started:
+        return said
+    starts = max(len(one.starts) for one in started)
+    return (
+        f"{said} {len(started):,} numbers rest on a random start that was not printed: "
+        f"{sum(one.within for one in started):,} of them lie in the range of ours over {starts} "
+        "starts."
     )
 
 
@@ -154,16 +178,33 @@ def every_number(report: Report) -> Fragment:
 
 
 def _table(caption: str, found: Sequence[Number]) -> Table:
-    return Table(
-        caption,
-        ["number", "printed", "ours", "difference", "relative", "why"],
-        [_cells(one) for one in found],
-        hints=["", "", "", "ours less the printed one", "of the printed one's size", ""],
-        wordy=True,
+    heads = {
+        "number": "",
+        "printed": "",
+        "ours": "",
+        "difference": "ours less the printed one",
+        "relative": "of the printed one's size",
+        "starts": "lowest to highest of ours over several random starts",
+        "why": "",
+    }
+    several = any(one.starts for one in found)
+    if not several:
+        del heads["starts"]
+    rows = [_cells(one, several=several) for one in found]
+    return Table(caption, list(heads), rows, hints=list(heads.values()), wordy=True)
+
+
+def _range(one: Number) -> Cell:
+    if not one.starts:
+        return Cell("")
+    low, high = (f"{end:.{one.digits}f}" for end in (min(one.starts), max(one.starts)))
+    note = f"{len(one.starts)} starts; the printed number lies " + (
+        "inside" if one.within else "outside"
     )
+    return Cell(f"{low} to {high}", tone="" if one.within else "bad", note=note)
 
 
-def _cells(one: Number) -> list[Cell]:
+def _cells(one: Number, *, several: bool) -> list[Cell]:
     digits = one.digits
     relative = one.relative
     share = value(None)
@@ -183,5 +224,6 @@ def _cells(one: Number) -> list[Cell]:
         value(one.ours, digits=digits),
         gap,
         share,
+        *([_range(one)] if several else []),
         Cell(one.why, tone="" if one.why else "muted"),
     ]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from candgen import evaluation
 from candgen.errors import CandgenError
+from candgen.evaluation.rating_errors import MAE, MEANS_MAE, MEANS_RMSE, RATING_METRICS, RMSE
+from candgen.evaluation.significance import BETTER, WORSE
 from candgen.plots import comparison as pictures
 from candgen.plots.style import INK
 from candgen.reports.comparing import Comparison, Contender
@@ -31,14 +33,19 @@ if TYPE_CHECKING:
 
 ROW = 0.31  # inches
 COMPILING = "compile and load, s"
-SHOWN = ("recall", "ndcg", "precision", "map", "hit_rate", "mrr")
+SHOWN = ("recall", "precision", "f1", "ndcg", "map", "hit_rate", "mrr")
 HINTS = {
     "recall": "held-out items found among the first k, over all held-out items",
     "ndcg": "like recall, but finding an item early counts more",
     "precision": "share of the first k that was held out",
+    "f1": "mean over users of 2 precision recall / (precision + recall)",
     "map": "mean over users of average precision, over min(k, held-out items)",
     "hit_rate": "share of users with at least one held-out item among the first k",
     "mrr": "mean over users of 1 / rank of the first item found",
+    RMSE: "root of the mean squared error of predicted ratings, smaller is better",
+    MAE: "mean absolute error of predicted ratings, smaller is better",
+    MEANS_RMSE: "the same error of each item's mean rating",
+    MEANS_MAE: "the same error of each item's mean rating",
 }
 
 
@@ -76,8 +83,13 @@ def _headline(report: Report, ground: Comparison) -> Fragment:
     return picture(
         lambda width: rows_figure(width, len(marks), draw),
         alt=f"{report.metric} with 95 % intervals, {ground.title}: {said}.",
-        caption="Dots are means over users, bars 95 % bootstrap intervals over users.",
+        caption=f"Dots are means over users, bars 95 % bootstrap intervals {_drawn_again(ground)}.",
     )
+
+
+def _drawn_again(ground: Comparison) -> str:
+    repeated = any(len(contender.entries) > 1 for contender in ground.contenders)
+    return "over users and, with several seeds, over seeds" if repeated else "over users"
 
 
 def leaderboard(report: Report) -> Fragment:
@@ -112,7 +124,10 @@ def _shown_metrics(report: Report, ground: Comparison) -> list[str]:
     name, _, cutoff = report.metric.partition("@")
     wanted = [report.metric, *(f"{other}@{cutoff}" for other in SHOWN)]
     wanted += [metric for metric in ground.metrics if metric.split("@")[0] == name]
-    return [metric for metric in dict.fromkeys(wanted) if metric in ground.metrics]
+    shown = [metric for metric in dict.fromkeys(wanted) if metric in ground.metrics]
+    entries = [entry for contender in ground.contenders for entry in contender.entries]
+    predicted = {name for entry in entries for name in entry.numbers}
+    return shown + [metric for metric in RATING_METRICS if metric in predicted]
 
 
 def _measured(contender: Contender, metric: str) -> Cell:
@@ -144,24 +159,22 @@ def _differences(report: Report, ground: Comparison) -> Fragment:
     ranked = [c for c in report.ranked(ground) if report.metric in c.per_user]
     if reference is None or len(ranked) < 2:
         return note("There are no two rows to compare here.")
-    from_reference = _against(report, ground, ranked, reference, picture_too=True)
-    models = [c for c in ground.ranked(report.metric) if c in ranked and not c.reference]
-    if len(models) < 2 or models[0] is reference:
+    from_reference = _against(report, ground, ranked, reference)
+    try:
+        best = ground.against_best(report.metric, report.margin)
+    except CandgenError as error:
+        return from_reference + _not_compared(error)
+    if best is None or best["baseline"].iloc[0] == reference.label:
         return from_reference
     remark = note(
-        f"Is the best, {models[0].label}, really ahead of the others? It was picked by these very "
-        "users, which flatters it a little."
+        f"Is the best, {best['baseline'].iloc[0]}, really ahead of the others? It was chosen on "
+        "these users, so intervals and p-values are corrected for all pairs of rows."
     )
-    return from_reference + remark + _against(report, ground, models, models[0])
+    return from_reference + remark + _table_of_differences(report, ground, best, selected=True)
 
 
 def _against(
-    report: Report,
-    ground: Comparison,
-    ranked: Sequence[Contender],
-    reference: Contender,
-    *,
-    picture_too: bool = False,
+    report: Report, ground: Comparison, ranked: Sequence[Contender], reference: Contender
 ) -> Fragment:
     try:
         table = evaluation.compare(
@@ -171,8 +184,19 @@ def _against(
             margin=report.margin,
         )
     except CandgenError as error:
-        return note(f"The differences could not be computed: {error}", tone="warning")
-    tones = {"better": "good", "worse": "bad"}
+        return _not_compared(error)
+    drawn = _drawn_differences(report, ground, ranked, reference, table)
+    return drawn + _table_of_differences(report, ground, table, selected=False)
+
+
+def _not_compared(error: CandgenError) -> Fragment:
+    return note(f"The differences could not be computed: {error}", tone="warning")
+
+
+def _table_of_differences(
+    report: Report, ground: Comparison, table: pd.DataFrame, *, selected: bool
+) -> Fragment:
+    tones = {BETTER: "good", WORSE: "bad"}
     rows = [
         [
             Cell(row.generator),
@@ -184,21 +208,21 @@ def _against(
         ]
         for row in table.itertuples()
     ]
+    level = "95 % interval for all pairs at once" if selected else "95 % interval"
+    corrected = "p (max-T)" if selected else "p (Holm)"
     heads = {
         "run": "",
-        "difference": "mean over users of the difference, with its 95 % interval",
-        "verdict": f"whether it goes beyond the margin of {report.margin:g}",
-        "p (Holm)": "corrected for looking several times",
-        "p": "sign-flip permutation test",
+        "difference": f"mean over users of the difference, with its {level}",
+        "verdict": f"whether the whole interval lies beyond the margin of {report.margin:g}",
+        corrected: "corrected for looking several times",
+        "p": "sign-flip permutation test; with several seeds, normal approximation",
         "users": "judged under both",
     }
     caption = (
-        f"{report.metric} minus that of {reference.label}, margin {report.margin:g}, {ground.title}"
+        f"{report.metric} minus that of {table['baseline'].iloc[0]}, margin {report.margin:g}, "
+        f"{ground.title}"
     )
-    shown = Table(caption, list(heads), rows, hints=list(heads.values())).fragment()
-    if not picture_too:
-        return shown
-    return _drawn_differences(report, ground, ranked, reference, table) + shown
+    return Table(caption, list(heads), rows, hints=list(heads.values())).fragment()
 
 
 def _drawn_differences(

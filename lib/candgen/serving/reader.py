@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import json
 import math
+import re
 import sys
 from functools import cached_property
 from importlib import metadata
@@ -35,6 +36,8 @@ _PARTS_OF = {  # module of candgen -> where its parts are; a copy finds them bes
     }
 }
 _KEYS = ("dim", "features", "files", "fold_in", "n_items", "n_users", "similarity")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # int() also takes 1_0, +1, " 1" and digits of any script
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BLOCK, _BLOCKS = 2**16, 512  # of a file above 32 MiB, so many blocks are digested
 
 
@@ -295,7 +298,7 @@ class Exported:
     def _row(self, what: str, asked: int | str) -> int:
         ids, order = self._ids[what]
         try:
-            key: Any = int(asked) if ids.dtype.kind in "iu" else str(asked)
+            key = _whole_id(asked) if ids.dtype.kind in "iu" else str(asked)
             place = np.searchsorted(ids, np.array(key, dtype=ids.dtype), sorter=order)
         except (TypeError, ValueError, OverflowError):
             key, place = None, len(order)
@@ -375,6 +378,21 @@ def _check_k(k: int) -> None:
         raise ReaderError(f"k must be a whole number, at least 1; got {k!r}.")
 
 
+def _whole_id(asked: Any) -> int | None:
+    """Return the whole number that an id is; None for what only looks like one: 1_0, +1, 007."""
+    if isinstance(asked, str):
+        return int(asked) if _WHOLE.fullmatch(asked) else None
+    whole = isinstance(asked, (int, np.integer)) or (
+        isinstance(asked, float) and asked.is_integer()
+    )
+    return int(asked) if whole and not isinstance(asked, bool) else None
+
+
+def one_line(text: str) -> str:
+    """Replace tabs, line breaks and other control characters: a cell of a table is one line."""
+    return _CONTROL.sub(" ", text)
+
+
 def _flat(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -413,7 +431,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     print("\t".join(COLUMNS))
     for row in found:
-        print(f"{row.rank}\t{row.item}\t{row.title}\t{row.score:.6g}")
+        cells = (str(row.rank), str(row.item), row.title, f"{row.score:.6g}")
+        print("\t".join(map(one_line, cells)))
     return 0
 
 

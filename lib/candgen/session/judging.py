@@ -121,11 +121,13 @@ def compare(
         baseline: The name of the judgement to compare with. By default popularity, if it is among
             them, else the last.
         **settings: `margin` (differences up to it mean nothing in practice, 0.005), `level` of the
-            intervals (0.95) and `seed`.
+            intervals (0.95), `seed`, and `selected=True` where the baseline was chosen as the best
+            of these judgements, which corrects for all pairs.
 
     Returns:
         One row a judgement other than the baseline: means, difference, 95 % interval `low` to
-        `high`, `p`, `p_adjusted` (Holm-corrected) and a verdict in words.
+        `high`, `p`, `p_adjusted` (Holm-corrected) and a verdict in words. It is "better" or "worse"
+        only if the whole interval lies beyond the margin.
 
     Raises:
         SettingError: If a name or a setting is wrong.

@@ -48,13 +48,17 @@ _NUMBER_KEYS = {"name": str, "printed": numbers.Real, "ours": numbers.Real, "why
 _current: Run | None = None  # the run of this kernel's page
 
 
-def open_run() -> Run:
+def open_run(*, records: bool = True) -> Run:
     """Open the run of the notebook that calls this: read and check its parameters, write them.
 
     The parameters are the annotated names of the caller, with the values they have now; papermill
     changes the values and leaves the annotations. The folder is the parameter `run_folder` if it
     is set, as in a sweep, else `outputs/scratch/<notebook>`: a copied notebook has a folder of its
     own. Results of an earlier run in the same folder are removed, so nothing old passes for new.
+
+    Args:
+        records: Whether the page records a result. A page that should and ends without one has
+            failed. One that only reads, such as a report, says `open_run(records=False)`.
 
     Raises:
         SettingError: If a parameter has the wrong type or cannot be written as JSON.
@@ -63,7 +67,7 @@ def open_run() -> Run:
     namespace = sys._getframe(1).f_globals
     parameters = read_parameters(namespace)
     page = notebook_name.of_caller(namespace)
-    run = Run(paths.run_folder(page, parameters.get("run_folder", "")), parameters)
+    run = Run(paths.run_folder(page, parameters.get("run_folder", "")), parameters, records)
     _forget_results(run.folder)
     checkpoints.keep_in(run.folder / "checkpoints")  # left there only by a run that was killed
     files.write_json(run.folder / PARAMETERS, parameters)
@@ -118,9 +122,10 @@ def opened(data: Dataset, evaluate_on: str) -> Dataset:
 class Run:
     """The folder of one run, and the ways to fill it."""
 
-    def __init__(self, folder: Path, parameters: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, parameters: dict[str, Any], records: bool = True) -> None:
         self.folder = folder
         self.parameters = parameters
+        self.records = records
         self.datasets: list[Dataset] = []  # in the order the page opened them
         self._reproduced: list[dict[str, Any]] = []
 
@@ -149,14 +154,22 @@ class Run:
         """
         from IPython.display import Markdown, display
 
-        display(Markdown(_Sentence().format(sentence, **{**self.parameters, **values})))
+        known = {**self.parameters, **self._part(), **values}
+        display(Markdown(_Sentence().format(sentence, **known)))
+
+    def _part(self) -> dict[str, str]:
+        """Name the judged part as tables do, where a sentence uses the parameter `evaluate_on`."""
+        parts = {data.judged_on for data in self.datasets}
+        return {"evaluate_on": parts.pop()} if len(parts) == 1 else {}
 
     def record_reproduced(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write printed numbers and ours beside them to `reproduced.json`.
 
         Args:
             rows: One dict a number: `name` (once a notebook), `printed` and `ours` (finite
-                numbers), `why` (why they differ, "" if they do not). Later calls add rows.
+                numbers), `why` (why they differ, "" if they do not). Where the printed number
+                rests on an unknown random start, `starts` lists ours from several starts. Later
+                calls add rows.
 
         Raises:
             SettingError: If a key is missing or unknown, a value of the wrong type or a name
@@ -206,6 +219,7 @@ class Run:
             "digest": data.digest,
             "folder": str(data.folder),
             "evaluate_on": data.evaluate_on,
+            "judged_on": data.judged_on,
         }
         metrics = {"format": FORMAT, "dataset": described, "generators": rows}
         files.write_json(self.folder / METRICS, json_ready(metrics))
@@ -359,6 +373,11 @@ def _check_results(judgements: Sequence[Judgement], baselines: Sequence[Judgemen
 
 
 def _checked_number(row: dict[str, Any]) -> dict[str, Any]:
+    starts = row.get("starts")
+    if starts is not None:
+        rest = {key: value for key, value in row.items() if key != "starts"}
+        each = [_checked_number({**rest, "ours": value})["ours"] for value in starts]
+        return _checked_number(rest) | {"starts": each}
     if set(row) != set(_NUMBER_KEYS):
         raise SettingError(
             f"A reproduced number has the keys {', '.join(_NUMBER_KEYS)}, "

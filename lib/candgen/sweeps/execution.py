@@ -24,16 +24,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from candgen import files
-from candgen.session import environment, runs, status
+from candgen.session import environment, paths, runs, status
 from candgen.sweeps.kernel_watch import Watch, kill_group
 from candgen.sweeps.kernels import preload, spec
-from candgen.sweeps.notebook_parameters import is_exploring
+from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
 
 NOTEBOOK, PAGE = "notebook.ipynb", "page.html"
 _PASSING = ".notebook.part.ipynb"
 _STAGE_PART = ".stage.part.ipynb"
 _START_TIMEOUT = 120  # seconds; the first warm kernel waits for the server to import
 _TRACEBACK_LINES = 30
+
+_RECORDS = (paths.DATASET_FILE, runs.METRICS, runs.REPRODUCED)
 
 Progress = Callable[[int, int], None]
 
@@ -89,7 +91,8 @@ def execute(
 
     Returns:
         The status that `status.json` holds: `state` is "done", "failed", "timed out" or
-        "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`.
+        "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`. A page that
+        should record a result and left none has failed.
     """
     notebook, folder = Path(notebook).resolve(), Path(folder).resolve()
     began = time.monotonic()
@@ -115,6 +118,8 @@ def execute(
         if not explore:
             attempt.source = _write_stage_part(notebook, folder)
         outcome = attempt.run()
+        if outcome["state"] == status.DONE:
+            outcome = _missing_record(notebook, folder, parameters) or outcome
         _publish(folder, notebook, outcome["error"])
     except Exception as error:  # a full disk, mostly; what went wrong first is the cause
         outcome = {"state": outcome["state"], "error": outcome["error"] or _described(error)}
@@ -283,7 +288,7 @@ def _own_loop() -> Iterator[None]:
 def _clear(folder: Path) -> None:
     """Remove what an earlier run left, what would pass for a result first of all."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (status.STATUS, "dataset.json", runs.METRICS, NOTEBOOK, PAGE, runs.PARAMETERS):
+    for name in (status.STATUS, *_RECORDS, NOTEBOOK, PAGE, runs.PARAMETERS):
         (folder / name).unlink(missing_ok=True)
     arrays = ("vectors.npz", runs.QUERY_TOWER)
     for pattern in ("candidates*.parquet", "per_user.parquet", *arrays, ".*.part*"):
@@ -307,6 +312,37 @@ def _write_stage_part(notebook: Path, folder: Path) -> Path:
         content.cells.insert(1, nbformat.v4.new_markdown_cell(note, id="left-out"))
     files.write_text(folder / _STAGE_PART, nbformat.writes(content))
     return folder / _STAGE_PART
+
+
+def _missing_record(
+    notebook: Path, folder: Path, parameters: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return the outcome of a page that ended without leaving what it should record, else None."""
+    import nbformat
+
+    page = read_notebook(notebook)
+    if "run_folder" in page.parameters and not parameters.get("run_folder"):
+        return None  # it was left to choose a folder of its own
+    cells = nbformat.read(folder / _PASSING, as_version=4).cells
+    left = [
+        number
+        for number, cell in enumerate(cells, 1)
+        if any(output.get("ename") == "SystemExit" for output in cell.get("outputs", []))
+    ]
+    recorded = any((folder / name).is_file() for name in _RECORDS)
+    if recorded or not (page.should_record or (page.opens_run and left)):
+        return None
+    if left:
+        why = f"the page left by sys.exit in cell {left[0]} of {len(cells)}"
+    else:
+        why = (
+            f"the run's folder has none of {', '.join(_RECORDS)}. End the page with "
+            "run.record(...) or run.record_reproduced(...), or open it with "
+            "session.open_run(records=False)"
+        )
+    cell = left[0] if left else len(cells)
+    error = {"name": "recorded nothing", "message": f"{why}.", "cell": cell, "traceback_tail": []}
+    return {"state": status.FAILED, "error": error}
 
 
 def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from candgen.sweeps.plan import Plan, Stage
 
 # What writes the tables beside a report; its notebook does not import it.
 _TABLES = "from candgen.reports import leaderboard, reproduction"
+# A run prepares the default dataset where it is missing. A dataset counts by its digest, so the
+# code that prepared it does not count again.
+_PREPARES = [("candgen.session.runs", "candgen.datasets.preparation")]
 _MEANING = {
     "notebook": "the notebook", "parameters": "the parameters", "library": "the library",
     "python": "Python or a package", "dataset": "the dataset", "inputs": "the input files",
@@ -83,10 +86,14 @@ class Fingerprints:
     def modules_of(self, stage: Stage) -> dict[str, str]:
         """Return the digests of the library's modules and data files that a stage depends on."""
         given = {**stage.notebook.defaults(), **stage.parameters}
-        return self._modules(stage.notebook.code(explore=stage.explore), given)
+        code = stage.notebook.code(explore=stage.explore)
+        return self._modules(code, given, without=_PREPARES if stage.dataset else [])
 
-    def _modules(self, code: str, given: dict[str, Any]) -> dict[str, str]:
-        return self._library.digests(self._library.closure(code, _texts(given)))
+    def _modules(
+        self, code: str, given: dict[str, Any], without: Sequence[tuple[str, str]] = ()
+    ) -> dict[str, str]:
+        closure = self._library.closure(code, _texts(given), without=without)
+        return self._library.digests(closure)
 
     def _input(self, path: Path) -> str:
         if path not in self._inputs:

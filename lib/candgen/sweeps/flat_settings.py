@@ -50,8 +50,17 @@ def further_names(notebook: Notebook, generator: str | None) -> list[str]:
     return [name for name in setting_names(generator) if name not in notebook.parameters]
 
 
-def check(notebook: Notebook, generator: str | None, name: str, value: Any) -> Any:
+def check(
+    notebook: Notebook, generator: str | None, name: str, value: Any, typed: str | None = None
+) -> Any:
     """Return a value, written flat, as the notebook or its generator gets it.
+
+    Args:
+        notebook: The notebook.
+        generator: Its generator, if it takes one.
+        name: Of the parameter or setting.
+        value: To check.
+        typed: The value as a person typed it, for hints.
 
     Raises:
         SettingError: If neither has a parameter of that name, with a suggestion, or the value has
@@ -71,7 +80,7 @@ def check(notebook: Notebook, generator: str | None, name: str, value: Any) -> A
             f"{name!r} is neither a parameter of {notebook.path.name} nor a setting of {generator}."
             f"{did_you_mean(name, [*notebook.parameters, *further])}"
         )
-    return notebook.parameter(name).check(value)
+    return notebook.parameter(name).check(value, typed)
 
 
 def nested(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, Any]:

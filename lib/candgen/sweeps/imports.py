@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,18 +67,28 @@ class Library:
         self._data = _data_files(folder, {path.parent for path in self._files.values()})
         self._read: dict[str, tuple[Facts, str]] = {}
 
-    def closure(self, code: str, named: Iterable[str] = ()) -> set[str]:
+    def closure(
+        self,
+        code: str,
+        named: Iterable[str] = (),
+        *,
+        without: Iterable[tuple[str, str]] = (),
+    ) -> set[str]:
         """Return the dotted names of the modules that some code needs.
 
         Args:
             code: Python.
             named: Texts among its parameters; names of generators are the ones that count.
+            without: Imports that do not count: pairs of the module that imports and the module
+                that it imports.
         """
         reached, named = _Reached(), set(named)
         self._follow(facts_of(code), reached)
         while reached.waiting:
             while reached.waiting:
-                self._follow(self._facts(reached.waiting.pop()), reached)
+                module = reached.waiting.pop()
+                left_out = {imported for by, imported in without if by == module}
+                self._follow(self._facts(module), reached, left_out)
             for package in sorted(reached.modules):
                 registry = self._facts(package).registry
                 for name in (named | reached.asked.get(package, set())) & registry.keys():
@@ -95,8 +106,12 @@ class Library:
             found[path.relative_to(self._folder).as_posix()] = files.sha256_of(path)
         return found
 
-    def _follow(self, facts: Facts, reached: _Reached) -> None:
+    def _follow(
+        self, facts: Facts, reached: _Reached, left_out: AbstractSet[str] = frozenset()
+    ) -> None:
         for dotted in facts.used:
+            if any(dotted == name or dotted.startswith(f"{name}.") for name in left_out):
+                continue
             if registry := self._resolve(dotted, reached):
                 reached.asked.setdefault(registry, set()).update(facts.texts)
 

@@ -49,11 +49,15 @@ class Parameter:
         """True if the value names a file or folder to read: `path`, `films`, `ratings_file`, ..."""
         return bool(_PATHS.fullmatch(self.name)) and self.name != "run_folder"
 
-    def check(self, value: Any) -> Any:
+    def check(self, value: Any, typed: str | None = None) -> Any:
         """Return the value as the notebook will get it.
 
         Text such as `1e-3`, which YAML does not take for a number, becomes one where a float is
         expected; a date becomes text where text is expected. Nothing else is converted.
+
+        Args:
+            value: To check.
+            typed: The value as a person typed it, for the hint.
 
         Raises:
             SettingError: Naming the parameter, the type expected and the value that arrived.
@@ -62,7 +66,7 @@ class Parameter:
         try:
             return runs.checked(self.name, value, self.annotation)
         except SettingError as error:
-            raise SettingError(f"{error}{_hint(value, self.annotation)}") from None
+            raise SettingError(f"{error}{_hint(value, self.annotation, typed)}") from None
 
 
 class Notebook:
@@ -107,6 +111,31 @@ class Notebook:
         cells = [c for c in self.executed(explore=explore) if c.get("cell_type") == "code"]
         kept = [c for c in cells if TAG not in c.get("metadata", {}).get("tags", [])]
         return "\n".join(filter(_is_python, (_without_magics(source_of(c)) for c in kept)))
+
+    @property
+    def opens_run(self) -> bool:
+        """True if the page calls `open_run`."""
+        return bool(self._openings())
+
+    @property
+    def should_record(self) -> bool:
+        """True if a run of the page has to leave a result.
+
+        It has to if it opens a run or takes the parameter `run_folder`, and does not declare the
+        opposite with `open_run(records=False)`.
+        """
+        openings = self._openings()
+        if not openings:
+            return "run_folder" in self.parameters
+        return not any(
+            word.arg == "records" and isinstance(word.value, ast.Constant) and not word.value.value
+            for opening in openings
+            for word in opening.keywords
+        )
+
+    def _openings(self) -> list[ast.Call]:
+        calls = [n for n in ast.walk(ast.parse(self.code(explore=True))) if isinstance(n, ast.Call)]
+        return [call for call in calls if ast.unparse(call.func).split(".")[-1] == "open_run"]
 
     def defaults(self) -> dict[str, Any]:
         return {name: parameter.default for name, parameter in self.parameters.items()}
@@ -255,13 +284,15 @@ def _accepts(annotation: Any, kind: type) -> bool:
     return annotation is kind or kind in getattr(annotation, "__args__", ())
 
 
-def _hint(value: Any, annotation: Any) -> str:
+def _hint(value: Any, annotation: Any, typed: str | None) -> str:
+    shown = str(value) if typed is None else typed
     if isinstance(value, str) and _accepts(annotation, int) and _NUMBER.fullmatch(value):
         return f" Write {float(value):.0f}: in YAML, {value} is text."
     if isinstance(value, str) and re.fullmatch(r"[+-]?[\d_.]+", value):
         return f" Write {value} without quotes."
     if isinstance(value, bool) and _accepts(annotation, str):
-        return " YAML reads yes, no, on and off as true and false; put quotes around the word."
-    if isinstance(value, float | int) and annotation is str:
-        return f" Put quotes around it: '{value}'."
+        said = " YAML reads yes, no, on and off as true and false; put quotes around the word"
+        return f"{said}: '{shown}'."
+    if isinstance(value, float | int) and _accepts(annotation, str):
+        return f" Put quotes around it: '{shown}'."
     return ""

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from candgen.errors import CandgenError, SettingError, did_you_mean
+from candgen.reports import disclosures
 from candgen.session import paths
-from candgen.sweeps import flat_settings
+from candgen.sweeps import effects, flat_settings, nested_settings
+from candgen.sweeps.beforehand import check_columns, check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
@@ -27,6 +29,7 @@ DEFAULT_REPORT = {
     "metric": "recall@20",
     "baseline": "popularity",
     "margin": 0.005,
+    "disclosures": {},
 }
 
 _TOP = (
@@ -113,6 +116,7 @@ class _Reader:
         self.root = root
         self.overrides = overrides
         self.notebooks: dict[str, Notebook] = {}
+        self.effects: dict[tuple[str, str | None, bool], set[str]] = {}
         self.name = source.path.stem
         self.folder = root / "outputs" / self.name
 
@@ -144,17 +148,17 @@ class _Reader:
 
     # --- overrides
 
-    def _override(self, key: str, value: Any) -> None:
+    def _override(self, key: str, value: Any, typed: str) -> None:
         source = self.source
         settings = source.section(("settings",))
         keys = tuple(key.split("."))
         takers = self._taken(strict=False)
         if key in settings:
-            source.put(("settings", key), value)
+            source.put(("settings", key), value, typed)
         elif key in takers:
-            source.put(("defaults", key), value)
+            source.put(("defaults", key), value, typed)
         elif keys[0] in _TOP and (len(keys) > 1 or not isinstance(source.values.get(key), dict)):
-            source.put(keys, value)
+            source.put(keys, value, typed)
         else:
             known = {*settings, *takers, *_TOP}
             raise SettingError(
@@ -222,13 +226,17 @@ class _Reader:
         name: str,
         value: Any,
         generators: Iterable[str | None] = (),
+        place: int | None = None,
     ) -> Any:
+        """Check one value of `name` below `keys`, or the one at a place of the list there."""
         if name == "run_folder":
             raise self.source.error((*keys, name), "the sweep sets it; leave it out.")
         takers = [g for g in generators if name in flat_settings.further_names(notebook, g)]
         generator = next(iter([*takers, *generators]), None)
+        at = () if place is None else (str(place),)
+        typed = self.source.typed((*keys, name, *at))
         try:
-            return flat_settings.check(notebook, generator, name, value)
+            return flat_settings.check(notebook, generator, name, value, typed)
         except CandgenError as error:
             raise self.source.error((*keys, name), error) from None
 
@@ -259,7 +267,10 @@ class _Reader:
         if "name" in given:
             raise self.source.error((*keys, "name"), "the dataset is called after its key.")
         folder = self.folder / "datasets" / name
-        return self._stage("dataset", name, notebook, {}, given, keys, folder, self._minutes(()))
+        stage = self._stage("dataset", name, notebook, {}, given, keys, folder, self._minutes(()))
+        if fault := dataset_fault(stage, f"--set datasets.{name}."):
+            raise self.source.error(keys, fault)
+        return stage
 
     def _runs(self, name: str) -> Iterator[Stage]:
         keys = ("runs", name)
@@ -286,7 +297,22 @@ class _Reader:
                 raise self.source.error(keys, f"the name of a run {fault}")
             folder = self.folder / whole
             differs = {**own, **choice}
+            self._check_effects(notebook, keys, {**defaults, **differs})
             yield self._stage("run", whole, notebook, defaults, differs, keys, folder, minutes)
+
+    def _check_effects(
+        self, notebook: Notebook, keys: tuple[str, ...], values: dict[str, Any]
+    ) -> None:
+        """Refuse a grid over what changes nothing in the results: its rows would be the same."""
+        generator = flat_settings.generator_of(notebook, values)
+        explore = self._explores(keys)
+        several = {n for n, v in self.source.section((*keys, "grid")).items() if len(v) > 1}
+        known = (notebook.name, generator, explore)
+        if several and known not in self.effects:
+            self.effects[known] = effects.effective(notebook, generator, explore=explore)
+        for name in sorted(several - self.effects.get(known, several)):
+            why = effects.refusal(notebook, generator, name, explore=explore)
+            raise self.source.error((*keys, "grid", name), why)
 
     def _choices(
         self,
@@ -303,7 +329,10 @@ class _Reader:
                 raise self.source.error((*at, key), f"{key!r} is also given beside the grid.")
             if not isinstance(values, list) or not values:
                 raise self.source.error((*at, key), f"expected a list of values, got {values!r}.")
-            checked = [self._checked(notebook, at, key, value, generators) for value in values]
+            checked = [
+                self._checked(notebook, at, key, value, generators, n)
+                for n, value in enumerate(values)
+            ]
             axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
         seeds = self.source.values.get("seeds") or []
         if not isinstance(seeds, list):
@@ -326,6 +355,7 @@ class _Reader:
         written = {key: value for key, value in defaults.items() if key in taken} | differs
         try:
             parameters, inputs = flat_settings.nested(notebook, _plain(written)), {}
+            nested_settings.check(notebook, parameters)
         except CandgenError as error:
             raise self.source.error(keys, error) from None
         for key, value in written.items():
@@ -341,10 +371,14 @@ class _Reader:
             where, needs = self._dataset_folder(dataset, written.get("dataset"), keys)
             parameters["dataset"] = str(where)
         plain = {key: _plain(value) for key, value in parameters.items()}
-        return Stage(
+        made = Stage(
             kind, name, notebook, _plain(written), plain, _plain(differs), folder, minutes,
             dataset, needs, inputs, self._explores(keys if kind == "run" else ()),
         )  # fmt: skip
+        try:
+            return check_columns(check_text(made))
+        except CandgenError as error:
+            raise self.source.error(keys, error) from None
 
     def _dataset_folder(
         self, name: str, given: str | None, keys: tuple[str, ...]
@@ -393,6 +427,11 @@ class _Reader:
                 f"expected a metric with its cut-off, such as recall@20, got {report['metric']!r}."
             )
             raise self.source.error(("report", "metric"), message)
+        at = ("report", "disclosures")
+        report["disclosures"] = given = self.source.section(at)
+        for key, text in given.items():
+            if said := disclosures.fault(key, text):
+                raise self.source.error((*at, key), said)
         if "notebook" in self.source.section(("report",)):
             self._check_report_notebook(report["notebook"])
         return _plain(report)

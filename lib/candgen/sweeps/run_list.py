@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Row:
     """The headline metric's name; empty where nothing was judged."""
     value: float | None = None
     generator: str = ""
+    judged_on: str = ""
+    """The part that the value is of; it says if a validation part was shaped by test."""
 
 
 def list_runs(sweep: str = "") -> list[Row]:
@@ -90,15 +92,18 @@ def _row(sweep: str, folder: Path, metric: str, planned: dict[str, Any]) -> Row:
         sweep, f"datasets/{folder.name}" if is_dataset and sweep != "datasets" else folder.name,
         state, None if seconds is None else seconds / 60,
     )  # fmt: skip
-    generators = _read(folder / runs.METRICS).get("generators") or []
+    recorded = _read(folder / runs.METRICS)
+    generators, described = recorded.get("generators") or [], recorded.get("dataset") or {}
     own = [g for g in generators if not g.get("baseline")] if state == "done" else []
     if not own:
         return row
     shown = metric if metric in own[0] else next((name for name in own[0] if "@" in name), "")
     best = max(own, key=lambda g: g.get(shown) if g.get(shown) is not None else float("-inf"))
-    return Row(
-        row.sweep, row.name, state, row.minutes, shown, best.get(shown), best.get("generator", "")
-    )
+    judged_on = described.get("judged_on") or described.get("evaluate_on") or ""
+    return replace(
+        row, metric=shown, value=best.get(shown), generator=best.get("generator", ""),
+        judged_on=judged_on,
+    )  # fmt: skip
 
 
 def _read(path: Path) -> dict[str, Any]:

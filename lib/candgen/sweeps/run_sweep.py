@@ -193,7 +193,7 @@ class _Sweep:
             if record.state == "done":
                 self._begin(pool, other)
             else:
-                why = f"dataset {record.stage.name} {record.state}: {record.why}"
+                why = f"dataset {record.stage.name} {record.state}"  # its error is said once
                 self._end(other, "not run", why)
                 self._leave_word(other)
 

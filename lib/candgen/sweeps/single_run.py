@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from candgen.errors import SettingError
 from candgen.session import paths
-from candgen.sweeps import flat_settings
+from candgen.sweeps import flat_settings, nested_settings
+from candgen.sweeps.beforehand import check_columns, check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
 from candgen.sweeps.plan import Stage, name_fault
 from candgen.sweeps.sweepfile import parse_set
@@ -36,12 +37,14 @@ def given(notebook: Notebook, texts: Iterable[str]) -> dict[str, Any]:
         SettingError: For an unknown name, a wrong type, or a file that is not there.
     """
     values = {}
-    written = {k: str(v) if isinstance(v, str) else v for k, v in map(parse_set, texts)}
+    parsed = [parse_set(text) for text in texts]
+    written = {k: str(v) if isinstance(v, str) else v for k, v, _ in parsed}
+    typed = {k: text for k, _, text in parsed}
     generator = flat_settings.generator_of(notebook, written)
     for key, value in written.items():
         if key == "run_folder":
             raise SettingError("run_folder follows from the command; leave it out.")
-        checked = flat_settings.check(notebook, generator, key, value)
+        checked = flat_settings.check(notebook, generator, key, value, typed[key])
         parameter = notebook.parameters.get(key)
         if parameter and parameter.is_path and isinstance(checked, str) and checked:
             checked = str(_existing(key, checked))
@@ -65,12 +68,17 @@ def stage(
     """Make a stage of its own, outside any sweep; it executes all cells unless told otherwise.
 
     Raises:
-        SettingError: If the generator refuses one of its settings.
+        SettingError: If the generator refuses one of its settings, or a nested one is wrong.
     """
     parameters = flat_settings.nested(notebook, values)
+    nested_settings.check(notebook, parameters)
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
-    return Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
+    made = Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
+    check_columns(check_text(made))
+    if fault := dataset_fault(made, "-p ") if kind == "dataset" else None:
+        raise SettingError(f"{name}: {fault}")
+    return made
 
 
 def safe_name(name: str) -> str:

@@ -98,17 +98,27 @@ def span(seconds: float) -> str:
 
 
 def failures(records: Sequence[Record]) -> list[str]:
-    """List what failed and why, as lines of a plain table."""
+    """List what failed and why, as lines of a plain table.
+
+    Runs that wait for the same failed dataset share a line.
+    """
     left = [record for record in records if record.why == LEFT]
     failed = [record for record in records if record.failed and record.why != LEFT]
     width = max((len(record.stage.title) for record in failed), default=0)
     states = max((len(record.state) for record in failed), default=0)
     lines = [f"{len(failed)} of {len(records)} stages did not finish:"] if failed else []
+    waiting = [record for record in failed if record.state == "not run"]
     for record in failed:
+        if record in waiting:
+            continue
         lines.append(f"  {record.stage.title:{width}}  {record.state:{states}}  {record.why}")
         page = record.stage.folder / "page.html"
         if record.state in ("failed", "timed out") and page.is_file():
             lines.append(f"  {'':{width}}  {'':{states}}  see {page}")
+    for why in dict.fromkeys(record.why for record in waiting):
+        names = [record.stage.title for record in waiting if record.why == why]
+        shown = names[0] if len(names) == 1 else f"{len(names)} runs"
+        lines.append(f"  {shown:{width}}  {'not run':{states}}  {why}")
     if left:
         lines.append(
             f"Stopped; the same command goes on with the {len(left)} that had no turn yet."

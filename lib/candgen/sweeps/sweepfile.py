@@ -27,6 +27,7 @@ class SweepFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines: dict[tuple[str, ...], int] = {}
+        self._typed: dict[tuple[str, ...], str] = {}
         self.values: dict[str, Any] = self._load()
 
     def error(self, keys: Iterable[str], message: object) -> SettingError:
@@ -55,8 +56,16 @@ class SweepFile:
                 raise self.error(keys, f"expected `name: value` pairs, got {found!r}.")
         return found
 
-    def put(self, keys: tuple[str, ...], value: Any) -> None:
+    def typed(self, keys: Iterable[str]) -> str | None:
+        """Return the value at `keys` as it was typed, such as 007 or 1e3; None if unknown."""
+        text = self._typed.get(tuple(keys))
+        setting = _USE.fullmatch(text) if text else None
+        return self._typed.get(("settings", setting[1])) if setting else text
+
+    def put(self, keys: tuple[str, ...], value: Any, typed: str) -> None:
         """Set the value at `keys`, from the command line."""
+        self._typed = {k: t for k, t in self._typed.items() if k[: len(keys)] != keys}
+        self._typed[keys] = typed
         found = self.values
         for n, key in enumerate(keys[:-1], 1):
             if found.get(key) is None:
@@ -114,6 +123,8 @@ class SweepFile:
             line = f", line {mark.line + 1}" if mark else ""
             problem = getattr(error, "problem", None) or error
             raise SettingError(f"{self.path}{line}: not valid YAML: {problem}.") from None
+        except RecursionError:
+            raise SettingError(f"{self.path}: lists or mappings are nested too deep.") from None
         if not isinstance(values, dict):
             raise SettingError(
                 f"{self.path}: expected `question:`, `notebook:`, `runs:` ... at the top, "
@@ -137,6 +148,9 @@ class SweepFile:
         if isinstance(node, yaml.SequenceNode):
             for position, held in enumerate(node.value):
                 self._note_lines(held, (*keys, str(position)))
+        if isinstance(node, yaml.ScalarNode):
+            self._typed[keys] = node.value
+            self._check_scalar(node)
         if not isinstance(node, yaml.MappingNode):
             return
         for key, value in node.value:
@@ -156,9 +170,24 @@ class SweepFile:
             self._lines[path] = line
             self._note_lines(value, path)
 
+    def _check_scalar(self, node: yaml.ScalarNode) -> None:
+        """Refuse what looks like a date or a number and is none, such as 2024-02-30."""
+        try:
+            yaml.SafeLoader("").construct_object(node)
+        except ValueError as error:
+            raise SettingError(
+                f"{self.path}, line {node.start_mark.line + 1}: {_short(node.value)} is no valid "
+                f"value ({error}). If it is text, put quotes around it."
+            ) from None
 
-def parse_set(text: str) -> tuple[str, Any]:
+
+def parse_set(text: str) -> tuple[str, Any, str]:
     """Split `key=value` from the command line; the value is read like a scalar in YAML.
+
+    White space alone is a value.
+
+    Returns:
+        The key, the value and the value as it was typed.
 
     Raises:
         SettingError: If there is no `=`, or no key before it.
@@ -166,11 +195,17 @@ def parse_set(text: str) -> tuple[str, Any]:
     key, equals, raw = text.partition("=")
     if not equals or not key.strip():
         raise SettingError(f"Expected key=value, got {text!r}.")
+    typed = raw.strip() or raw
     try:
         value = yaml.safe_load(raw)
-    except yaml.YAMLError:
-        value = raw
+    except (yaml.YAMLError, ValueError, RecursionError):
+        value = typed
     # What is not clearly a quoted text, a list or a mapping is meant as it was typed.
-    if isinstance(value, str | dict) and raw.strip()[:1] not in ("'", '"', "{"):
-        value = raw.strip()
-    return key.strip(), CallerText(value) if isinstance(value, str) else value
+    plain = isinstance(value, str | dict) and typed[:1] not in ("'", '"', "{")
+    if plain or (raw and not raw.strip()):
+        value = typed
+    return key.strip(), CallerText(value) if isinstance(value, str) else value, typed
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

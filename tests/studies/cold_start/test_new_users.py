@@ -192,15 +192,17 @@ def made_up(**differences):
     rows = {"baseline": 0.0, **differences}
     more = np.array(list(rows.values()))
     held = {"measure": "recall@5", "generator": list(rows), "mean": 0.2 + more}
-    ends = {"difference_low": more - 0.01, "difference_high": more + 0.01}
+    ends = {"difference": more, "difference_low": more - 0.01, "difference_high": more + 0.01}
     return pd.DataFrame({**held, **ends})
 
 
 def test_the_best_is_named_only_where_it_is_clearly_above_the_baseline():
     said = new_users.said_of(made_up(a=-0.3, b=0.05, c=0.02), "baseline")
     assert said == "by recall@5 b is best, 0.250 (+0.040 to +0.060) against 0.200 of baseline"
-    said = new_users.said_of(made_up(a=-0.3, b=0.005), "baseline")
-    assert said == "by recall@5 no generator is clearly above baseline, 0.200"
+    for gain in (0.005, 0.014):  # the interval of the second excludes 0, but not the margin
+        said = new_users.said_of(made_up(a=-0.3, b=gain), "baseline")
+        assert said == "by recall@5 no generator is clearly above baseline, 0.200"
+    assert "b is best" in new_users.said_of(made_up(a=-0.3, b=0.014), "baseline", margin=0.0)
 
 
 def test_what_is_said_has_a_part_for_each_measure(new, wals):

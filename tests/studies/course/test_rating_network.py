@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,3 +103,12 @@ def test_the_printed_rows_and_tables_are_met(real_data):
     assert len(found) == counts + losses + len(of_2) + 20 + 36
     assert len(of_2) == 2 + len(rows.genres)
     assert set(NEW_USER) <= set(rows.genres)
+    assert not [row for row in found.values() if set(row) != {"name", "printed", "ours", "why"}]
+    other = copy.copy(model)
+    other.losses_ = [loss + 1 for loss in model.losses_]
+    started = {row["name"].split(", ", 1)[1]: row for row in reproduced(model, other)}
+    ours = found["training loss, epoch 1"]["ours"]
+    assert started["training loss, epoch 1"]["starts"] == pytest.approx([ours, ours + 1])
+    with_range = {name for name, row in started.items() if "starts" in row}
+    assert len(with_range) == losses + 10 + 9  # losses, films of the new user, rows of user 36
+    assert "rows" not in with_range and "user 2: mean rating" not in with_range

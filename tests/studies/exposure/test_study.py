@@ -71,6 +71,19 @@ def test_means_over_seeds_are_compared_with_the_first_training_user_by_user():
     assert table["users"].tolist() == [8] * 4
 
 
+def test_intervals_over_small_worlds_carry_the_spread_of_worlds():
+    # In two worlds of like users, "b" gains .1 and .3: a mean of .2 with a standard error of .1.
+    rows = [
+        (1.0, seed, name, user, 0.5 + (gain if name == "b" else 0.0))
+        for seed, gain in ((0, 0.1), (1, 0.3)) for name in "ab" for user in range(30)
+    ]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["bias", "seed", "training", "user", "true relevance"])
+    row = study.bias_table(found, "true relevance").set_index("training").loc["b"]
+    ends = row[["difference", "difference_low", "difference_high"]].tolist()
+    assert ends == pytest.approx([0.2, 0.2 - 0.1 * 2**0.5, 0.2 + 0.1 * 2**0.5])
+    assert row["users"] == 60
+
+
 def test_the_generator_that_an_estimate_prefers_is_named():
     table = pd.DataFrame(
         {"generator": ["a", "b"] * 2, "estimate": ["plain", "plain", "true", "true"],
@@ -102,11 +115,14 @@ def test_towers_and_controls_go_round(world):
 
 
 def test_a_change_is_called_by_its_interval():
-    rows = [("a", "gap", 0.1, 0.3), ("b", "gap", -0.3, -0.1), ("c", "gap", -0.1, 0.1),
-            ("a", "relevance", -0.3, -0.1)]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["policy", "measure", "low", "high"])
-    found = study.verdicts(table, "gap")
-    assert found == {"grows": ["a"], "shrinks": ["b"], "is undecided": ["c"]}
+    rows = [("a", "gap", 0.2, 0.1, 0.3), ("b", "gap", -0.2, -0.3, -0.1),
+            ("c", "gap", 0.0, -0.1, 0.1), ("d", "gap", 0.002, 0.001, 0.003),
+            ("a", "relevance", -0.2, -0.3, -0.1)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["policy", "measure", "change", "low", "high"])
+    expected = {"grows": ["a"], "shrinks": ["b"], "is undecided": ["c"], "does not change": ["d"]}
+    assert study.verdicts(table, "gap") == expected
+    wide = study.verdicts(table, "gap", margin=0.15)  # no interval lies beyond it
+    assert wide == {"is undecided": ["a", "b"], "does not change": ["c", "d"]}
 
 
 def test_tables_are_kept_with_their_names(tmp_path):
@@ -147,6 +163,12 @@ def test_changes_are_said_with_their_intervals():
     )  # fmt: skip
     assert study.said_of_biases(table, "a") == "+0.100 (+0.050 to +0.150) at a bias of 0.5"
     changed = pd.DataFrame(
-        {"measure": "gap", "policy": ["a", "b"], "low": [0.1, -0.1], "high": [0.2, 0.1]}
+        {
+            "measure": "gap",
+            "policy": ["a", "b"],
+            "change": [0.15, 0.0],
+            "low": [0.1, -0.1],
+            "high": [0.2, 0.1],
+        }
     )
     assert study.said_of_verdicts(changed, "gap") == "grows with a; is undecided with b"

@@ -37,3 +37,15 @@ def test_gains_say_how_much_was_known_and_of_how_many():
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == ["3 known (40 users)", "all of these"]
     assert ax.get_xlabel().startswith("recall@20")
+
+
+def test_only_gains_beyond_the_margin_are_coloured():
+    table = pd.DataFrame(
+        {"known": ["1", "3", "5"], "difference": [0.02, 0.01, -0.02], "low": [0.01, 0.001, -0.03],
+         "high": [0.03, 0.019, -0.01], "users": [40, 40, 40]}
+    )  # fmt: skip
+    ax = plots.feature_gains(table, metric="recall@20", margin=0.005)
+    dots = {
+        line.get_ydata()[0]: line.get_color() for line in ax.lines if len(line.get_ydata()) == 1
+    }
+    assert dots[0] != dots[1] and dots[1] == dots[2]

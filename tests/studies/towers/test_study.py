@@ -1,6 +1,7 @@
 """Tests of the two-tower study, on a small world."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from candgen import models
@@ -75,7 +76,7 @@ def test_no_list_exceeds_the_best_possible_relevance(data, oracle, fitted):
 
 def test_items_with_five_impressions_are_not_rarely_shown(data):
     rarely = towers.rarely_shown(data)
-    shown = data.table("impressions")["item"].value_counts()
+    shown = data.known("impressions")["item"].value_counts()
     for item in range(data.n_items):
         assert rarely[item] == (shown.get(item, 0) < 5)
 
@@ -120,3 +121,17 @@ def test_items_are_coloured_by_genre_and_by_nothing_where_nothing_is_known(data)
     bare = data.items[["item", "item_id", "title"]]
     plain = dataclasses.replace(data, _tables={**data._tables, "items": bare})
     assert towers.item_groups(plain, some)[1].tolist() == ["", "", ""]
+
+
+def test_gains_from_features_carry_the_spread_of_starts():
+    def start(gain):
+        values = {"with features": 0.2 + gain, "without": 0.2}
+        return pd.DataFrame(values, index=pd.RangeIndex(40, name="user"))
+
+    row = towers._gain(3, {0: start(0.1), 1: start(0.3)}, seed=0)
+    assert (row["known"], row["users"]) == ("3", 40)
+    assert row["with features"] == pytest.approx(0.4) and row["without"] == pytest.approx(0.2)
+    ends = [row[name] for name in ("difference", "low", "high")]
+    assert ends == pytest.approx([0.2, 0.2 - 0.1 * 2**0.5, 0.2 + 0.1 * 2**0.5])
+    alone = towers._gain("all", {0: start(0.1)}, seed=0)
+    assert (alone["low"], alone["high"]) == pytest.approx((0.1, 0.1))

@@ -7,8 +7,6 @@ predictor of ratings is from a good generator of candidates.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,15 +16,6 @@ from candgen.columns import ITEM, RATING, USER
 from candgen.datasets import Dataset, rated_films
 from candgen.models.base import VectorGenerator
 from candgen.models.ratings import ratings
-
-
-class Errors(NamedTuple):
-    """Root mean square errors of predicted ratings."""
-
-    n: int
-    model: float
-    mean: float
-    """Of the item's mean rating, as a prediction for everybody."""
 
 
 class RatingSettings(Settings):
@@ -47,6 +36,7 @@ class PredictedRating(VectorGenerator):
 
     name = "PredictedRating"
     Settings = RatingSettings
+    predicts_ratings = True
 
     def _fit(self, dataset: Dataset) -> None:
         rated = rated_films.of_dataset(dataset)
@@ -73,18 +63,6 @@ class PredictedRating(VectorGenerator):
         """Predict the ratings of pairs, shape `(n,)`."""
         x, w, b = self.fitted_.vectors
         return np.einsum("nd,nd->n", x[items], w[users]) + b[users] + self.means_[items]
-
-    def errors(self, events: pd.DataFrame) -> Errors:
-        """Compare predictions with ratings, for users and items that training knows.
-
-        Args:
-            events: The columns `user`, `item` and `rating`.
-        """
-        users, items = events[USER].to_numpy(), events[ITEM].to_numpy()
-        known = self.known_users_[users] & self.known_items_[items]
-        users, items, given = users[known], items[known], events[RATING].to_numpy()[known]
-        off = given - self.predicted(users, items), given - self.means_[items]
-        return Errors(len(given), *(float(np.sqrt(np.mean(one**2))) for one in off))
 
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         w = self.fitted_.vectors.w[users]  # the bias shifts a user's whole list, so it is left out

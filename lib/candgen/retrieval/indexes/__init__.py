@@ -10,6 +10,7 @@ are imported by the kind that needs them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from candgen.checks import CountOrZero, checked
+from candgen.checks import CountOrZero, Settings, checked
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.retrieval.indexes import folders, sidecar
 from candgen.retrieval.indexes.base import SIMILARITIES, Index, searched
@@ -33,7 +34,7 @@ _HOMES = {
 }
 KINDS = tuple(_HOMES)
 
-__all__ = ["KINDS", "Index", "build", "installed", "kind_of", "load"]
+__all__ = ["KINDS", "Index", "build", "check_settings", "installed", "kind_of", "load"]
 
 
 def installed() -> tuple[str, ...]:
@@ -50,6 +51,21 @@ def kind_of(kind: str) -> type[Index]:
     checked("kind", kind, Literal[KINDS])
     module, name = _HOMES[kind]
     return getattr(import_module(f"candgen.retrieval.indexes.{module}"), name)
+
+
+def check_settings(kind: str, settings: Mapping[str, Any]) -> Settings:
+    """Check the settings of a kind of index without building one.
+
+    Raises:
+        SettingError: If the kind or a setting does not exist, or a value is out of range.
+    """
+    found = kind_of(kind)
+    known = list(found.Settings.model_fields)
+    for name in settings:
+        if name not in known:
+            hint = did_you_mean(str(name), known) or " It has none."
+            raise SettingError(f"A {kind} index has no setting {name!r}.{hint}")
+    return found.Settings(**settings)
 
 
 def build(
@@ -76,14 +92,9 @@ def build(
             kind's library is not installed.
         DataError: If a vector is not finite, or there is not one id an item.
     """
+    chosen = check_settings(kind, settings)
     found = kind_of(kind)
     checked("similarity", similarity, Literal[SIMILARITIES])
-    known = list(found.Settings.model_fields)
-    for name in settings:
-        if name not in known:
-            hint = did_you_mean(name, known) or " It has none."
-            raise SettingError(f"A {kind} index has no setting {name!r}.{hint}")
-    chosen = found.Settings(**settings)
     vectors = searched(item_vectors, similarity)
     made = found(
         vectors, similarity, ids=_checked_ids(ids, len(vectors)),

@@ -31,6 +31,7 @@ from candgen.datasets.cold_users import ColdSplit, fold_in_cold_users
 from candgen.datasets.world import Oracle
 from candgen.errors import DataError, SettingError
 from candgen.evaluation import Candidates, Judgement
+from candgen.evaluation.significance import BETTER, MARGIN, verdicts
 from candgen.models.factorization.weighted_factorization import WeightedFactorization
 from candgen.retrieval import TopK
 from candgen.seeds import derive_seed
@@ -304,14 +305,25 @@ def fold_in_check(model: WeightedFactorization, history: csr_array) -> dict[str,
     }
 
 
-def said_of(table: pd.DataFrame, baseline: str) -> str:
-    """Return as text the best generator by each measure, if it is clearly above a baseline."""
+def said_of(table: pd.DataFrame, baseline: str, *, margin: float = MARGIN) -> str:
+    """Return as text the best generator by each measure, if it is better than a baseline.
+
+    Verdicts are corrected for the number of generators, so the best one may be chosen among them.
+
+    Args:
+        table: From `NewUsers.by_events`.
+        baseline: The name of a generator in it.
+        margin: A difference up to this is none in practice.
+    """
     parts = []
     for measure, held in table.groupby("measure", sort=False):
         less = held.set_index("generator").loc[baseline, "mean"]
-        others = held[held["generator"] != baseline]
-        best = others.loc[others["mean"].idxmax()]
-        if best["difference_low"] > 0:
+        others = held[held["generator"] != baseline].reset_index(drop=True)
+        ends = (others[f"difference{end}"].to_numpy() for end in ("", "_low", "_high"))
+        words = verdicts(*ends, margin=margin).words
+        place = int(others["mean"].idxmax())
+        best = others.loc[place]
+        if words[place] == BETTER:
             low, high = best["difference_low"], best["difference_high"]
             said = f"{best['generator']} is best, {best['mean']:.3f} ({low:+.3f} to {high:+.3f})"
             parts.append(f"by {measure} {said} against {less:.3f} of {baseline}")

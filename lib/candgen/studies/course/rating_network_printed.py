@@ -56,18 +56,22 @@ _START = "another start and another order of the rows"
 _PRINTED = "printed with fewer digits"
 
 
-def reproduced(model: RatingNetwork) -> list[dict[str, Any]]:
+def reproduced(model: RatingNetwork, *others: RatingNetwork) -> list[dict[str, Any]]:
     """Set every printed number beside ours, for `run.record_reproduced`.
 
     Args:
         model: Fitted to the rows of `course_films`. Losses that it did not reach are left out.
+        others: The same network from other random starts. The printed numbers came from a start
+            that nobody knows; numbers that rest on it list ours from all of these as `starts`.
     """
-    return [
-        *_of_training(model),
-        *_of_shown_user(model),
-        *_of_new_user(model),
-        *_of_existing_user(model),
-    ]
+    rows, *more = (
+        [*_of_training(one), *_of_shown_user(one), *_of_new_user(one), *_of_existing_user(one)]
+        for one in (model, *others)
+    )
+    for row, *same in zip(rows, *more, strict=True):
+        if row.pop("rests_on_start") and others:
+            row["starts"] = [row["ours"], *(other["ours"] for other in same)]
+    return rows
 
 
 def _of_training(model: RatingNetwork) -> list[dict[str, Any]]:
@@ -132,4 +136,5 @@ def _row(name: str, printed: float, ours: float, why: str) -> dict[str, Any]:
         "printed": float(printed),
         "ours": float(ours),
         "why": "" if same else why or _PRINTED,
+        "rests_on_start": why == _START,
     }

@@ -16,9 +16,16 @@ from candgen.checks import checked
 from candgen.columns import USER
 from candgen.datasets import Dataset, preparation
 from candgen.datasets.world import Oracle
-from candgen.evaluation import Judgement
+from candgen.evaluation import Judgement, significance
 from candgen.evaluation.exposure_shares import Groups
-from candgen.evaluation.significance import bootstrap_intervals
+from candgen.evaluation.significance import (
+    LEVEL,
+    MARGIN,
+    bootstrap_intervals,
+    bootstrap_means,
+    ends_of,
+    over_seeds,
+)
 from candgen.evaluation.unbiased import held_out_exposure
 from candgen.models import Random, TwoTower
 from candgen.negatives import item_exposure
@@ -51,6 +58,12 @@ TOWERS = {
     "learning_rate": 0.01,
 }
 """Settings of `TwoTower` in this study, where they are not its defaults."""
+_CHANGES = {
+    significance.BETTER: "grows",
+    significance.WORSE: "shrinks",
+    significance.SAME: "does not change",
+    significance.UNDECIDED: "is undecided",
+}
 _PER_TRAINING = ("exposure_power", "exposure_clip")
 _ROWS = 256
 
@@ -200,15 +213,39 @@ def bias_table(found: pd.DataFrame, measure: str, *, seed: int = 0) -> pd.DataFr
 
     Returns:
         One row a bias and training: `bias`, `training`, `mean`, `low`, `high`, then `difference`,
-        `difference_low` and `difference_high` from the first training, user by user; 95 % intervals
-        over users, the worlds of all seeds together.
+        `difference_low` and `difference_high` from the first training, user by user, and `users`.
+        Every world weighs the same. 95 % intervals are over worlds, each with its seed, and over
+        the users of each world; see `evaluation.significance.seed_weights`.
     """
     rows = []
     for bias, of_bias in found.groupby("bias", sort=True):
-        by_name = {n: f[measure].to_numpy() for n, f in of_bias.groupby("training", sort=False)}
-        first = next(iter(by_name))
-        table = evaluation.relevance_table(by_name, baseline=first, seed=seed)
-        rows.append(table.rename(columns={"generator": "training"}).assign(bias=bias))
+        worlds = [
+            frame.pivot(index=USER, columns="training", values=measure)
+            for _, frame in of_bias.groupby("seed", sort=True)
+        ]
+        names = list(of_bias["training"].unique())
+        values = [world[names].to_numpy() for world in worlds]  # (n_users, n_trainings) each
+        seeds = [derive_seed(seed, f"bootstrap of world {n}") for n in range(len(values))]
+        drawn = [bootstrap_means(v, seed=s) for v, s in zip(values, seeds, strict=True)]
+        means = over_seeds(np.stack(drawn, axis=1), seed=derive_seed(seed, "worlds"))
+        low, high = ends_of(means, level=LEVEL)
+        less_low, less_high = ends_of(means - means[:, [0]], level=LEVEL)
+        mean = np.mean([v.mean(axis=0) for v in values], axis=0)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "training": names,
+                    "mean": mean,
+                    "low": low,
+                    "high": high,
+                    "difference": mean - mean[0],
+                    "difference_low": less_low,
+                    "difference_high": less_high,
+                    "users": sum(map(len, values)),
+                    "bias": bias,
+                }
+            )
+        )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -309,17 +346,27 @@ def group_gaps(
     return tables, pd.DataFrame(rows, columns=["groups", "lists", "gap", "low", "high"])
 
 
-def verdicts(changed: pd.DataFrame, measure: str) -> dict[str, list[str]]:
-    """Group policies by the change of a measure: "grows", "shrinks" or "is undecided".
+def verdicts(
+    changed: pd.DataFrame, measure: str, *, margin: float = MARGIN
+) -> dict[str, list[str]]:
+    """Group policies by the change of a measure, corrected for the number of policies.
 
     Args:
         changed: From `feedback_loop.changes`.
         measure: Whose rows are read.
+        margin: A change up to this is none in practice.
+
+    Returns:
+        Policies by "grows", "shrinks", "does not change" (by more than the margin) and "is
+        undecided".
     """
+    rows = changed[changed["measure"] == measure]
+    ends = (rows[name].to_numpy() for name in ("change", "low", "high"))
     found: dict[str, list[str]] = {}
-    for row in changed[changed["measure"] == measure].itertuples():
-        verdict = "grows" if row.low > 0 else "shrinks" if row.high < 0 else "is undecided"
-        found.setdefault(verdict, []).append(row.policy)
+    for policy, word in zip(
+        rows["policy"], significance.verdicts(*ends, margin=margin).words, strict=True
+    ):
+        found.setdefault(_CHANGES[word], []).append(policy)
     return found
 
 

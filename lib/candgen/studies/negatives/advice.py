@@ -1,8 +1,9 @@
 """Advice on negatives: every statement is computed from the runs of a study.
 
 A *choice* is between two arms that differ in one thing. It is judged by the log (recall of held-out
-events) and, in an invented world, by the oracle (true relevance of the candidates). A statement has
-its degree of certainty and the changes that would overturn it.
+events) and, in an invented world, by the oracle (true relevance of the candidates). Both decide by
+`evaluation.significance.verdicts`, with Holm's correction over all choices of a dataset. Each
+statement has its degree of certainty and the changes that would overturn it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from candgen.evaluation.significance import BETTER, SAME, UNDECIDED, WORSE, verdicts
 from candgen.studies.negatives.arms import Arm, Effect, Ground, shared_seeds
 
-YES, NO, SAME, OPEN, SPLIT, WEAK = "yes", "no", "no matter", "open", "contradiction", "weak"
-TIMES = 5.0
-"""Smallest gain in recall of uniform negatives over positives alone that meets the target."""
+YES, NO, NO_MATTER, OPEN = "yes", "no", "no matter", "open"
+SPLIT, WEAK = "contradiction", "weak"
+_AS_ADVICE = {BETTER: YES, WORSE: NO, SAME: NO_MATTER, UNDECIDED: OPEN}
 _UNIFORM = {"negatives": "uniform", "loss": "softmax"}
 _LIKENESS = ("similarity", "temperature")
 
@@ -119,7 +121,7 @@ class Statement(NamedTuple):
     truth: Effect | None
     """None without an oracle."""
     verdict: str
-    """One of YES, NO, SAME, OPEN, SPLIT, WEAK."""
+    """One of YES, NO, NO_MATTER, OPEN, SPLIT, WEAK."""
     advice: str
     """The verdict in words."""
     overturned: str
@@ -134,32 +136,65 @@ def statements(ground: Ground, others: Sequence[Ground], margin: float) -> list[
         others: Other grounds, where the same choice may fail.
         margin: A difference up to this, in recall or true relevance, is none in practice.
     """
+    elsewhere = [(other.name, made) for other in others for made in decided(other, margin)]
     found = []
-    for words, one, other in pairs(ground):
-        log, truth = _judged(ground, one, other)
-        verdict = verdict_of(log, truth, margin)
+    for made in decided(ground, margin):
+        fails_on = [
+            f"{name} (log)"
+            for name, there in elsewhere
+            if there.words == made.words and {made.said["log"], there.said["log"]} == {YES, NO}
+        ]
         found.append(
             Statement(
-                words,
-                one,
-                other,
-                log,
-                truth,
-                verdict,
-                in_words(log, truth, margin),
-                overturned_by(log, truth, verdict, _fails_on(words, log, truth, others)),
+                made.words,
+                made.one,
+                made.other,
+                made.effects["log"],
+                made.effects.get("oracle"),
+                combined(made.said),
+                in_words(made.said),
+                overturned_by(made.effects, made.said, margin, fails_on),
             )
         )
     return found
 
 
+class Decided(NamedTuple):
+    """A choice as each judge sees it; judges are "log" and, with an oracle, "oracle"."""
+
+    words: str
+    one: Arm
+    other: Arm
+    effects: Mapping[str, Effect]
+    said: Mapping[str, str]
+    """One of YES, NO, NO_MATTER, OPEN for each judge."""
+
+
+def decided(ground: Ground, margin: float) -> list[Decided]:
+    """Return what each judge says of each choice of which a ground has both arms."""
+    measures = {"log": "recall"} | ({"oracle": "true_relevance"} if ground.has_truth else {})
+    chosen = list(pairs(ground))
+    effects, said = {}, {}
+    for judge, measure in measures.items():
+        found = [ground.effect(one, other, measure) for _, one, other in chosen]
+        ends = ([getattr(e, end) for e in found] for end in ("value", "low", "high"))
+        effects[judge] = found
+        said[judge] = [_AS_ADVICE[word] for word in verdicts(*ends, margin=margin).words]
+    return [
+        Decided(
+            *choice,
+            {judge: of[n] for judge, of in effects.items()},
+            {judge: of[n] for judge, of in said.items()},
+        )
+        for n, choice in enumerate(chosen)
+    ]
+
+
 def pairs(ground: Ground) -> Iterator[tuple[str, Arm, Arm]]:
     """Yield the choices between two arms of a ground that share a seed, with their texts."""
     for choice in CHOICES:
-        for one in _matching(ground, choice.one):
-            other = next(
-                (o for o in _matching(ground, choice.other) if _pair(one, o, choice)), None
-            )
+        for one in matching(ground, choice.one):
+            other = next((o for o in matching(ground, choice.other) if _pair(one, o, choice)), None)
             if other is None:
                 continue
             alpha = one.study.get("alpha")
@@ -175,94 +210,86 @@ def _pair(one: Arm, other: Arm, choice: Choice) -> bool:
     return alike and one is not other and bool(shared_seeds([one, other]))
 
 
-def verdict_of(log: Effect, truth: Effect | None, margin: float) -> str:
-    """Combine the verdicts of the log and the oracle into one word."""
-    said = [_said(effect, margin) for effect in (log, truth) if effect is not None]
-    if len(set(said)) == 1:
-        return said[0]
-    if {YES, NO} == set(said):
+def combined(said: Mapping[str, str]) -> str:
+    """Combine what the judges say of a choice into one word."""
+    words = set(said.values())
+    if len(words) == 1:
+        return words.pop()
+    if words == {YES, NO}:
         return SPLIT
-    return WEAK if {YES, NO} & set(said) else OPEN
+    return WEAK if {YES, NO} & words else OPEN
 
 
-def _said(effect: Effect, margin: float) -> str:
-    if -margin <= effect.low and effect.high <= margin:
-        return SAME
-    if not effect.clear:
-        return OPEN
-    return YES if effect.value > 0 else NO
-
-
-def in_words(log: Effect, truth: Effect | None, margin: float) -> str:
-    """Return a verdict as advice in words."""
-    verdict = verdict_of(log, truth, margin)
+def in_words(said: Mapping[str, str]) -> str:
+    """Return what the judges say of a choice as advice in words."""
+    verdict = combined(said)
     if verdict == SPLIT:
-        return (
-            f"Contradictory: {_said(log, margin)} by the log, {_said(truth, margin)} by the oracle."
-        )
+        return f"Contradictory: {said['log']} by the log, {said['oracle']} by the oracle."
     if verdict == WEAK:
-        said = {"log": _said(log, margin), "oracle": _said(truth, margin)}
-        by = next(name for name, word in said.items() if word in (YES, NO))
-        rest = next(name for name in said if name != by)
-        less = "finds no difference that matters" if said[rest] == SAME else "leaves it open"
+        by = next(judge for judge, word in said.items() if word in (YES, NO))
+        rest = next(judge for judge in said if judge != by)
+        less = "finds no difference that matters" if said[rest] == NO_MATTER else "leaves it open"
         return f"Weak: {said[by]} by the {by} alone; the {rest} {less}."
-    both = "" if truth is None else ", by the log and by the oracle"
+    both = ", by the log and by the oracle" if "oracle" in said else ""
     return {
         YES: f"Yes{both}.",
         NO: f"No{both}.",
-        SAME: f"It does not matter{both}.",
+        NO_MATTER: f"It does not matter{both}.",
         OPEN: "Undecided: these runs do not tell.",
     }[verdict]
 
 
 def overturned_by(
-    log: Effect, truth: Effect | None, verdict: str, fails_on: Sequence[str] = ()
+    effects: Mapping[str, Effect],
+    said: Mapping[str, str],
+    margin: float,
+    fails_on: Sequence[str] = (),
 ) -> str:
-    """Return as text by how much a difference would have to shrink, and where it fails already."""
-    named = {"log": log} if truth is None else {"oracle": truth, "log": log}
-    said, spare, wanted = [], [], []
-    for by, effect in named.items():
-        if effect.clear:
-            left = effect.low if effect.value > 0 else -effect.high
+    """Return as text by how much a difference would have to shrink, and where it fails already.
+
+    Args:
+        effects: Difference by judge.
+        said: What each judge says of it.
+        margin: A difference up to this is none in practice.
+        fails_on: Where the opposite was found.
+    """
+    told, spare, wanted = [], [], []
+    for by in reversed(effects):  # the oracle first
+        effect = effects[by]
+        if said[by] in (YES, NO):
+            left = (effect.low if effect.value > 0 else -effect.high) - margin
             share = min(1.0, left / abs(effect.value))
             spare.append(f"{left:.4f} of its {abs(effect.value):.4f} ({share:.0%}) by the {by}")
-        elif verdict != SAME and effect.value:
-            ends = max(effect.high - effect.value, effect.value - effect.low)
-            times = (ends / effect.value) ** 2
-            more = f"about {math.ceil(times):,}" if times < 1000 else "over a thousand"
-            wanted.append(f"{more} times by the {by}")
+        elif said[by] == OPEN and effect.value:
+            wanted.append(f"{_more_needed(effect, margin)} by the {by}")
     if spare:
-        said.append(f"The difference would have to lose {' and '.join(spare)}.")
+        told.append(f"The difference would have to lose {' and '.join(spare)}.")
     if wanted:
-        said.append(f"To decide it takes more users and seeds: {', '.join(wanted)}.")
-    for by, effect in named.items():
+        told.append(f"To decide it takes more users and seeds: {', '.join(wanted)}.")
+    for by in reversed(effects):
+        effect = effects[by]
         turned = [s for s, value in effect.by_seed.items() if value * effect.value < 0]
-        if turned and effect.clear:
-            said.append(f"It fails already with seed {', '.join(map(str, turned))}, by the {by}.")
-    if len(log.by_seed) < 2:
-        said.append("One seed: another start was not tried.")
-    said += [f"It fails already on {name}." for name in fails_on]
-    return " ".join(said)
+        if turned and said[by] in (YES, NO):
+            told.append(f"It fails already with seed {', '.join(map(str, turned))}, by the {by}.")
+    if len(effects["log"].by_seed) < 2:
+        told.append("One seed: another start was not tried.")
+    told += [f"It fails already on {name}." for name in fails_on]
+    return " ".join(told)
 
 
-def _judged(ground: Ground, one: Arm, other: Arm) -> tuple[Effect, Effect | None]:
-    log = ground.effect(one, other, "recall")
-    return log, ground.effect(one, other, "true_relevance") if ground.has_truth else None
+def _more_needed(effect: Effect, margin: float) -> str:
+    """Return as text how many times the users and seeds would move the interval off the margin."""
+    reach = max(effect.high - effect.value, effect.value - effect.low)
+    apart = abs(abs(effect.value) - margin)  # from the difference to the nearer edge of the margin
+    times = (reach / apart) ** 2 if apart else math.inf
+    if times >= 1000:
+        return "over a thousand times"
+    whole = max(math.ceil(times - 1e-9), 2)  # where 1 would do, the correction leaves it open
+    return f"about {whole:,} times"
 
 
-def _fails_on(words: str, log: Effect, truth: Effect | None, others: Sequence[Ground]) -> list[str]:
-    """Return as text the grounds where the log clearly shows the opposite difference."""
-    found = []
-    for ground in others:
-        for there, one, other in pairs(ground):
-            if there == words:
-                effect = ground.effect(one, other, "recall")
-                if log.clear and effect.clear and effect.value * log.value < 0:
-                    found.append(f"{ground.name} (log)")
-    return found
-
-
-def _matching(ground: Ground, wanted: Mapping[str, Any]) -> Iterator[Arm]:
+def matching(ground: Ground, wanted: Mapping[str, Any]) -> Iterator[Arm]:
+    """Yield the arms whose record has these values."""
     for arm in ground.arms:
         if all(arm.study.get(name) == value for name, value in wanted.items()):
             yield arm
@@ -270,16 +297,16 @@ def _matching(ground: Ground, wanted: Mapping[str, Any]) -> Iterator[Arm]:
 
 def _extremes(ground: Ground, name: str, words: str) -> Iterator[tuple[str, Arm, Arm]]:
     """Compare the most with the fewest uniform negatives, at the likeness most arms have."""
-    arms = sorted(_plain(ground), key=lambda arm: arm.study[name])
+    arms = sorted(plain_uniform(ground), key=lambda arm: arm.study[name])
     if len(arms) > 1 and arms[-1].study[name] > arms[0].study[name]:
         few, many = arms[0], arms[-1]
         if shared_seeds([many, few]):
             yield words.format(many.study[name], few.study[name]), many, few
 
 
-def _plain(ground: Ground) -> list[Arm]:
+def plain_uniform(ground: Ground) -> list[Arm]:
     """Uniform negatives with the softmax, at the similarity and temperature most arms have."""
-    arms = list(_matching(ground, _UNIFORM))
+    arms = list(matching(ground, _UNIFORM))
     kinds = [tuple(arm.study[key] for key in _LIKENESS) for arm in ground.arms]
     usual = max(kinds, key=kinds.count, default=None)
     return [arm for arm in arms if tuple(arm.study[key] for key in _LIKENESS) == usual]
@@ -288,7 +315,7 @@ def _plain(ground: Ground) -> list[Arm]:
 def _steps(ground: Ground, name: str, words: str) -> Iterator[tuple[str, Arm, Arm]]:
     """Compare each temperature with the usual one, by kind of sampler."""
     for wanted in (_UNIFORM, {"negatives": "in-batch", "correction": "True"}):
-        arms = [arm for arm in _matching(ground, {**wanted, "similarity": "cosine"})]
+        arms = [arm for arm in matching(ground, {**wanted, "similarity": "cosine"})]
         sizes = [arm.study["n_negatives"] for arm in arms]
         arms = [arm for arm in arms if arm.study["n_negatives"] == max(sizes, key=sizes.count)]
         values = [arm.study[name] for arm in ground.arms]
@@ -297,73 +324,6 @@ def _steps(ground: Ground, name: str, words: str) -> Iterator[tuple[str, Arm, Ar
             if usual is not None and arm is not usual and shared_seeds([arm, usual]):
                 told = (arm.study[name], usual.study[name], f"{wanted['negatives']} negatives")
                 yield words.format(*told), arm, usual
-
-
-# --- targets of the study
-
-
-class Check(NamedTuple):
-    """A target, and whether it is met."""
-
-    claim: str
-    found: str
-    met: bool | None
-    """None where it is missed by less than these runs can tell."""
-
-
-def checks(ground: Ground) -> list[Check]:
-    """Compare the expected findings of the study with its results."""
-    found = []
-    alone = next(_matching(ground, {"negatives": "none", "similarity": "cosine"}), None)
-    uniform = next(iter(_plain(ground)), None)
-    if alone is not None:
-        found += _positives_alone(ground, alone, uniform)
-    corrected, plain = (
-        next(
-            _matching(ground, {"negatives": "in-batch", "correction": said, "loss": "softmax"}),
-            None,
-        )
-        for said in ("True", "False")
-    )
-    if corrected is not None and plain is not None and shared_seeds([corrected, plain]):
-        effect = ground.bias_effect(corrected, plain)
-        before, after = (arm.number("popularity_bias") for arm in (plain, corrected))
-        found.append(
-            Check(
-                "logQ moves the popularity bias of in-batch training towards 1",
-                f"from {before:.2f} to {after:.2f}: nearer by {spelled(effect, 2)}",
-                effect.low > 0,
-            )
-        )
-    return found
-
-
-def _positives_alone(ground: Ground, alone: Arm, uniform: Arm | None) -> list[Check]:
-    found, random = [], ground.baseline("random", "recall")
-    reached = ground.contrast([alone], [ground.column("recall")], lambda means: means[0, 0])
-    if random is not None:
-        low, high = ground.interval(random)
-        own = alone.values(ground.column("recall"), ground.users, alone.seeds).mean(axis=0)
-        less, more = ground.interval(own - random)
-        within = bool(low <= reached.value <= high)
-        found.append(
-            Check(
-                "positives alone: recall within the interval of random lists",
-                f"{spelled(reached)}; random {random.mean():.4f} ({low:.4f} to {high:.4f})",
-                True if within else None if less <= 0 <= more else False,
-            )
-        )
-    if uniform is not None and shared_seeds([uniform, alone]):
-        column = [ground.column("recall")]
-        ratio = ground.contrast([uniform, alone], column, lambda m: m[0, 0] / m[1, 0])
-        found.append(
-            Check(
-                f"uniform negatives: at least {TIMES:g} times that",
-                f"{spelled(ratio, 1)} times",
-                ratio.low >= TIMES,
-            )
-        )
-    return found
 
 
 def spelled(effect: Effect, digits: int = 4) -> str:
@@ -385,7 +345,7 @@ class Disagreement(NamedTuple):
 
 def samplers(ground: Ground) -> list[Arm]:
     """Return the arms that differ in the sampler alone: the softmax at the usual likeness."""
-    usual = {tuple(arm.study[key] for key in _LIKENESS) for arm in _plain(ground)}
+    usual = {tuple(arm.study[key] for key in _LIKENESS) for arm in plain_uniform(ground)}
     some = [arm for arm in ground.arms if arm.study["loss"] == "softmax"]
     return [arm for arm in some if tuple(arm.study[key] for key in _LIKENESS) in usual]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from candgen.reports.overview import titled
+from candgen import evaluation
+from candgen.evaluation.significance import WORSE
+from candgen.reports.overview import chosen_as_best, titled
 from candgen.reports.rendering import (
     EMPTY,
     Cell,
@@ -19,7 +21,7 @@ from candgen.reports.rendering import (
 )
 from candgen.reports.report import Report
 from candgen.reports.results import new_figure
-from candgen.studies.negatives import advice
+from candgen.studies.negatives import advice, targets
 from candgen.studies.negatives.arms import Arm, Effect, Ground, read_grounds
 
 if TYPE_CHECKING:
@@ -93,13 +95,17 @@ def answer(ground: Ground, margin: float) -> list[str]:
     """Answer the question from the runs of one dataset, in sentences."""
     log = _best(ground, "recall")
     where = f"{ground.title}, {len(ground.users):,} users, {len(ground.arms)} ways to train. "
-    said = [f"{where}Judged by the log, use {_with(ground, log, 'recall')}"]
+    said = [f"{where}Judged by the log, use {_with(ground, log, 'recall', margin)}"]
     if ground.has_truth:
         truth = _best(ground, "true_relevance")
-        said.append(f"Judged by the oracle, use {_with(ground, truth, 'true_relevance')}")
+        said.append(f"Judged by the oracle, use {_with(ground, truth, 'true_relevance', margin)}")
         said.append(_price(ground, log, truth))
     else:
         said.append("There is no oracle here: results are by held-out events alone.")
+    if len(ground.arms) > 1:
+        said.append(
+            chosen_as_best(len(ground.arms)) + " Comparisons with it are corrected for that."
+        )
     made = advice.statements(ground, (), margin)
     for verdict, opening in (
         (advice.YES, "Clear" if not ground.has_truth else "Clear by both judges"),
@@ -131,24 +137,27 @@ def _best(ground: Ground, measure: str) -> Arm:
     return max(ground.arms, key=lambda arm: arm.number(measure) or float("-inf"))
 
 
-def _with(ground: Ground, arm: Arm, measure: str) -> str:
+def _with(ground: Ground, arm: Arm, measure: str, margin: float) -> str:
     column = ground.column(measure)
     found = ground.contrast([arm], [column], lambda means: means[0, 0])
     named = f"{measure.replace('_', ' ')}@{ground.k}"
     starts = f"{len(arm.seeds)} starts" if len(arm.seeds) > 1 else "one start only"
-    near = _near(ground, arm, measure)
+    near = _near(ground, arm, measure, margin)
     return f"“{arm.label}”: {named} {advice.spelled(found)}, {starts}; {near}"
 
 
-def _near(ground: Ground, best: Arm, measure: str) -> str:
-    """Return as text the arms that cannot be distinguished from the best."""
-    near = [
-        arm.label
-        for arm in ground.arms
-        if arm is not best and _shared(arm, best) and not ground.effect(best, arm, measure).clear
-    ]
+def _near(ground: Ground, best: Arm, measure: str, margin: float) -> str:
+    """Return as text the arms that cannot be distinguished from the best.
+
+    The best was chosen on the same users, so all pairs of arms are corrected for.
+    """
+    judgements = [ground.judgement(arm, measure) for arm in ground.arms]
+    name = ground.judgement(best, measure).generator
+    told = {"baseline": name, "selected": True, "margin": margin}
+    table = evaluation.compare(judgements, ground.column(measure), **told)
+    near = [ground.arms[int(r.generator)].label for r in table.itertuples() if r.verdict != WORSE]
     if not near:
-        return "every other way is clearly worse."
+        return "every other way is clearly worse." if len(judgements) > 1 else "no other was run."
     shown = "; ".join(f"“{name}”" for name in near[:3])
     more = f"; and {len(near) - 3} more" if len(near) > 3 else ""
     return f"these runs do not distinguish it from {shown}{more}."
@@ -198,17 +207,17 @@ def _difference(effect: Effect) -> Cell:
 
 def checked(report: Report) -> Fragment:
     """Table of the expected findings, and whether they were met."""
-    return _each(report, _checked)
+    return _each(report, lambda ground: _checked(ground, report.margin))
 
 
-def _checked(ground: Ground) -> Fragment:
+def _checked(ground: Ground, margin: float) -> Fragment:
     rows = [
         [
             Cell(check.claim),
             Cell(check.found),
             _MET[check.met],
         ]
-        for check in advice.checks(ground)
+        for check in targets.checks(ground, margin)
     ]
     if not rows:
         return note("The runs that these targets need have not finished.", tone="warning")
@@ -359,8 +368,8 @@ def limits(report: Report) -> Fragment:
         n = len(list(advice.pairs(ground)))
         if n > 1:
             said.append(
-                f"{ground.name}: {n} choices are judged at 95 % each, uncorrected; about one in "
-                "twenty would look clear by chance if nothing differed."
+                f"{ground.name}: verdicts are corrected for {n} choices (Holm); the intervals "
+                "shown hold for one choice each."
             )
     return _joined(said)
 

@@ -2,8 +2,8 @@
 
 Differences between arms are paired: the same users, and the same seeds where both have them. An
 interval resamples users and seeds, both with replacement, so it covers chance in training and in
-the choice of users (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). With
-one seed it does not cover chance in training, and the report says so.
+the choice of users; see `candgen.evaluation.significance`. With one seed it does not cover chance
+in training, and the report says so.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
 
 from candgen.columns import USER
+from candgen.evaluation import Judgement
+from candgen.evaluation.significance import seed_weights
 from candgen.reports.reading import Run, Sweep
 from candgen.studies.negatives.measures import read_study
 
@@ -82,11 +84,6 @@ class Effect(NamedTuple):
     high: float
     by_seed: dict[Any, float]
 
-    @property
-    def clear(self) -> bool:
-        """True if the interval excludes zero."""
-        return self.low > 0 or self.high < 0
-
 
 @dataclass(frozen=True)
 class Ground:
@@ -133,6 +130,15 @@ class Ground:
         column = self.column(measure)
         return self.contrast([one, other], [column], lambda means: means[0, 0] - means[1, 0])
 
+    def judgement(self, arm: Arm, measure: str) -> Judgement:
+        """Return what an arm reached by one measure, named by its place among the arms."""
+        column = self.column(measure)
+        frames = {s: m.users.loc[self.users, [column]] for s, m in arm.members.items()}
+        mean = sum(frames.values()) / len(frames)
+        repeats = {s: f.reset_index() for s, f in frames.items()} if len(frames) > 1 else {}
+        place = next(n for n, other in enumerate(self.arms) if other is arm)
+        return Judgement(str(place), mean.reset_index(), seed=self.seed, repeats=repeats)
+
     def bias_effect(self, one: Arm, other: Arm) -> Effect:
         """Return how much nearer to 1 one arm's popularity bias lies than another's."""
         columns = [self.column("list_popularity"), self.column("own_popularity")]
@@ -178,8 +184,7 @@ class Ground:
         """Return means over resampled users and seeds, shape `(n_arms, n_columns, n_resamples)`."""
         weights = self._weights(values.shape[3])  # (n_resamples, n_users)
         of_users = values @ weights.T  # (arms, columns, seeds, n_resamples)
-        n_seeds, rng = values.shape[2], np.random.default_rng(self.seed + 1)
-        picked = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), len(weights)) / n_seeds
+        picked = seed_weights(values.shape[2], len(weights), seed=self.seed + 1)
         return np.einsum("acsr,rs->acr", of_users, picked)
 
     def _weights(self, n_users: int) -> NDArray[np.float64]:
@@ -190,20 +195,15 @@ class Ground:
             self._drawn[n_users] = drawn / n_users
         return self._drawn[n_users]
 
-    def interval(self, values: NDArray[np.float64]) -> tuple[float, float]:
-        """Return the bootstrap interval for the mean of one value a user."""
-        low, high = np.percentile(self._weights(len(values)) @ values, _TAILS)
-        return float(low), float(high)
-
-    def baseline(self, name: str, measure: str) -> NDArray[np.float64] | None:
-        """Return values of a baseline per user, the mean over the runs that recorded it."""
-        found = []
+    def baseline(self, name: str, measure: str) -> Judgement | None:
+        """Return what a baseline reached, the mean over the runs that recorded it."""
+        column, found = self.column(measure), []
         for arm in self.arms:
             for member in arm.members.values():
                 frame = users_of(member.run, name)
-                if self.column(measure) in frame and frame.index.isin(self.users).any():
-                    found.append(frame.reindex(self.users)[self.column(measure)].to_numpy())
-        return np.nanmean(found, axis=0) if found else None
+                if column in frame and self.users.isin(frame.index).all():
+                    found.append(frame.loc[self.users, [column]])
+        return Judgement(name, (sum(found) / len(found)).reset_index()) if found else None
 
     def agreement(self, arms: Sequence[Arm], one: str, other: str) -> dict[str, Effect] | None:
         """Return rank correlations of two measures over arms, Spearman's and Kendall's.
@@ -238,7 +238,7 @@ def read_grounds(sweep: Sweep) -> tuple[list[Ground], list[str]]:
         The grounds, and a sentence for each finished run of the study that lacks its record.
     """
     gathered: dict[tuple[str, str], dict[str, dict[Any, Member]]] = {}
-    names, cutoffs, remarks = {}, {}, []
+    names, labels, cutoffs, remarks = {}, {}, {}, []
     for run in sweep.done:
         if "negatives" not in run.parameters or not run.metrics:
             continue
@@ -248,13 +248,14 @@ def read_grounds(sweep: Sweep) -> tuple[list[Ground], list[str]]:
             continue
         described = run.metrics["dataset"]
         key = (described["digest"], described.get("evaluate_on", "test"))
+        labels[key] = run.judged_on
         names[key], cutoffs[key] = str(described.get("name", "dataset")), int(study["k"])
         arm = gathered.setdefault(key, {}).setdefault(_told_apart(study), {})
         arm.setdefault(study["seed"], Member(run, study))  # the same seed again is no repeat
     grounds = [
         Ground(
             names[key],
-            f"{names[key]}, judged on {key[1]}",
+            f"{names[key]}, judged on {labels[key]}",
             key[0],
             cutoffs[key],
             tuple(

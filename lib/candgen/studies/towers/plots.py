@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from candgen.evaluation.significance import BETTER, MARGIN, verdicts
 from candgen.plots.comparison import Mark, differences
 from candgen.plots.style import BASELINE, INK, MODEL, PALETTE
 
@@ -68,23 +69,28 @@ def shared_space(
     return ax
 
 
-def feature_gains(table: pd.DataFrame, *, metric: str, ax: Axes | None = None) -> Axes:
+def feature_gains(
+    table: pd.DataFrame, *, metric: str, margin: float = MARGIN, ax: Axes | None = None
+) -> Axes:
     """Show the gain from features for new users, one line per number of known events.
 
     Args:
         table: Columns `known`, `difference`, `low`, `high` and `users`.
         metric: What differs, with its cut-off.
+        margin: A difference up to this is none in practice; the grey band.
         ax: Axes to draw on. A new figure when omitted.
     """
     if ax is None:
         ax = plt.subplots(figsize=(7.2, 0.5 * len(table) + 1.4))[1]
+    ends = (table[name].to_numpy() for name in ("difference", "low", "high"))
+    words = verdicts(*ends, margin=margin).words
     marks = [
         Mark(
             "all of these" if r.known == "all" else f"{r.known} known ({r.users} users)",
-            r.difference, r.low, r.high, MODEL if r.low > 0 else INK,
+            r.difference, r.low, r.high, MODEL if word == BETTER else INK,
         )
-        for r in table.itertuples()
+        for r, word in zip(table.itertuples(), words, strict=True)
     ]  # fmt: skip
-    differences(marks, label=f"{metric}: with features less without", margin=0.0, ax=ax)
+    differences(marks, label=f"{metric}: with features less without", margin=margin, ax=ax)
     ax.set_title(f"{table['users'].max()} users who came after training, by events known of them")
     return ax

@@ -17,10 +17,8 @@ from candgen.datasets import Dataset
 from candgen.datasets.cold_users import fold_in_cold_users
 from candgen.datasets.world import Oracle
 from candgen.evaluation import Judgement
-from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import TwoTower
 from candgen.plots.truth import recovered_truth
-from candgen.seeds import derive_seed
 from candgen.studies.towers.plots import feature_gains
 
 INPUTS = {  # as a reader calls it -> (the setting, its word there)
@@ -35,6 +33,7 @@ INPUTS = {  # as a reader calls it -> (the setting, its word there)
 }
 _RARELY = 5  # impressions
 _BEST = "best possible"
+_RICH, _PLAIN = "with features", "without"
 
 
 def described_inputs(model: TwoTower) -> pd.DataFrame:
@@ -227,35 +226,43 @@ def later_user_study(
 
     Returns:
         One row per number of known events, and "all" for each user's mean over those above 0:
-        `known`, `with features`, `without`, `difference`, `low`, `high` (95 %, over users) and
-        `users`.
+        `known`, `with features`, `without`, `difference`, `low`, `high` (95 %, over users and
+        starts) and `users`.
     """
-    values: dict[int, pd.DataFrame] = {}
-    for repeat in range(repeats):
-        seed = settings["seed"] + repeat
+    values: dict[Any, dict[int, pd.DataFrame]] = {n: {} for n in known}
+    for start in range(repeats):
+        seed = settings["seed"] + start
         rich = TwoTower(**{**settings, "seed": seed}).fit(data)
         plain = ids_alone_of({**settings, "seed": seed}, ids_alone).fit(data)
         for n in known:
             some = fold_in_cold_users(data, n)
             columns = {}
-            for name, model in (("with features", rich), ("without", plain)):
+            for name, model in ((_RICH, rich), (_PLAIN, plain)):
                 asked = model.serving(some)
                 if n == 0 and not model.answers_cold_users:
                     asked = models.Popularity().fit(some)
                 judged = evaluation.judge(asked, some, **judging).per_user.set_index(USER)
-                columns[name] = judged[metric] / repeats
-            values[n] = values.get(n, 0) + pd.DataFrame(columns)
+                columns[name] = judged[metric]
+            values[n][start] = pd.DataFrame(columns)
     some_known = [held for n, held in values.items() if n] or list(values.values())
-    values = {**values, "all": pd.concat(some_known).groupby(level=0).mean()}
+    values["all"] = {
+        start: pd.concat([held[start] for held in some_known]).groupby(level=0).mean()
+        for start in range(repeats)
+    }
     return pd.DataFrame([_gain(n, held, settings["seed"]) for n, held in values.items()])
 
 
-def _gain(known: Any, held: pd.DataFrame, seed: int) -> dict[str, Any]:
-    differences = (held["with features"] - held["without"]).to_numpy()
-    low, high = bootstrap_intervals(differences[:, None], seed=derive_seed(seed, "bootstrap"))
-    means = {name: float(held[name].mean()) for name in held}
-    ends = {"difference": differences.mean(), "low": low[0], "high": high[0]}
-    return {"known": str(known), **means, **ends, "users": len(held)}
+def _gain(known: Any, by_start: Mapping[int, pd.DataFrame], seed: int) -> dict[str, Any]:
+    found = []
+    for name in (_PLAIN, _RICH):
+        frames = {start: held[[name]].set_axis(["value"], axis=1).reset_index()
+                  for start, held in by_start.items()}  # fmt: skip
+        mean = pd.concat(frames.values()).groupby(USER, as_index=False).mean()
+        found.append(Judgement(name, mean, repeats=frames if len(frames) > 1 else {}))
+    row = evaluation.compare(found, "value", baseline=_PLAIN, seed=seed).iloc[0]
+    means = {_RICH: row["mean"], _PLAIN: row["baseline_mean"]}
+    ends = {name: row[name] for name in ("difference", "low", "high")}
+    return {"known": str(known), **means, **ends, "users": row["users"]}
 
 
 def two_directions(model: TwoTower) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,0 +1,102 @@
+"""Checks of a stage before it starts."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from candgen.errors import SettingError, did_you_mean
+from candgen.session import paths
+
+if TYPE_CHECKING:
+    from candgen.sweeps.plan import Stage
+
+_COLUMNS_OF = {"features": "items", "wanted": "items", "group_columns": "users"}
+_SHOWN = 1000  # values among which the nearest is looked for
+
+
+def check_text(stage: Stage) -> Stage:
+    """Return a stage whose paths and parameters are UTF-8.
+
+    Raises:
+        SettingError: If one is not: neither a notebook nor a JSON file could hold it.
+    """
+    held = {"notebook": str(stage.notebook.path), "folder": str(stage.folder), **stage.parameters}
+    for key, value in held.items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise SettingError(
+                f"{stage.title}, {key}: {value!r} is not UTF-8 text, which neither notebooks "
+                "nor JSON files can hold. Rename it, or make a link with another name."
+            ) from None
+    return stage
+
+
+def check_columns(stage: Stage) -> Stage:
+    """Return a run whose parameters name columns and values that its prepared dataset has.
+
+    A dataset that the same sweep prepares is not there yet, so nothing is said of it.
+
+    Raises:
+        SettingError: Naming the parameter, the column or value, and the nearest known one.
+    """
+    folder = Path(str(stage.parameters.get("dataset") or ""))
+    if stage.kind != "run" or stage.needs or not (folder / paths.DATASET_FILE).is_file():
+        return stage
+    for name, table in _COLUMNS_OF.items():
+        asked, file = stage.parameters.get(name) or [], folder / f"{table}.parquet"
+        if not asked or not isinstance(asked, dict | list) or not file.is_file():
+            continue
+        import pyarrow.parquet as pq  # slow, and seldom needed
+
+        known = pq.read_schema(file).names
+        for column in asked:
+            if column not in known:
+                raise SettingError(
+                    f"{name}: the {table} of dataset {folder.name!r} have no column {column!r}."
+                    f"{did_you_mean(str(column), known)}"
+                )
+            if name == "wanted":
+                held = pq.read_table(file, columns=[column]).column(0).to_pylist()
+                _check_value(name, column, asked[column], held)
+    return stage
+
+
+def _check_value(name: str, column: str, asked: Any, held: list[Any]) -> None:
+    values = {v for cell in held for v in (cell if isinstance(cell, list) else [cell])}
+    for value in asked if isinstance(asked, list) else [asked]:
+        if isinstance(value, str) and value not in values:
+            texts = [other for other in values if isinstance(other, str)]
+            raise SettingError(
+                f"{name}: no item has {value!r} in column {column!r}."
+                f"{did_you_mean(value, sorted(texts)[:_SHOWN])}"
+            )
+
+
+def dataset_fault(stage: Stage, option: str) -> str | None:
+    """Say what is wrong with the settings of a dataset or its files' first rows; None if nothing.
+
+    Args:
+        stage: Of a notebook that prepares datasets.
+        option: Command-line option that changes a setting, up to the setting's name.
+
+    Returns:
+        A message that ends with the option to change.
+    """
+    if "preparation.prepare(" not in stage.notebook.code(explore=True):
+        return None
+    from candgen.datasets import first_look  # pandas is slow, and many sweeps prepare nothing
+
+    given = {**stage.notebook.defaults(), **stage.parameters}
+    given.pop("run_folder", None)
+    fault = first_look.fault_of(given)
+    if fault is None:
+        return None
+    if not fault.setting:
+        return fault.message
+    flag, _, place = option.partition(" ")
+    changed = shlex.quote(f"{place}{fault.setting}={fault.instead or '...'}")
+    return f"{fault.message} Change it with `{flag} {changed}`."

@@ -1,0 +1,70 @@
+"""What a run names in its dataset is looked for before it starts, if the dataset is there."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from candgen.errors import SettingError
+from candgen.sweeps import single_run
+from candgen.sweeps.plan import read_plan
+
+PAGE = """\
+dataset: str = "films"
+features: dict = {}
+wanted: dict = {"provider": "nobody"}
+group_columns: list = []
+run_folder: str = ""
+"""
+SWEEP = "notebook: notebooks/82_page.ipynb\nruns:\n  a: {dataset: films, "
+
+
+@pytest.fixture
+def page(project, write_notebook):
+    """A page, and a prepared dataset of users and items with columns."""
+    folder = project / "outputs" / "datasets" / "films"
+    folder.mkdir(parents=True)
+    (folder / "dataset.json").write_text(json.dumps({"tables": {}}))
+    items = {"item": [0, 1], "genres": [["Drama"], ["Comedy", "War"]], "provider": ["Sun", "Moon"]}
+    pd.DataFrame(items).to_parquet(folder / "items.parquet")
+    pd.DataFrame({"user": [0], "age": [30]}).to_parquet(folder / "users.parquet")
+    return write_notebook("82_page", PAGE, "run.record(fit(dataset, features, wanted))")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("features: {genre: multi}", "features: the items .* 'genre'. Did you mean 'genres'"),
+        ("group_columns: [ages]", "group_columns: the users .* 'ages'. Did you mean 'age'"),
+        ("wanted: {provder: Sun}", "wanted: the items .*'provder'. Did you mean 'provider'"),
+        (
+            "wanted: {genres: Drma}",
+            "wanted: no item has 'Drma' in .*mean 'Drama'",
+        ),
+        (
+            "wanted: {provider: Sunn}",
+            "wanted: no item has 'Sunn' in .*mean 'Sun'",
+        ),
+        ("wanted: {genres: [War, Moon]}", "wanted: no item has 'Moon' in column 'genres'"),
+    ],
+)
+def test_an_unknown_column_or_value_is_refused(page, write_sweep, asked, message):
+    with pytest.raises(SettingError, match=r"asked.yaml, line 3, runs.a: " + message):
+        read_plan(write_sweep(SWEEP + asked + "}\n"))
+
+
+def test_what_is_there_passes_and_so_does_a_default(page, write_sweep, project):
+    right = (
+        "features: {genres: multi}, wanted: {genres: [War], provider: Sun}, group_columns: [age]"
+    )
+    assert len(read_plan(write_sweep(SWEEP + right + "}\n")).runs) == 1
+    assert len(read_plan(write_sweep(SWEEP + "seed: 1}\n".replace("seed: 1", ""))).runs) == 1
+    prepared_first = "datasets:\n  films: {n_users: 30}\n"
+    assert read_plan(write_sweep(prepared_first + SWEEP + "features: {x: multi}}\n")).runs
+
+
+def test_a_run_by_itself_is_checked_too(page):
+    found = single_run.find_notebook("82_page")
+    given = single_run.given(found, ["dataset=films", "wanted={genres: Drma}"])
+    with pytest.raises(SettingError, match="no item has 'Drma'"):
+        single_run.stage("run", "x", found, given, page.parent, 1)
