@@ -100,7 +100,7 @@ def said_of(data, user, moment):
         made["moment"] = moment
         if len(known):
             made["last_event"] = int(known["timestamp"].max())
-        asked = data.table("searches").query("user == @user").sort_values("timestamp")
+        asked = data.known("searches").query("user == @user").sort_values("timestamp")
         made["searches"] = asked["query"].tolist()
     for column, value in data.users.iloc[user].items():
         if column in KINDS:

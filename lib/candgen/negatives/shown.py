@@ -23,10 +23,10 @@ class Shown(NamedTuple):
 
 
 def shown_in_vain(dataset: Dataset) -> Shown:
-    """Return each user's items that were shown and not engaged with by the end of train.
+    """Return each user's items that were shown and not engaged with, of what models know.
 
-    Impressions of the held-out period are in a table of their own, which is not read. An item in
-    the user's training events is left out, whatever its impressions say.
+    An item in the user's training events is left out, whatever its impressions say. An item that
+    the user engages with later stays: nobody knows that yet.
 
     Raises:
         DataError: If the dataset has no impressions.
@@ -37,7 +37,7 @@ def shown_in_vain(dataset: Dataset) -> Shown:
             f"{dataset.name!r} has no table 'impressions'. Choose another kind, such as "
             "'uniform', or the invented world."
         )
-    known = labels(dataset.table("impressions"))
+    known = labels(dataset.known("impressions"))
     left = dataset.matrix(known.loc[known[LABEL] == 0, [USER, ITEM]])
     left = csr_array(left - left.multiply(dataset.train_matrix))
     left.eliminate_zeros()

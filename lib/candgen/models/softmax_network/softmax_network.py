@@ -50,8 +50,13 @@ from candgen.models.softmax_network.softmax_network_settings import (
     SoftmaxNetworkSettings,
 )
 from candgen.models.towers import portable
-from candgen.models.towers.building import chosen_inputs, item_inputs, query_inputs
-from candgen.models.towers.inputs import Ids, Input, after
+from candgen.models.towers.building import (
+    chosen_inputs,
+    item_inputs,
+    query_inputs,
+    read_searches_of,
+)
+from candgen.models.towers.inputs import Ids, Input
 from candgen.models.towers.network import Tower
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
@@ -184,7 +189,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             self._towers(queries, rows),
             sampler,
             n_items=dataset.n_items,
-            moment=after(log),
+            moment=dataset.known_until or 0,
             temperature=self.temperature,
             history_length=self.history_length,
             example_weights=self._weights(dataset, log, places),
@@ -289,11 +294,13 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
 
     def _finish(self, learner: SoftmaxLearner, dataset: Dataset) -> None:
         self._log = EventLog.of_history(dataset)
-        self.moment_ = learner.moment = after(EventLog.of(dataset.train, dataset.n_users))
+        self.moment_ = learner.moment = dataset.known_until or 0
         self._learned, self.n_examples_ = learner, learner.n_examples
         self.parts_ = parts_of(learner, self.hidden)
         if not self.answers_cold_items:
             self.known_items_ &= self._taken
+        if self.patience:
+            read_searches_of(dataset, learner.queries)
         self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]
 
 

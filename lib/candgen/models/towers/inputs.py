@@ -100,11 +100,6 @@ def right_now(log: EventLog, users: NDArray[np.int64], moment: int, n: int = 0) 
     return asked._replace(times=np.maximum(moment, asked.last_times() + 1))
 
 
-def after(log: EventLog) -> int:
-    """Return the second after the last event of a log; 0 where events have no times."""
-    return int(log.times.max()) + 1 if log.has_times else 0
-
-
 class Input(ABC):
     """One input of a tower.
 
