@@ -14,7 +14,9 @@ import pytest
 from candgen import models
 from candgen.errors import ColdStartError, SettingError
 from candgen.models import Popularity, VectorGenerator
+from candgen.models.learned import LearnedGenerator
 from candgen.retrieval import NO_ITEM, top_items
+from candgen.training.loop import Trained
 from tolerance import rounding
 
 LONGEST_SUM = 300  # users and items of the taste world; layers of networks here are shorter
@@ -119,6 +121,29 @@ class GeneratorContract:
         else:
             with pytest.raises(ColdStartError, match="item without events"):
                 fitted.score([0], [cold])
+
+    def test_items_that_were_never_learned_are_neither_offered_nor_watched(
+        self, late_world, monkeypatch
+    ):
+        if not isinstance(self.make(), LearnedGenerator):
+            pytest.skip("not trained step by step")
+        learning, watched = late_world.for_validation(), []
+        learned = np.bincount(learning.train["item"], minlength=late_world.n_items) > 0
+
+        def never_learned_first(users):
+            return learning.held_out_matrix[users].toarray() * np.where(learned, 1, -1) - 3 * learned
+
+        def untrained(learner, settings, *, watch, **_):
+            watched.append(watch.measure(never_learned_first))
+            return Trained([], 0, 0)
+
+        monkeypatch.setattr("candgen.models.learned.train", untrained)
+        model = self.make(patience=1, watch="recall@1").fit(late_world)
+        assert watched[0] > 0.5  # one of one or two items that are held out, and 0 otherwise
+        np.testing.assert_array_equal(model.known_items_, learned | model.answers_cold_items)
+        found = top_items(model, np.unique(learning.train["user"]), late_world.n_items).items
+        offered = np.unique(found[found != NO_ITEM])
+        np.testing.assert_array_equal(offered, np.flatnonzero(model.known_items_))
 
     def test_ids_outside_the_dataset_are_refused(self, fitted, taste_world):
         for ids in ([-1], [taste_world.n_users], [0.5], [[0]]):

@@ -26,6 +26,7 @@ class CountingLearner(Learner):
         self.dataset = dataset
         self.items = dataset.train[ITEM].to_numpy()
         self.n_examples = len(self.items)
+        self.learned_items = np.bincount(self.items, minlength=dataset.n_items) > 0
         self.tables = {"items": EmbeddingTable(dataset.n_items, 1, spread=0, optimizer="sgd")}
 
     def learn(self, examples, weights, rate, rng):
@@ -99,6 +100,21 @@ def test_what_is_watched_is_validation_among_items_the_user_did_not_have(dataset
     history = make(patience=5, watch="recall@1").fit(dataset).history_
     # User 0 has item 0, so item 1 leads: found. User 1 has 0 and 1: item 2 leads, and 3 is missed.
     assert [epoch.watched for epoch in history] == [0.5, 0.5, 0.5]
+
+
+def test_with_patience_items_of_validation_alone_are_not_offered(dataset):
+    model = make(epochs=1, patience=2, watch="recall@1").fit(dataset)
+    assert model.known_items_.tolist() == [True, True, True, False, False]
+    assert make(epochs=1).fit(dataset).known_items_.tolist() == [True, True, True, True, False]
+
+
+def test_what_is_watched_is_ranked_among_learned_items(dataset, monkeypatch):
+    def never_learned_first(self, users):
+        return np.tile([0.0, 4.0, 3.0, 5.0, 6.0], (len(users), 1))
+
+    monkeypatch.setattr(CountingLearner, "scores", never_learned_first)
+    history = make(epochs=1, patience=2, watch="recall@1").fit(dataset).history_
+    assert history[0].watched == 0.5  # user 0 finds item 1 in front, user 1 cannot find item 3
 
 
 def test_the_best_epoch_is_kept_and_not_the_last(dataset):

@@ -32,6 +32,7 @@ class Learner(ABC):
     """Interface between a generator and the loop: examples, tables, and the step of one batch."""
 
     n_examples: int
+    learned_items: NDArray[np.bool_]  # (n_items,): items that its examples teach
     tables: dict[str, EmbeddingTable]
     step: CompiledStep | None = None
 

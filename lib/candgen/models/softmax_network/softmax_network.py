@@ -175,7 +175,6 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             users=log.users[places],
             count_ahead=not self.examples_per_user,  # a cap changes how often items are positives
         )
-        self._taken = np.bincount(log.items[places], minlength=dataset.n_items) > 0
         return SoftmaxLearner(
             Examples(places, log.users[places], self.examples_per_user),
             log,
@@ -292,8 +291,6 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         self.moment_ = learner.moment = after(EventLog.of(dataset.train, dataset.n_users))
         self._learned, self.n_examples_ = learner, learner.n_examples
         self.parts_ = parts_of(learner, self.hidden)
-        if not self.answers_cold_items:
-            self.known_items_ &= self._taken
         self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]
 
 
