@@ -45,7 +45,7 @@ def taste_world(tmp_path_factory) -> Dataset:
     return write_dataset(tmp_path_factory.mktemp("tastes"), tables, {"name": "tastes"})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="class")  # of the taste world of the class, which some describe
 def late_world(taste_world, tmp_path_factory) -> Dataset:
     """The taste world with a validation part: items 0 to 5 and each user's last event are in it.
 

@@ -162,6 +162,13 @@ def test_an_exploding_loss_names_the_generator_the_batch_and_what_to_try(dataset
         make(learning_rate=1e38, epochs=30).fit(dataset)
 
 
+def test_numbers_that_overflow_at_the_last_step_are_refused_by_name(dataset):
+    with np.errstate(over="ignore"), pytest.raises(
+        TrainingError, match=r"Counting: some of its numbers \(items/rows\) are not finite"
+    ):
+        make(learning_rate=2e38, epochs=1, batch_size=9).fit(dataset)
+
+
 def test_nothing_to_learn_from_is_said_so(dataset, tmp_path):
     tables = {name: dataset.table(name) for name in dataset.info["tables"]}
     tables["train"], tables["validation"] = tables["train"][:0], tables["validation"][:0]

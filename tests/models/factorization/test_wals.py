@@ -282,7 +282,7 @@ def test_weights_that_are_not_positive_are_refused(taste_world):
 def test_the_solver_refuses_weights_it_cannot_minimize(spoilt):
     weights, _ = weighted_pairs()
     weights.data[5] = spoilt
-    with pytest.raises(ValueError, match="Weights must be finite"):
+    with pytest.raises(ValueError, match="Weights of observed pairs must be finite"):
         Observed.of(weights)
 
 

@@ -85,6 +85,9 @@ class TwoBranch(VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._users[users]
 
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        return super()._learned_numbers() | {"vectors of users": self._users}
+
     def _fit(self, dataset: Dataset) -> None:
         rated = RATING in dataset.train and dataset.train[RATING].notna().all()
         if self.targets == "ratings" and not rated:

@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.errors import DataError
+from candgen.errors import TrainingError
 from candgen.models.factorization.wals_solver import Observed, Penalty
 from candgen.models.threads import one_blas_thread
 from candgen.training.compile_time import Stopwatch
@@ -86,6 +86,7 @@ def descend(
     settings: Descent,
     measure: Callable[[], float],
     rng: np.random.Generator,
+    name: str = "Gradient descent",
 ) -> list[Epoch]:
     """Improve the vectors of both sides in place.
 
@@ -97,12 +98,13 @@ def descend(
         settings: How to descend.
         measure: Returns the objective of the vectors as they are; its time is not counted.
         rng: For the order of pairs and the pairs drawn.
+        name: For messages.
 
     Returns:
         The objective at the start and after each epoch.
 
     Raises:
-        DataError: If the objective ceased to be a number.
+        TrainingError: If the objective is no longer a finite number.
     """
     from candgen.models.factorization.sgd_kernels import run_epoch
 
@@ -143,9 +145,11 @@ def descend(
             seconds = clock.read().seconds
             history.append(Epoch(epoch, measure(), seconds))
             if not np.isfinite(history[-1].objective):
-                raise DataError(
-                    f"The objective is no longer a number after epoch {epoch}: training diverged. "
-                    f"Lower learning_rate (it is {settings.learning_rate:g})."
+                heaviest = by_user.weights.max(initial=0)
+                raise TrainingError(
+                    f"{name}: the objective is no longer a finite number after epoch {epoch}: "
+                    f"training diverged. Lower learning_rate (it is {settings.learning_rate:g}) or "
+                    f"the weights of observed pairs (up to {heaviest:g})."
                 )
     return history
 

@@ -59,6 +59,8 @@ class WALS(WeightedFactorization):
             solve_rows(by_user, items, self._penalty, users, **steps)
             seconds = clock.read().seconds
             reached = objective(by_user, users, items, self._penalty, item_counts)
+            if not np.isfinite(reached):
+                self._refuse(f"the vectors are no longer finite after sweep {epoch}", weights)
             self.history_.append(Epoch(epoch, reached, seconds))
         self._users, self._items = users, items
         self._make_ready()

@@ -99,7 +99,10 @@ def cg_rows(starts, columns, weights, values, fixed, gram, penalties, steps, n_t
 
 @numba.njit(cache=True, fastmath=_FAST)
 def _solve_in_place(a, b):
-    """Solve a x = b for a positive definite `a` given by its lower triangle; x replaces b."""
+    """Solve a x = b for a positive definite `a` given by its lower triangle; x replaces b.
+
+    Where `a` is not positive definite in double precision, all of x is NaN.
+    """
     dim = len(b)
     for row in range(dim):
         for column in range(row + 1):
@@ -107,6 +110,9 @@ def _solve_in_place(a, b):
             for place in range(column):
                 total -= a[row, place] * a[column, place]
             if row == column:
+                if not total > 0:
+                    b[:] = np.nan
+                    return
                 a[row, row] = np.sqrt(total)
             else:
                 a[row, column] = total / a[column, column]
@@ -137,7 +143,7 @@ def _solve_every(first, step, starts, columns, weights, values, fixed, gram, pen
                 a[line, place] = gram[line, place]
             a[line, line] += penalties[row]
         for entry in range(starts[row], starts[row + 1]):
-            column, weight = columns[entry], weights[entry]
+            column, weight = columns[entry], np.float64(weights[entry])  # heavy ones need the room
             for line in range(dim):
                 scaled = weight * fixed[column, line]
                 b[line] += values[entry] * scaled
@@ -171,6 +177,6 @@ def squared_error(starts, columns, weights, values, rows, fixed):
         mine = 0.0
         for entry in range(starts[row], starts[row + 1]):
             missing = values[entry] - _dot(fixed, columns[entry], rows[row])
-            mine += weights[entry] * missing * missing
+            mine += np.float64(weights[entry]) * missing * missing
         total += mine
     return total

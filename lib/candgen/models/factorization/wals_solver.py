@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from candgen.errors import DataError, SettingError
 from candgen.models.threads import one_blas_thread
 
 Solver = Literal["cg", "cholesky"]
@@ -54,10 +55,16 @@ class Observed(NamedTuple):
                     f"{values.shape} and {values.nnz}."
                 )
             fit = values.data.astype(np.float32)
-        if weights.nnz and not (np.isfinite(weights.data).all() and weights.data.min() >= 0):
-            raise ValueError("Weights must be finite and 0 or greater.")
         starts, columns = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
-        return cls(starts, columns, weights.data.astype(np.float32), fit)
+        with np.errstate(over="ignore"):
+            held = weights.data.astype(np.float32)
+        if not (np.isfinite(held).all() and held.min(initial=0) >= 0 and np.isfinite(fit).all()):
+            raise DataError(
+                "Weights of observed pairs must be finite in single precision and 0 or greater, "
+                f"and their values finite; the weights range from {weights.data.min():g} to "
+                f"{weights.data.max():g}, the values from {fit.min():g} to {fit.max():g}."
+            )
+        return cls(starts, columns, held, fit)
 
     def counts(self) -> NDArray[np.int64]:
         """Return the number of observed pairs of each row."""
@@ -74,7 +81,14 @@ class Penalty(NamedTuple):
     def of_rows(self, observed: Observed, n_columns: int) -> NDArray[np.float32]:
         """Return r of each row, shape `(n_rows,)`."""
         frequency = observed.counts() + self.unobserved_weight * n_columns
-        return (self.regularization * frequency**self.frequency_power).astype(np.float32)
+        found = self.regularization * frequency**self.frequency_power
+        if not found.max(initial=0) <= np.finfo(np.float32).max:
+            raise SettingError(
+                f"The penalty of a row overflows single precision: regularization "
+                f"{self.regularization:g} times {frequency.max():g} observed pairs to the power "
+                f"{self.frequency_power:g}. Lower regularization or frequency_power."
+            )
+        return found.astype(np.float32)
 
 
 def solve_rows(
