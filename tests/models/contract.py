@@ -132,7 +132,9 @@ class GeneratorContract:
         learned = np.bincount(learning.train["item"], minlength=late_world.n_items) > 0
 
         def never_learned_first(users):
-            return learning.held_out_matrix[users].toarray() * np.where(learned, 1, -1) - 3 * learned
+            return (
+                learning.held_out_matrix[users].toarray() * np.where(learned, 1, -1) - 3 * learned
+            )
 
         def untrained(learner, settings, *, watch, **_):
             watched.append(watch.measure(never_learned_first))

@@ -163,8 +163,11 @@ def test_an_exploding_loss_names_the_generator_the_batch_and_what_to_try(dataset
 
 
 def test_numbers_that_overflow_at_the_last_step_are_refused_by_name(dataset):
-    with np.errstate(over="ignore"), pytest.raises(
-        TrainingError, match=r"Counting: some of its numbers \(items/rows\) are not finite"
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(
+            TrainingError, match=r"Counting: some of its numbers \(items/rows\) are not finite"
+        ),
     ):
         make(learning_rate=2e38, epochs=1, batch_size=9).fit(dataset)
 

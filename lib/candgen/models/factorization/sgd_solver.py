@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.errors import TrainingError
+from candgen.errors import DataError
 from candgen.models.factorization.wals_solver import Observed, Penalty
 from candgen.models.threads import one_blas_thread
 from candgen.training.compile_time import Stopwatch
@@ -104,7 +104,7 @@ def descend(
         The objective at the start and after each epoch.
 
     Raises:
-        TrainingError: If the objective is no longer a finite number.
+        DataError: If the objective is no longer a finite number.
     """
     from candgen.models.factorization.sgd_kernels import run_epoch
 
@@ -146,8 +146,8 @@ def descend(
             history.append(Epoch(epoch, measure(), seconds))
             if not np.isfinite(history[-1].objective):
                 heaviest = by_user.weights.max(initial=0)
-                raise TrainingError(
-                    f"{name}: the objective is no longer a finite number after epoch {epoch}: "
+                raise DataError(
+                    f"{name}: the objective is no longer a number after epoch {epoch}: "
                     f"training diverged. Lower learning_rate (it is {settings.learning_rate:g}) or "
                     f"the weights of observed pairs (up to {heaviest:g})."
                 )

@@ -27,7 +27,8 @@ class WALS(WeightedFactorization):
 
     See `candgen.models.factorization.wals_solver` for the objective. Each epoch solves for the
     items with the users fixed, then for the users, so that trained users have the vectors that
-    folding in would give them.
+    folding in would give them. The same settings give the same vectors on any number of threads, to
+    the last bit, with the same BLAS library on the same kind of processor.
 
     Attributes:
         history_: One `Epoch` a sweep, with the objective, which never rises.

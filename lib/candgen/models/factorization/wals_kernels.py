@@ -170,13 +170,14 @@ def cholesky_few_rows(starts, columns, weights, values, fixed, gram, penalties, 
 
 
 @numba.njit(cache=True, parallel=True, fastmath=_FAST)
-def squared_error(starts, columns, weights, values, rows, fixed):
-    """Return the weighted sum of squared errors over the observations."""
-    total = 0.0
+def squared_errors(starts, columns, weights, values, rows, fixed):
+    """Return each row's weighted sum of squared errors over its observations.
+
+    They are summed elsewhere: a sum over threads would depend on their number.
+    """
+    found = np.zeros(len(rows))
     for row in numba.prange(len(rows)):
-        mine = 0.0
         for entry in range(starts[row], starts[row + 1]):
             missing = values[entry] - _dot(fixed, columns[entry], rows[row])
-            mine += np.float64(weights[entry]) * missing * missing
-        total += mine
-    return total
+            found[row] += np.float64(weights[entry]) * missing * missing
+    return found

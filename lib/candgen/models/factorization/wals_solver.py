@@ -117,7 +117,7 @@ def solve_rows(
     from candgen.models.factorization.wals_kernels import cg_rows, cholesky_few_rows, cholesky_rows
 
     penalties = penalty.of_rows(observed, len(fixed))
-    gram = np.float32(penalty.unobserved_weight) * (fixed.T @ fixed if gram is None else gram)
+    gram = np.float32(penalty.unobserved_weight) * (gram_of(fixed) if gram is None else gram)
     n_threads = numba.get_num_threads()
     if solver == "cholesky" and _work_of(observed, rows.shape[1]) < _WORTH_THREADS:
         cholesky_few_rows(*observed, fixed, gram, penalties, rows)
@@ -127,6 +127,12 @@ def solve_rows(
         return
     with one_blas_thread():
         cg_rows(*observed, fixed, gram, penalties, cg_steps, n_threads, rows)
+
+
+def gram_of(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return `vectors.T @ vectors`, rounded alike on any number of threads."""
+    with one_blas_thread():
+        return vectors.T @ vectors
 
 
 def objective(
@@ -145,12 +151,12 @@ def objective(
         penalty: w0 and the regularization.
         item_counts: Observed pairs of each item, shape `(n_items,)`.
     """
-    from candgen.models.factorization.wals_kernels import squared_error
+    from candgen.models.factorization.wals_kernels import squared_errors
 
     n_users, n_items = len(user_vectors), len(item_vectors)
     w0, regularization, power = penalty
-    total = squared_error(*by_user, user_vectors, item_vectors)
-    total += w0 * _sum_of_products(user_vectors.T @ user_vectors, item_vectors.T @ item_vectors)
+    total = squared_errors(*by_user, user_vectors, item_vectors).sum()
+    total += w0 * _sum_of_products(gram_of(user_vectors), gram_of(item_vectors))
     for vectors, counts, n_others in (
         (user_vectors, by_user.counts(), n_items),
         (item_vectors, item_counts, n_users),

@@ -19,7 +19,7 @@ from candgen.errors import TrainingError
 from candgen.models.base import VectorGenerator
 from candgen.models.factorization.pair_weights import pair_weights
 from candgen.models.factorization.settings import WeightedSettings
-from candgen.models.factorization.wals_solver import Observed, Penalty, solve_rows
+from candgen.models.factorization.wals_solver import Observed, Penalty, gram_of, solve_rows
 
 _FOLDING = ("unobserved_weight", "regularization", "frequency_power")
 
@@ -130,7 +130,7 @@ class WeightedFactorization(VectorGenerator):
         fixed = self._items if side == "items" else self._users
         grams = self.__dict__.setdefault("_grams", {})
         if grams.get(side, (None,))[0] is not fixed:
-            grams[side] = fixed, fixed.T @ fixed
+            grams[side] = fixed, gram_of(fixed)
         return grams[side][1]
 
     @property
