@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "locks", "seeds", "checks", "alias"),
+    ("columns", "errors", "files", "locks", "seeds", "checks", "alias", "numba_cache"),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen.datasets import Dataset
+from candgen.numba_cache import njit
 
 MOST_USERS = 5000  # judged at a look; more would sharpen a value that only has to be compared
 _CELLS = 4_000_000  # scores held at once
@@ -92,7 +93,7 @@ def metric_of_ranks(
     return found / best
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _sum_of_gains(scores, seen_starts, seen, held_starts, held_out, gains, found):
     for row in numba.prange(len(scores)):
         of_row = scores[row]
