@@ -38,7 +38,7 @@ class _CacheOfKernels(FunctionCache):
             source_stamp=(
                 self._impl.locator.get_source_stamp(),
                 _digest_of_kernels(),
-                {n: v for n, v in function.__globals__.items() if isinstance(v, int | float | str)},
+                {n: v for n, v in function.__globals__.items() if isinstance(v, int | float)},
             ),
         )
 
