@@ -195,6 +195,7 @@ def watched(tmp_path_factory):
     """Eight users and six items of two genres; ratings and, for a user who folds in, one event."""
     rng = np.random.default_rng(0)
     pairs = [(u, i) for u in range(7) for i in rng.permutation(5)[: 1 + u % 4]]
+    pairs.append((0, 5))  # the only one of item 5
     train = pd.DataFrame(pairs, columns=["user", "item"])
     train["rating"] = rng.integers(1, 6, len(train)).astype(float)
     fold_in = pd.DataFrame({"user": [7], "item": [2], "rating": [4.0]})
