@@ -64,6 +64,13 @@ def test_a_singular_system_is_named():
         model.fit_matrix(plays(2))
 
 
+def test_a_system_of_zeros_has_no_solution():
+    rows = np.ones((30, 4), np.float32)
+    nothing = np.zeros((20, 4), np.float32)
+    solve_rows(Observed.of(plays(2)), nothing, Penalty(0.0, 1e-60, 1.0), rows)
+    assert np.isnan(rows).all()
+
+
 def test_a_user_who_cannot_be_folded_in_is_refused():
     model = WALS(dim=32, epochs=2)
     model.fit_matrix(plays(2))

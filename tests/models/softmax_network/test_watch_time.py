@@ -71,13 +71,13 @@ def test_by_default_neither_time_nor_a_column_that_nobody_names_is_read(halves):
 
 
 def test_watch_time_is_that_of_the_last_item_and_the_mean_of_the_history():
-    offsets, items = np.array([0, 3, 4]), np.arange(4, dtype=np.int32)
-    log = EventLog(offsets, items, np.arange(4) * DAY, np.float32([0.5, 1.0, 0.0, 0.25]))
+    offsets, items = np.array([0, 3, 5]), np.arange(5, dtype=np.int32)
+    log = EventLog(offsets, items, np.arange(5) * DAY, np.float32([0.5, 1.0, 0.0, 0.25, 9.0]))
     knots = np.array([0.0, 0.5, 1.0])
     one = WatchTime(EmbeddingTable(WatchTime.n_rows(Bins(knots)), 1), Bins(knots))
-    rows, weights = one.bins(at_events(log, np.array([0, 1, 2, 3])))
-    found = np.zeros((4, 8))
-    for place in range(4):
+    rows, weights = one.bins(at_events(log, np.arange(5)))
+    found = np.zeros((5, 8))
+    for place in range(5):
         np.add.at(found[place], rows[place], weights[place])
     nothing = [0, 0, 0, 1]
     expected = [
@@ -85,6 +85,7 @@ def test_watch_time_is_that_of_the_last_item_and_the_mean_of_the_history():
         [*[0, 1, 0, 0], *[0, 1, 0, 0]],  # half of the only one
         [*[0, 0, 1, 0], *[0, 0.5, 0.5, 0]],  # all of the last, three quarters on average
         nothing + nothing,  # the first event of the other user
+        [*[0.5, 0.5, 0, 0], *[0.5, 0.5, 0, 0]],  # a quarter, whatever others watched
     ]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -108,11 +109,12 @@ def test_the_target_itself_is_not_among_what_was_watched(halves):
         ("shares", SettingError, "no column 'shares' that says.*Did you mean 'share'"),
         ("missing", DataError, "'missing'.*finite numbers of 0 or more; row 1 .* has nan"),
         ("negative", DataError, "'negative'.*row 0 .* has -1"),
+        ("endless", DataError, r"'endless'.*row 0 .* has 1e\+39"),
         ("words", DataError, "'words' of the events must hold numbers"),
     ],
 )
 def test_columns_that_do_not_say_how_much_are_refused(halves, column, error, message):
-    events = halves.train.assign(missing=1.0, negative=-1.0, words="all")
+    events = halves.train.assign(missing=1.0, negative=-1.0, endless=1e39, words="all")
     events.loc[events.index[1], "missing"] = np.nan
     with pytest.raises(error, match=message):
         EventLog.of(events, 300, column)
