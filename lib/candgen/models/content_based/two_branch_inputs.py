@@ -6,7 +6,9 @@ statistics are the logarithm of its training events and, with ratings, its mean 
 
 A training row is taught with statistics that leave its own event out: the answer must not be among
 the inputs. A row of an item drawn at random leaves out the event that it was drawn for. So within
-an event only the items differ, and nothing of the statistics says which of them was taken.
+an event only the items differ, and nothing of the statistics says which of them was taken. With
+labels, the only event of an item stays: items drawn at random have one at least, so an item without
+any would give itself away as taken.
 """
 
 from __future__ import annotations
@@ -116,10 +118,14 @@ class Inputs:
     def _item_rows(
         self, items: NDArray[np.integer], without: Events | None = None
     ) -> NDArray[np.float32]:
-        left_out = 0 if without is None else without.items == items
+        left_out = 0 if without is None else self._left_out(items, without)
         known = self._item_counts[items] - left_out > 0
         statistics = self._of_statistics.apply(self._statistics(items, without), known)
         return np.hstack([self._items[items], statistics])
+
+    def _left_out(self, items: NDArray[np.integer], without: Events) -> NDArray[np.bool_]:
+        own = without.items == items
+        return own if self._rated else own & (self._item_counts[items] > 1)
 
     def _profiles(
         self, users: NDArray[np.integer], without: Events | None = None
@@ -141,7 +147,7 @@ class Inputs:
     ) -> NDArray[np.float32]:
         counts, sums = self._item_counts[items], self._item_sums[items]
         if without is not None:
-            own = without.items == items
+            own = self._left_out(items, without)
             counts = counts - own
             sums = sums - np.where(own, without.ratings, 0)
         made = [np.log1p(counts)]
