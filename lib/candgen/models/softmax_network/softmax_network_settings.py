@@ -23,8 +23,8 @@ class SoftmaxNetworkSettings(TowerSettings):
     query_inputs: list[
         Literal["history", "features", "searches", "time", "watch_time", "example_age"]
     ] = []
-    """Inputs: history, features, searches, time, watch_time, example_age. Empty: all that the dataset
-    has, but no time."""
+    """Inputs: history, features, searches, time, watch_time, example_age. Empty: all that the
+    dataset has, but no time."""
     item_inputs: list[Literal["id", "features"]] = []
     """Inputs of a row of the last layer: id, features or both. Empty: all that the dataset has."""
     feature_dim: Count = 32
