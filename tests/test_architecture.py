@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "locks", "seeds", "checks", "alias", "cache_folder"),
+    (
+        "columns",
+        "errors",
+        "files",
+        "locks",
+        "seeds",
+        "checks",
+        "alias",
+        "cache_folder",
+        "numba_cache",
+    ),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

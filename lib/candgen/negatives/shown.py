@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -13,6 +12,7 @@ from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
 from candgen.datasets.feedback import LABEL, labels
 from candgen.errors import DataError
+from candgen.numba_cache import njit
 
 
 class Shown(NamedTuple):
@@ -61,7 +61,7 @@ class KnownItems:
         return known
 
 
-@numba.njit(cache=True)
+@njit
 def _mark(starts, items, users, shared, first, known):
     """Set `known` where a user's row holds a shared item; `first` is -1 before and after."""
     following = np.empty(len(shared), np.int32)  # the next place of the same item, or -1

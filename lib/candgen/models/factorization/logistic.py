@@ -69,6 +69,9 @@ class LogisticFactorization(VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._users[users]
 
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        return super()._learned_numbers() | {"vectors of users": self._users}
+
     def _fit(self, dataset: Dataset) -> None:
         self.fit_matrix(labelled_pairs(dataset, dataset.train, self.labels))
         not_trained = np.flatnonzero(
@@ -120,6 +123,7 @@ class LogisticFactorization(VectorGenerator):
             ),
             lambda: logistic_objective(by_user, users, items, self.unobserved_weight),
             np.random.default_rng(derive_seed(self.seed, "order of pairs")),
+            self.name,
         )
         self._users, self._items = users.vectors, items.vectors
 

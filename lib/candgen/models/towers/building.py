@@ -62,6 +62,7 @@ class Shape:
     history_length: int = 50
     search_length: int = 5
     uploaded: str = "upload_time"
+    weighted: bool = False
     seed: int = 0
 
     def table(self, name: str, n_rows: int, *, feature: bool = False) -> EmbeddingTable:
@@ -185,6 +186,7 @@ def query_inputs(
                 fading=shape.fading,
                 most=shape.history_length or 50,
                 dropout=shape.dropout if len(names) > 1 else 0.0,
+                weighted=shape.weighted,
             )
         )
     if "features" in names:
