@@ -7,7 +7,7 @@ import pytest
 
 ORDER = [
     ("columns", "errors", "owners", "files", "folders", "locks"),
-    ("seeds", "checks", "alias", "cache_folder"),
+    ("seeds", "checks", "alias", "cache_folder", "numba_cache"),
     ("datasets",),
     ("features",),
     ("training", "negatives"),
@@ -24,7 +24,12 @@ ORDER = [
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 BESIDE = {"training": "negatives", "negatives": "training"}
 BESIDE |= {"serving": "studies", "studies": "serving"}
-NO_ROOMS = {"benchmarks", "browser", "notebooks"}  # of tests: what they test is no folder of lib
+NO_ROOMS = {
+    "benchmarks",
+    "browser",
+    "faults",
+    "notebooks",
+}  # what they test is no folder
 
 
 def name_of(path: Path, library: Path) -> str:

@@ -17,7 +17,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from candgen import folders
 from candgen.checks import Count, CountOrZero, Settings
-from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
+from candgen.columns import ENGAGED, ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import given, movielens, tables
 from candgen.datasets.cells import NANOS, date_to_seconds
 from candgen.datasets.dataset import SHAPED_BY_TEST, Dataset, write_dataset
@@ -29,6 +29,7 @@ from candgen.datasets.interactions import (
     code_of,
     number,
 )
+from candgen.datasets.periods import stored
 from candgen.datasets.reading import free_name
 from candgen.datasets.source import Source
 from candgen.datasets.splits import (
@@ -36,13 +37,14 @@ from candgen.datasets.splits import (
     TRAIN,
     Events,
     Policy,
+    Rows,
     Split,
     SplitSettings,
     SplitShares,
     check_parts,
     futures_seen,
-    held_out_rows,
     leak_warnings,
+    parts_of_rows,
     split,
     tie_warnings,
     validation_from_train,
@@ -50,8 +52,8 @@ from candgen.datasets.splits import (
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.seeds import derive_seed
 
+_OF_EVENTS = (USER, ITEM, TIMESTAMP)
 SOURCES = ("world", "movielens", "table", "given")
-HELD_OUT = "_held_out"
 _READERS: dict[str, tuple[Callable[..., Source], type[Settings]]] = {
     "movielens": (movielens.read, movielens.MovieLensSettings),
     "table": (tables.read, tables.TableSettings),
@@ -314,7 +316,7 @@ def _split(numbered: _NumberedEvents, kept: Kept, own: PreparationSettings) -> S
         drawn = "an uneven" if shaped else "a random"
         rule += f"; validation is {drawn} {settings.validation_fraction:.0%} of each user's train"
     check_parts(parts, wants_validation=settings.validation_fraction > 0)
-    return Split.without_limits(numbered.events, parts, rule, facts)
+    return Split.of(numbered.events, parts, rule, facts)
 
 
 # --- tables
@@ -335,9 +337,12 @@ def _tables(
         tables_["candidate_lists"] = numbered.candidate_lists
     facts = {}
     for name, extra in source.extras.items():
-        shown, held_out, facts[name] = _cut_extra(extra, numbered, made)
-        tables_[name] = shown
-        tables_[name + HELD_OUT] = held_out
+        frame, parts = _cut_extra(extra, numbered, made)
+        facts[name] = {"read": len(extra), "of_unknown": len(extra) - len(frame)}
+        for code, part in enumerate(NAMES):
+            if part in tables_ and part != "fold_in":
+                tables_[stored(name, part)] = frame[parts == code].reset_index(drop=True)
+                facts[name][part] = int((parts == code).sum())
     return tables_, facts
 
 
@@ -362,19 +367,18 @@ def _described(
 
 def _cut_extra(
     extra: pd.DataFrame, numbered: _NumberedEvents, made: Split
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """Number a further event table and separate its held-out rows from those models may see."""
+) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
+    """Number a further event table, without unknown users and items, and find each row's part."""
     users = code_of(extra[USER], numbered.user_ids)
     items = code_of(extra[ITEM], numbered.item_ids) if ITEM in extra else None
     known = users >= 0 if items is None else (users >= 0) & (items >= 0)
     frame = extra[known].reset_index(drop=True)
-    frame[USER] = users = users[known]
+    frame[USER] = users[known]
     if items is not None:
-        frame[ITEM] = items = items[known]
-    times = frame[TIMESTAMP].to_numpy() if TIMESTAMP in frame else None
-    out = held_out_rows(made, numbered.events, users, items, times)
-    facts = {"read": len(extra), "of_unknown": int((~known).sum()), "held_out": int(out.sum())}
-    return frame[~out].reset_index(drop=True), frame[out].reset_index(drop=True), facts
+        frame[ITEM] = items[known]
+    users, items, times = (frame[c].to_numpy() if c in frame else None for c in _OF_EVENTS)
+    engaged = frame[ENGAGED].to_numpy(bool) if ENGAGED in frame else None
+    return frame, parts_of_rows(made, numbered.events, Rows(users, items, times, engaged))
 
 
 def _save_oracle(source: Source, numbered: _NumberedEvents, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Splits of events into train, validation and test, and measures of their leakage."""
 
-from candgen.datasets.splits.leakage import futures_seen, held_out_rows, leak_warnings
+from candgen.datasets.splits.leakage import Rows, futures_seen, leak_warnings, parts_of_rows
 from candgen.datasets.splits.policies import (
     ALWAYS,
     FOLD_IN,
@@ -11,6 +11,7 @@ from candgen.datasets.splits.policies import (
     TRAIN,
     VALIDATION,
     Events,
+    Limits,
     Split,
     check_parts,
     split,
@@ -29,14 +30,16 @@ __all__ = [
     "TRAIN",
     "VALIDATION",
     "Events",
+    "Limits",
     "Policy",
+    "Rows",
     "Split",
     "SplitSettings",
     "SplitShares",
     "check_parts",
     "futures_seen",
-    "held_out_rows",
     "leak_warnings",
+    "parts_of_rows",
     "split",
     "tie_warnings",
     "validation_from_train",
