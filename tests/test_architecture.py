@@ -7,6 +7,7 @@ import pytest
 
 ORDER = [
     ("columns", "errors", "files", "locks", "seeds", "checks", "alias", "cache_folder"),
+    ("text", "tables"),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -25,6 +25,7 @@ from scipy.sparse import csr_array
 from candgen import files
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
 from candgen.errors import DataError, did_you_mean
+from candgen.tables import NO_MATHS
 
 FORMAT = 1
 DESCRIPTION = "dataset.json"
@@ -87,7 +88,9 @@ class Dataset:
             f"<td style='text-align:right'>{html.escape(value)}</td></tr>"
             for name, value in self._facts().items()
         )
-        return f"<table><caption>{html.escape(self.name)}</caption>{rows}</table>"
+        return (
+            f"<table class='{NO_MATHS}'><caption>{html.escape(self.name)}</caption>{rows}</table>"
+        )
 
     def _facts(self) -> dict[str, str]:
         """Return sizes, period, split and digest as short texts."""

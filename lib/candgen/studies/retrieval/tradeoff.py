@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen import files
+from candgen import files, tables
 from candgen.datasets import Dataset
 from candgen.models import VectorGenerator
 from candgen.retrieval import indexes
@@ -334,14 +334,10 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     return made
 
 
-def styled(table: pd.DataFrame) -> Any:
+def styled(table: pd.DataFrame) -> tables.Shown:
     """Format a table of `described` for a notebook: numbers by column, names on one line."""
     place = list(table).index("index")
-    names = {"selector": f"td.col{place}, th.col{place}", "props": "text-align: left"}
-    one_line = {"selector": f"td.col{place}", "props": "white-space: nowrap"}
-    narrow = {"selector": "td, th", "props": "font-size: 85%; padding: .3em .4em"}
-    shown = table.style.hide(axis="index").format(_FORMATS, precision=1)
-    return shown.set_table_styles([names, one_line, narrow])
+    return tables.shown(table, "{:.1f}", _FORMATS, index=False, left=[place])
 
 
 def said_of_choice(row: pd.Series, table: pd.DataFrame) -> str:
