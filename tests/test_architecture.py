@@ -7,7 +7,7 @@ import pytest
 
 ORDER = [
     ("columns", "errors", "files", "locks", "seeds", "checks", "alias", "cache_folder"),
-    ("text", "tables"),
+    ("text", "tables", "bounded_yaml"),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -41,6 +41,7 @@ _CONTROL = re.compile(  # controls, marks of writing direction, invisible; as in
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
 )
+_MOST_TEXT = 1_000_000  # characters of a file with the features of one user
 _BLOCK, _BLOCKS = 2**16, 512  # of a file above 32 MiB, so many blocks are digested
 
 
@@ -210,7 +211,7 @@ class Exported:
             )
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ReaderError(f"{path} cannot be read ({error}). Export the run again.") from None
         written = found.get("format") if isinstance(found, dict) else None
         if written != FORMATS[name]:
@@ -343,8 +344,12 @@ def answer(
     if features is None:
         return held.popular(k)
     try:
-        described = json.loads(Path(features).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with open(features, encoding="utf-8") as file:
+            text = file.read(_MOST_TEXT + 1)
+        if len(text) > _MOST_TEXT:
+            raise ValueError(f"longer than {_MOST_TEXT:,} characters")
+        described = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise ReaderError(f"{features} cannot be read as JSON: {error}.") from None
     return held.for_features(described, k)
 

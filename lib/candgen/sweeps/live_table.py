@@ -139,9 +139,7 @@ class Table:
                 bar if record.state == "running" else "",
                 span(record.elapsed()) if record.started else "",
                 "" if left is None else span(left),
-                Text(
-                    one_line(record.why) if record.failed else "", overflow="ellipsis", no_wrap=True
-                ),
+                Text(one_line(record.why * record.failed), overflow="ellipsis", no_wrap=True),
             )
         return grid
 
