@@ -29,7 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # each goes to whoever is free; other files go as a whole, so that their fixtures are made once.
 LONG = ("tests/sweeps/test_kills.py", "tests/notebooks/test_execution.py")
 LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
-TOGETHER = {"tests/browser/test_report.py": "tests/sweeps/test_run_report.py"}  # one report
+_BROWSER = ("tests/browser/test_notebooks.py", "tests/browser/test_report.py")
+TOGETHER = dict.fromkeys(_BROWSER, "tests/sweeps/test_run_report.py")  # one report
 
 
 def pytest_unconfigure() -> None:

@@ -16,7 +16,7 @@ from candgen.text import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-NO_MATHS = "tex2jax_ignore"  # the class that keeps JupyterLab from typesetting dollars in titles
+NO_MATHS = "mathjax_ignore tex2jax_ignore"  # keeps JupyterLab from typesetting dollars in titles
 _SHORT = 30  # characters; shorter texts are not broken into lines
 
 
