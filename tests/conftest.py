@@ -22,7 +22,7 @@ if "TF_XLA_FLAGS" not in os.environ:
     os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_programs}"
 
 pytest.register_assert_rewrite("contract")  # so that its failures show their values
-pytest_plugins = ["tiny_project", "executed_pages"]
+pytest_plugins = ["tiny_project", "notebooks.executed_pages"]
 
 ROOT = Path(__file__).resolve().parents[1]
 # `make test` begins with what takes longest. Tests of these files share nothing that is dear, so

@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "locks", "seeds", "checks", "alias", "cache_folder"),
-    ("text", "tables", "bounded_yaml"),
+    (
+        "columns",
+        "errors",
+        "files",
+        "locks",
+        "seeds",
+        "checks",
+        "alias",
+        "cache_folder",
+        "numba_cache",
+        "text",
+    ),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -19,7 +19,7 @@ import typer
 
 from candgen import __version__
 from candgen.errors import CandgenError, SettingError
-from candgen.text import lines, one_line
+from candgen.text.plain import lines, one_line
 
 if TYPE_CHECKING:
     from candgen.sweeps.plan import Stage

@@ -13,7 +13,7 @@ import pytest
 from nbformat.sign import NotebookNotary
 
 import waiting
-from executed_pages import ATTACKS
+from notebooks.executed_pages import ATTACKS
 
 pytestmark = [pytest.mark.browser, pytest.mark.notebook]
 

@@ -10,7 +10,7 @@ import pytest
 from candgen import files
 from candgen.sweeps.execution import execute
 from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
-from executed_pages import small
+from notebooks.executed_pages import small
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted((path.stem for path in NOTEBOOKS.glob("*.ipynb")), reverse=True)  # the last first

@@ -22,7 +22,7 @@ from candgen.evaluation.significance import (
     over_seeds,
 )
 from candgen.seeds import derive_seed
-from candgen.tables import NO_MATHS
+from candgen.text.tables import NO_MATHS
 
 FULL = "full"
 GIVEN_LISTS = "given lists (sampled ranking)"

@@ -12,7 +12,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from candgen.text import one_line
+from candgen.text.plain import one_line
 
 MODEL = "#0072B2"
 BASELINE = "#767676"

@@ -17,7 +17,7 @@ import pandas as pd
 from candgen import files
 from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.reports.reading import Entry, Sweep, read_sweep
-from candgen.text import csv_text
+from candgen.text.plain import csv_text
 
 FILE = "leaderboard.csv"
 COSTS = (

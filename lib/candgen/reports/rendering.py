@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from candgen.tables import NO_MATHS
+from candgen.text.tables import NO_MATHS
 
 if TYPE_CHECKING:
     from jinja2 import Environment

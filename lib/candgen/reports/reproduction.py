@@ -19,7 +19,7 @@ from candgen.reports.reading import Run, Sweep, read_sweep
 from candgen.reports.rendering import Cell, Fragment, Table, heading, note, value
 from candgen.reports.report import Report
 from candgen.session.runs import REPRODUCED
-from candgen.text import csv_text
+from candgen.text.plain import csv_text
 
 FILE = "reproduced.csv"
 COLUMNS = ("name", "printed", "ours", "relative_difference", "starts", "lowest", "highest")

@@ -37,9 +37,11 @@ _PARTS_OF = {  # module of candgen -> where its parts are; a copy finds them bes
 }
 _KEYS = ("dim", "features", "files", "fold_in", "n_items", "n_users", "similarity")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # int() also takes 1_0, +1, " 1" and digits of any script
-_CONTROL = re.compile(  # controls, marks of writing direction, invisible; as in `candgen.text`
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
+_CONTROL = (
+    re.compile(  # controls, marks of writing direction, invisible; as in `candgen.text.plain`
+        "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+        "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
+    )
 )
 _MOST_TEXT = 1_000_000  # characters of a file with the features of one user
 _BLOCK, _BLOCKS = 2**16, 512  # of a file above 32 MiB, so many blocks are digested

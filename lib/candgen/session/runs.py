@@ -22,10 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from candgen import checks, files, locks, tables
+from candgen import checks, files, locks
 from candgen.errors import DataError, SettingError
 from candgen.session import environment, notebook_name, paths
-from candgen.text import one_line
+from candgen.text import tables
+from candgen.text.plain import one_line
 from candgen.training import checkpoints
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from candgen.sweeps.stage_progress import Record, span, time_left
-from candgen.text import one_line
+from candgen.text.plain import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

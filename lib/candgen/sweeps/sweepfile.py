@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from candgen import bounded_yaml
 from candgen.errors import SettingError, did_you_mean
+from candgen.text import bounded_yaml
 
 _USE = re.compile(r"\$\{([^}]*)\}")
 _MOST_FILLED_IN = 1_000_000  # characters that settings may become where they are used

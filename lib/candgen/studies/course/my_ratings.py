@@ -22,7 +22,7 @@ import numpy as np
 from candgen import files
 from candgen.datasets.rated_films import COURSE_LEARNED, RatedFilms
 from candgen.errors import DataError, did_you_mean
-from candgen.text import csv_text, read_cell
+from candgen.text.plain import csv_text, read_cell
 
 SCALE = (0.5, 5.0)
 _EXAMPLES = 12

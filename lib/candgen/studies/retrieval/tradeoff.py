@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen import files, tables
+from candgen import files
 from candgen.datasets import Dataset
 from candgen.models import VectorGenerator
 from candgen.retrieval import indexes
@@ -23,6 +23,7 @@ from candgen.retrieval.invented_vectors import clustered
 from candgen.retrieval.pools import recall_of
 from candgen.retrieval.timing import speeds
 from candgen.studies.retrieval.index_memory import Observer
+from candgen.text import tables
 
 _FIRST = 10  # best items, of which a list should miss none
 

@@ -2,7 +2,7 @@
 
 Titles, ids and names come from files that anybody may have written. A terminal obeys control
 characters, a spreadsheet runs cells that begin like a formula; both are taken off here. HTML is
-the matter of `candgen.tables` in notebooks and of `candgen.reports.rendering` in reports.
+the matter of `candgen.text.tables` in notebooks and of `candgen.reports.rendering` in reports.
 """
 
 from __future__ import annotations

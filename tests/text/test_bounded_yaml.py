@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from candgen import bounded_yaml
 from candgen.errors import SettingError
 from candgen.sweeps.sweepfile import SweepFile, parse_set
+from candgen.text import bounded_yaml
 
 LAUGHS = "[&a [1, 1], &b [*a, *a], &c [*b, *b]]"
 BLOCKS = "".join("  " * level + f"k{level}:\n" for level in range(21))

@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 
-from candgen import text
 from candgen.serving import reader
+from candgen.text import plain as text
 
 CONTROLS = {
     "a\x1b[31mb": "a [31mb",  # ANSI, with ESC and with the single byte for ESC [

@@ -9,24 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen import tables
 from candgen.sweeps.notebook_parameters import read_notebook, source_of
+from candgen.text import tables
 
 EVIL = "<img src=x onerror=ran()> & \"q\" 'q' </td></table><script>ran()</script> $x$"
 # Makers of HTML or Markdown, and where each may stand. What is here escapes, and a test shows it.
 MAKERS = {
     "style": {
-        "candgen/tables.py",  # pandas' Styler
+        "candgen/text/tables.py",  # pandas' Styler
         "candgen/reports/rendering.py", "candgen/reports/report.py",  # modules and CSS of ours
     },
-    "to_html": {"candgen/tables.py"},
+    "to_html": {"candgen/text/tables.py"},
     "Styler": set(),
     "HTML": {"candgen/studies/course/my_ratings.py"},  # the widget's list of escaped titles
     "Markdown": {"candgen/session/runs.py"},  # `run.say`
     "display_html": set(), "display_markdown": set(), "Javascript": set(), "IFrame": set(),
     "SVG": set(), "Latex": set(), "Math": set(),
     "_repr_html_": {
-        "candgen/tables.py", "candgen/datasets/dataset.py", "candgen/evaluation/judgement.py",
+        "candgen/text/tables.py", "candgen/datasets/dataset.py", "candgen/evaluation/judgement.py",
     },
     "_repr_mimebundle_": {"candgen/reports/rendering.py"},  # Jinja escapes
     "_repr_markdown_": set(), "_repr_javascript_": set(), "_repr_latex_": set(),

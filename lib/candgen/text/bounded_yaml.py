@@ -66,7 +66,12 @@ def construct(node: yaml.Node | None) -> Any:
         yaml.YAMLError: If a tag is none of YAML's own.
         ValueError: If a date or a number is none, such as 2024-02-30.
     """
-    return None if node is None else yaml.constructor.SafeConstructor().construct_document(node)
+    if node is None:
+        return None
+    try:
+        return yaml.constructor.SafeConstructor().construct_document(node)
+    except (TypeError, AttributeError, LookupError) as error:  # PyYAML's, for a tag such as !!bool
+        raise ValueError(str(error)) from None
 
 
 def _check_brackets(text: str) -> None:

@@ -11,7 +11,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from candgen.text import one_line
+from candgen.text.plain import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
