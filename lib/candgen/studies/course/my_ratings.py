@@ -58,6 +58,8 @@ def read_csv(
             f"{path}: expected a header with rating and item_id or title, got {columns}. "
             "For instance: title,rating"
         )
+    if repeated := [name for name in (key, "rating") if columns.count(name) > 1]:
+        raise DataError(f"{path}, line 1: two columns are called {repeated[0]!r}. Remove one.")
     found: dict[int, float] = {}
     for line in lines:
         where = f"{path}, line {lines.line_num}"
