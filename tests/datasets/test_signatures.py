@@ -141,7 +141,17 @@ def test_utf_16_without_its_mark_is_named(refused, encoding, tmp_path):
 
 
 def test_text_is_text_whatever_it_begins_with():
-    for text in ("PK,item\n1,2\n", "Rar!,b\n", "7z\n", "a\0b", "%PD", "", "a", "ab"):
+    for text in (
+        "PK,item\n1,2\n",
+        "Rar!,b\n",
+        "7z\n",
+        "a\0b",
+        "user,ite\0m\n1,2\n",
+        "%PD",
+        "",
+        "a",
+        "ab",
+    ):
         assert signatures.no_text(text.encode()) == ""
     assert signatures.is_utf8("é".encode()[:1])
     assert not signatures.is_utf8(b"\xe9x")

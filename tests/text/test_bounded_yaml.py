@@ -38,6 +38,14 @@ def test_what_asks_for_too_much_is_refused_by_name(tmp_path, text):
             parse_set(f"k={text}")
 
 
+def test_deep_brackets_are_refused_before_a_parser_sees_them(monkeypatch):
+    """The compiled parser needs minutes for 100,000 of them."""
+    monkeypatch.delattr(bounded_yaml.yaml, "parse")
+    with pytest.raises(bounded_yaml.Refused, match="nested too deep") as refused:
+        bounded_yaml.compose("a: 1\nb: " + "[{" * 101)
+    assert refused.value.line == 2
+
+
 def test_the_line_is_named(tmp_path):
     file = tmp_path / "asked.yaml"
     file.write_text(f"question: Why?\nruns:\n  a: 1\n  b: {'9' * 50}\n")

@@ -67,6 +67,7 @@ def test_cells_headers_and_labels_are_text(frame, escaped_by_default):
     found = Found(made._repr_html_())
     assert found.elements == {"style", "table", "thead", "tbody", "tr", "th", "td"}
     assert EVIL in found.texts
+    assert not any("&lt;" in text for text in found.texts)  # escaped once
     assert EVIL in repr(made)
     assert tables.NO_MATHS in made._repr_html_()
 
