@@ -334,14 +334,16 @@ def slug(name: str) -> str:
 class _Sentence(string.Formatter):
     """Formats numbers as told, and keeps text from being read as Markdown or HTML."""
 
-    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~$:@-])")
+    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~:@-])")
 
     def format_field(self, value: Any, format_spec: str) -> str:
         shown = super().format_field(value, format_spec)
         if isinstance(value, numbers.Number):  # NumPy's numbers, too
             return shown
         shown = self._MARKS.sub(r"\\\1", " ".join(one_line(shown).split()))
-        return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        # JupyterLab typesets dollars of rendered Markdown, escaped there or not.
+        return shown.replace("$", f'<span class="{tables.NO_MATHS}">&#36;</span>')
 
 
 def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
