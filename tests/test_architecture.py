@@ -16,6 +16,7 @@ ORDER = [
         "alias",
         "cache_folder",
         "numba_cache",
+        "text",
     ),
     ("datasets",),
     ("features",),

@@ -1,4 +1,5 @@
 import csv
+import json
 
 import pytest
 
@@ -64,3 +65,16 @@ def test_errors_of_predicted_ratings_have_columns_where_a_run_recorded_them(smal
     assert of["popularity"]["rmse"] == "" and not {"other", "mae_of_item_means"} & of["WALS"].keys()
     shown = results.leaderboard(open_report(small_sweep.parent)).html
     assert "0.9125" in shown and "smaller is better" in shown
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_text(small_sweep, sweep_builder):
+    metrics = json.loads((small_sweep / "metrics.json").read_text())
+    metrics["dataset"]["name"] = "=cmd|'/C calc'!A0"
+    metrics["generators"][0]["generator"] = "\t@SUM(A1)\x1b[31m"
+    metrics["generators"][0]["=1+1@2"] = -0.5
+    (small_sweep / "metrics.json").write_text(json.dumps(metrics))
+    with open(write_leaderboard(small_sweep.parent), newline="") as file:
+        row = next(csv.DictReader(file))
+    assert row["dataset"] == "'=cmd|'/C calc'!A0"
+    assert row["generator"] == "' @SUM(A1) [31m"
+    assert row["'=1+1@2"] == "-0.5"

@@ -17,6 +17,7 @@ import pandas as pd
 from candgen import files
 from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.reports.reading import Entry, Sweep, read_sweep
+from candgen.text.plain import csv_text
 
 FILE = "leaderboard.csv"
 COSTS = (
@@ -46,7 +47,8 @@ def write_leaderboard(sweep_folder: Path | str) -> Path:
     """
     sweep = read_sweep(sweep_folder)
     path = sweep.folder / FILE
-    files.write_text(path, leaderboard(sweep).to_csv(index=False, lineterminator="\n"))
+    table = leaderboard(sweep)
+    files.write_text(path, csv_text(list(table), table.itertuples(index=False, name=None)))
     return path
 
 

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 from candgen import checks, files, locks
 from candgen.errors import DataError, SettingError
 from candgen.session import environment, notebook_name, paths
+from candgen.text import tables
+from candgen.text.plain import one_line
 from candgen.training import checkpoints
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def open_run(*, records: bool = True) -> Run:
     checkpoints.keep_in(run.folder / "checkpoints")  # left there only by a run that was killed
     files.write_json(run.folder / PARAMETERS, parameters)
     files.write_json(run.folder / ENVIRONMENT, environment.describe(parameters))
+    tables.keep_text()
     _current = run
     return run
 
@@ -331,14 +334,16 @@ def slug(name: str) -> str:
 class _Sentence(string.Formatter):
     """Formats numbers as told, and keeps text from being read as Markdown or HTML."""
 
-    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~$-])")
+    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~:@-])")
 
     def format_field(self, value: Any, format_spec: str) -> str:
         shown = super().format_field(value, format_spec)
-        if isinstance(value, (int, float)) or hasattr(value, "dtype"):
+        if isinstance(value, numbers.Number):  # NumPy's numbers, too
             return shown
+        shown = self._MARKS.sub(r"\\\1", " ".join(one_line(shown).split()))
         shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return self._MARKS.sub(r"\\\1", " ".join(shown.split()))
+        # JupyterLab typesets dollars of rendered Markdown, escaped there or not.
+        return shown.replace("$", f'<span class="{tables.NO_MATHS}">&#36;</span>')
 
 
 def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
