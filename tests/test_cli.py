@@ -1,6 +1,7 @@
 """The command line: what it prints, where, and with which exit code."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -349,3 +350,60 @@ def test_commands_leave_folders_of_somebody_else_alone(candgen, project, named):
     assert "Nothing was changed" in candgen("run", "15_page", "--folder", "mine")[2]
     assert {path.read_text() for path in mine.iterdir()} == {"mine"}
     assert {path.name for path in project.iterdir()} == {"mine", "notebooks", "params", "outputs"}
+
+
+def as_process(*arguments, shell="exec {}", **more):
+    """Run the command line as a shell does; returns the finished process."""
+    import shlex
+
+    code = "from candgen.cli import main; main()"
+    command = shell.format(shlex.join([sys.executable, "-c", code, *arguments]))
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, **more)
+
+
+def test_a_reader_that_has_enough_ends_the_command_in_silence(project):
+    done = as_process("--help", shell="{{ {}; echo $? >&2; }} | true")
+    assert done.stderr == "141\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--version"], 0), (["run", "nowhere"], 2)], ids=["done", "refused"]
+)
+def test_closed_streams_change_nothing(project, arguments, code):
+    done = as_process(*arguments, shell="exec {} >&- 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_output_that_cannot_be_written_is_named(project):
+    done = as_process("--version", shell="exec {} > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.startswith("candgen: ") and "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_text_that_the_terminal_cannot_show_is_spelled(project):
+    file = project / "params" / "asked.yaml"
+    file.write_text(SWEEP.replace("Which?", "Größe\u202e?"), encoding="utf-8")
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = as_process("sweep", str(file), "--dry-run", env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == r"Gr\xf6\xdfe ?"
+
+
+def test_messages_hold_no_control_characters(project, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["candgen", "run", "a\x1b]0;evil\x07\u202e"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert said.startswith("candgen: No notebook") and "a ]0;evil " in said
+    assert not set("\x1b\x07\u202e") & set(said)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", " 00 "])
+def test_a_wrong_number_of_threads_is_named_and_ignored(value):
+    code = "import candgen, os; print(os.environ.get('NUMBA_NUM_THREADS'))"
+    env = {**os.environ, "NUMBA_NUM_THREADS": value}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.stdout == "None\n"
+    assert f"NUMBA_NUM_THREADS={value!r} is ignored: expected a number of threads" in done.stderr

@@ -14,6 +14,7 @@ Importing this package is cheap: each name loads its module when it is first use
 """
 
 import os
+import warnings
 
 from candgen import cache_folder as _cache_folder
 
@@ -22,6 +23,13 @@ __version__ = "0.1.0"
 # Threads of one library that wait by spinning keep a core from those of the next, as where faiss
 # searches and our compiled code ranks.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if not os.environ.get(_THREADS := "NUMBA_NUM_THREADS", "1").strip("0 ").isdecimal():
+    # numba would fail with a message that names neither the variable nor its value.
+    warnings.warn(
+        f"{_THREADS}={os.environ.pop(_THREADS)!r} is ignored: expected a number of threads, 1 or "
+        "more. All cores are used.",
+        stacklevel=1,
+    )
 _cache_folder.find_folder()
 
 _HOMES = {  # name -> module below this package

@@ -1,8 +1,9 @@
 """The command line: verb, then file.
 
 A command prints paths or a table on stdout; progress and complaints go to stderr. Exit codes:
-0 done, 1 a run failed, 2 the input is at fault, 130 and 143 stopped by a signal. Everything that
-takes time to import is imported by the command that needs it.
+0 done, 1 a run failed, 2 the input is at fault, 130 and 143 stopped by a signal, 141 nobody reads
+the output any more. Everything that takes time to import is imported by the command that needs
+it. What comes from data is printed without control characters.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import typer
 
 from candgen import __version__
 from candgen.errors import CandgenError, SettingError
+from candgen.text.plain import lines, one_line
 
 if TYPE_CHECKING:
     from candgen.sweeps.plan import Stage
@@ -30,8 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # as in an exported `reader.py`
-
+CLOSED = 141  # as of a program that SIGPIPE ended
 Parameters = Annotated[
     list[str], typer.Option("-p", "--parameter", metavar="KEY=VALUE", help="Set a parameter")
 ]
@@ -41,16 +42,48 @@ Minutes = Annotated[float, typer.Option(min=0.01, help="Wall-clock limit, minute
 
 def main() -> NoReturn:
     """Run the command line; errors that a user can mend are printed without a traceback."""
+    _prepare_streams()
+    sys.exit(_answered())
+
+
+def _answered() -> int:
+    """Run the command and return its exit code, with all output written."""
     try:
         _check_text(sys.argv[1:])
         app()
+        code = 0
+    except SystemExit as leaving:
+        closed = isinstance(leaving.__context__, BrokenPipeError)  # Typer has caught it
+        code = CLOSED if closed else leaving.code
     except CandgenError as error:
-        print(f"candgen: {error}", file=sys.stderr)
-        sys.exit(2)
+        print(f"candgen: {lines(error)}", file=sys.stderr)
+        code = 2
     except OSError as error:
-        print(f"candgen: {error}", file=sys.stderr)
-        sys.exit(1)
-    sys.exit(0)
+        print(f"candgen: {lines(error)}", file=sys.stderr)
+        code = 1
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python flushes once more when it ends; that must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return CLOSED
+        print(f"candgen: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _prepare_streams() -> None:
+    """Make stdout and stderr take any text, and go nowhere where the caller closed them."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:  # else the next file that is opened would get the output of children
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+        elif hasattr(stream, "reconfigure"):  # a terminal of ASCII shows every title
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _check_text(arguments: list[str]) -> None:
@@ -192,7 +225,7 @@ def sweep(
         planned, workers=workers, kernel=kernel, fresh=fresh, retries=retries, command=_command()
     )
     for line in stage_progress.failures(outcome.records):
-        print(line, file=sys.stderr)
+        print(one_line(line), file=sys.stderr)
     if outcome.report is not None:
         print(outcome.report)
     raise typer.Exit(outcome.exit_code)
@@ -350,7 +383,7 @@ def _run(stage: Stage) -> None:
 
     record = run_stage.run_stage(stage)
     for line in stage_progress.failures([record]):
-        print(line, file=sys.stderr)
+        print(one_line(line), file=sys.stderr)
     if record.failed:
         if stage.kind == "dataset" and (stage.folder / paths.DATASET_FILE).is_file():
             print(f"The dataset of before is still in {stage.folder}.", file=sys.stderr)
@@ -369,7 +402,7 @@ def _list_parameters(notebook: Any) -> None:
 
 def _print_plan(expected: list[Any], planned: Any) -> None:
     if planned.question:
-        print(planned.question)
+        print(one_line(planned.question))
     rows = [
         [
             each.stage.kind, each.stage.name, "run" if each.runs else "skip", each.why,
@@ -388,9 +421,9 @@ def _print_judgement(found: Any, title: str) -> None:
         low, high = found.interval(metric)
         rows.append([metric, f"{found.mean(metric):.4f}", f"{low:.4f}", f"{high:.4f}"])
     rows += [[name, f"{value:.4f}", "", ""] for name, value in found.overall.items()]
-    print(title)
+    print(one_line(title))
     _print_table(["metric", "mean", "low", "high"], rows, numbers=("mean", "low", "high"))
-    print(", ".join(f"{name} {value:.6g}" for name, value in found.counts.items()))
+    print(", ".join(f"{one_line(name)} {value:.6g}" for name, value in found.counts.items()))
 
 
 def _print_table(columns: list[str], rows: list[list[str]], numbers: tuple[str, ...] = ()) -> None:
@@ -398,7 +431,7 @@ def _print_table(columns: list[str], rows: list[list[str]], numbers: tuple[str, 
 
     Each row is one line: tabs, line breaks and other control characters in a cell become spaces.
     """
-    rows = [[_CONTROL.sub(" ", cell) for cell in row] for row in rows]
+    rows = [[one_line(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [columns, *rows]:
             print("\t".join(row))
@@ -420,7 +453,7 @@ def _print_json(value: Any) -> None:
 
     from candgen.session.runs import json_ready
 
-    print(json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(json_ready(value), indent=2, allow_nan=False))
 
 
 def _command() -> str:

@@ -7,6 +7,7 @@ name says whose it was, and the next writer in the folder removes it.
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
@@ -16,9 +17,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from candgen import owners
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 _PASSING = re.compile(r"\..+\.([0-9a-f-]+)\.part(\.[a-z]+)?")
 
@@ -63,7 +70,11 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def appearing(path: Path | str) -> Iterator[Path]:
-    """Give a passing path to write to; rename it to `path` when the block ends without error."""
+    """Give a passing path to write to; rename it to `path` when the block ends without error.
+
+    Raises:
+        OSError: If it cannot be written, as on a full disk; it names `path`.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     passing = passing_name(path)
@@ -72,6 +83,10 @@ def appearing(path: Path | str) -> Iterator[Path]:
         with open(passing, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(passing, path)
+    except OSError as error:
+        if error.errno in _OF_WRITING and error.filename in (None, str(passing)):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         passing.unlink(missing_ok=True)
 
@@ -87,9 +102,27 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def write_array(file: BinaryIO, array: NDArray) -> None:
+    """Write an array to an open file in NumPy's format, without pickling.
+
+    Given the file itself, `np.save` writes past Python and loses an error of the last bytes, so a
+    full disk would leave a short file that looks whole.
+    """
+    import numpy as np
+
+    np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
+
+
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        ValueError: If it is no JSON, no UTF-8, or nested deeper than anything we write.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("lists or objects are nested too deep") from None
 
 
 def sha256_of(path: Path | str) -> str:

@@ -8,56 +8,12 @@ import nbformat
 import pytest
 
 from candgen import files
-from candgen.datasets import preparation
 from candgen.sweeps.execution import execute
 from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
+from notebooks.executed_pages import small
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted((path.stem for path in NOTEBOOKS.glob("*.ipynb")), reverse=True)  # the last first
-# Passed to every notebook that takes them.
-SMALL = {"epochs": 1, "dim": 8, "k": 20, "cutoffs": [10, 20], "batch_size": 256}
-SMALLER = {
-    "00_tour": {"dim": 3, "k": 5},
-    "10_prepare_data": {"n_users": 60, "n_items": 40, "events_per_user": 10.0},
-    "30_content_based": {"rating_epochs": 1},
-    "40_matrix_factorization": {"epochs": 2},
-    "41_learning_ratings": {"reference_steps": 3},
-    "50_softmax_network": {"feature_dim": 8},
-    "51_deep_factorization": {"hidden": [8]},
-    "52_sequences": {"window": 20, "batch_size": 16},
-    "60_two_tower": {"change_inputs": ["history"], "known_events": [1]},
-    "70_negative_sampling": {"n_negatives": 50, "collapse_epochs": 2},
-    "71_exposure": {
-        "small_world": {"n_users": 60, "n_items": 40, "events_per_user": 10.0},
-        "exposure_biases": [0.0, 1.0], "loop": ["uniform"], "rounds": 2, "shown": 5,
-    },
-    "80_approximate_search": {"most_queries": 50},
-    "82_filters": {
-        "invented_items": 5000, "invented_queries": 32, "most_queries": 50,
-        "headline": "recall@20",
-    },
-    "83_search_at_scale": {
-        "sizes": [1000, 2000], "varied_items": 1000, "n_queries": 16,
-        "builds": {"faiss-ivf": [{}], "annoy": [{"trees": 5}]},
-    },
-    "85_candidate_pools": {"headline": "recall@20"},
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def fresh_project(tmp_path_factory, root) -> Path:
-    """A project as a clone has it, and a small world that its notebooks find by name."""
-    fresh = tmp_path_factory.mktemp("clone")
-    for folder in ("notebooks", "params"):
-        shutil.copytree(root / folder, fresh / folder, ignore=shutil.ignore_patterns(".*"))
-    sizes = {"n_users": 150, "n_items": 120, "events_per_user": 25.0}
-    preparation.prepare(fresh / "outputs" / "datasets" / "world", source="world", **sizes)
-    return fresh
-
-
-def small(notebook: Path) -> dict:
-    known = read_notebook(notebook).parameters
-    return {n: v for n, v in (SMALL | SMALLER.get(notebook.stem, {})).items() if n in known}
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -77,26 +33,27 @@ def results(folder: Path) -> list[dict]:
 
 @pytest.mark.notebook
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_runs_whole_and_as_a_stage_with_the_same_results(fresh_project, tmp_path, name):
-    notebook = fresh_project / "notebooks" / f"{name}.ipynb"
-    before = {f: digests(fresh_project / f) for f in ("notebooks", "params")}
-    explores = any(map(is_exploring, read_notebook(notebook).cells))
-    recorded = []
-    for explore in (False, True) if explores else (True,):
-        folder = tmp_path / ("whole" if explore else "stage")
-        asked = {**small(notebook), "run_folder": str(folder)}
-        status = execute(notebook, asked, folder, explore=explore, timeout_s=300)
+def test_a_notebook_runs_whole_and_as_a_stage_with_the_same_results(executed_pages, tmp_path, name):
+    project = executed_pages.project
+    notebook = project / "notebooks" / f"{name}.ipynb"
+    before = {f: digests(project / f) for f in ("notebooks", "params")}
+    folders = {True: executed_pages.folder(name)}
+    if any(map(is_exploring, read_notebook(notebook).cells)):
+        folders[False] = tmp_path / "stage"
+        asked = {**small(notebook), "run_folder": str(folders[False])}
+        status = execute(notebook, asked, folders[False], explore=False, timeout_s=300)
         assert status["state"] == "done", status["error"]
-        recorded.append(results(folder))
+    for explore, folder in folders.items():
         page = (folder / "page.html").read_text()
         assert ("exploring cells were left out" in page) is not explore
         if name.startswith("9"):  # nothing was swept yet, so it says how to
             assert "candgen sweep params/" in page
         else:
             assert "<img" in page or "<svg" in page
-    assert [row for row in recorded[0] if row not in recorded[-1]] == []
-    assert {f: digests(fresh_project / f) for f in before} == before
-    assert {path.name for path in fresh_project.iterdir()} <= {"notebooks", "params", "outputs"}
+    recorded = {explore: results(folder) for explore, folder in folders.items()}
+    assert [row for row in recorded.get(False, []) if row not in recorded[True]] == []
+    assert {f: digests(project / f) for f in before} == before
+    assert {path.name for path in project.iterdir()} <= {"notebooks", "params", "outputs"}
 
 
 @pytest.mark.notebook

@@ -1,4 +1,5 @@
 import csv
+import json
 
 import pytest
 
@@ -102,3 +103,16 @@ def test_a_damaged_run_has_a_red_row_below_those_that_can_be_read(sweep_builder,
     with open(write_leaderboard(sweep), newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["run"] for row in rows][-1] == "cut" and rows[0]["trouble"] == ""
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_text(small_sweep, sweep_builder):
+    metrics = json.loads((small_sweep / "metrics.json").read_text())
+    metrics["dataset"]["name"] = "=cmd|'/C calc'!A0"
+    metrics["generators"][0]["generator"] = "\t@SUM(A1)\x1b[31m"
+    metrics["generators"][0]["=1+1@2"] = -0.5
+    (small_sweep / "metrics.json").write_text(json.dumps(metrics))
+    with open(write_leaderboard(small_sweep.parent), newline="") as file:
+        row = next(csv.DictReader(file))
+    assert row["dataset"] == "'=cmd|'/C calc'!A0"
+    assert row["generator"] == "' @SUM(A1) [31m"
+    assert row["'=1+1@2"] == "-0.5"

@@ -320,11 +320,18 @@ def test_an_id_may_be_a_number_of_any_type_but_no_share_of_one(home):
 
 
 def test_a_title_stays_on_its_line(candgen, home, monkeypatch, capsys):
-    odd = "Two\r\nlines,\ta tab\u2028and\x1b[31m more\x00"
+    odd = "Two\r\nlines,\ta tab\u2028and\x1b[31m\u202e more\x00"
     row = reader.Candidate(1, "a\tb", odd, 0.5)
     monkeypatch.setattr(reader, "answer", lambda *asked: [row])
-    said = "rank\titem\ttitle\tscore\n1\ta b\tTwo lines, a tab and [31m more \t0.5\n"
+    said = "rank\titem\ttitle\tscore\n1\ta b\tTwo lines, a tab and [31m  more \t0.5\n"
     assert candgen("candidates", home, "--popular")[1] == said
     assert reader.main(["--popular", "--folder", str(home)]) == 0
     assert capsys.readouterr().out == said
-    assert json.loads(candgen("candidates", home, "--popular", "--json")[1])[0]["title"] == odd
+    for said in (candgen("candidates", home, "--popular", "--json")[1], said_as_json(home, capsys)):
+        assert json.loads(said)[0]["title"] == odd  # whole, and spelled so that nothing obeys it
+        assert said.isascii() and "\x1b" not in said
+
+
+def said_as_json(home, capsys) -> str:
+    assert reader.main(["--popular", "--json", "--folder", str(home)]) == 0
+    return capsys.readouterr().out

@@ -255,6 +255,19 @@ def test_text_from_data_stays_text_in_a_sentence(run, monkeypatch):
         "**{title}** among {k}: {recall:.2f}", title="<script>alert(1)</script> *x*", recall=0.126
     )
     assert shown == [r"**&lt;script&gt;alert\(1\)&lt;/script&gt; \*x\*** among 5: 0.13"]
+    evil = "<i>\u202e https://a.b me@a.b $x$"
+    for text in (evil, np.str_(evil), np.array(evil, dtype=object)):
+        run.say("{text} {n} {share:.1f}", text=text, n=np.int64(3), share=np.float32(-0.5))
+        dollar = '<span class="mathjax_ignore tex2jax_ignore">&#36;</span>'
+        assert shown[-1] == rf"&lt;i&gt; https\://a\.b me\@a\.b {dollar}x{dollar} 3 -0.5"
+
+
+def test_an_opened_run_keeps_pandas_own_tables_text(run):
+    import pandas as pd
+
+    pd.reset_option("styler.format.escape")
+    session.open_run(records=False)
+    assert pd.get_option("styler.format.escape") == "html"
 
 
 def test_a_figure_is_saved_under_its_name(run):

@@ -16,7 +16,8 @@ import pytest
 from candgen import files
 from candgen.errors import DataError
 from candgen.session import run_files, status
-from candgen.sweeps import execution, kernel_watch
+from candgen.sweeps import execution
+from candgen.sweeps.kernels import watch
 from candgen.sweeps.stage_options import Retries
 from waiting import SECONDS, gone, until
 
@@ -383,9 +384,9 @@ def test_done_without_its_files_is_not_finished(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")
 def test_a_process_without_a_group_of_its_own_is_killed_alone():
     child = subprocess.Popen(["sleep", "100"])  # in our group: killing that would end the tests
-    kernel_watch.kill_group(child.pid)
+    watch.kill_group(child.pid)
     assert child.wait(SECONDS) == -9
-    kernel_watch.kill_group(child.pid)  # gone already: nothing happens
+    watch.kill_group(child.pid)  # gone already: nothing happens
 
 
 def test_a_page_that_leaves_early_has_failed(project, tmp_path):

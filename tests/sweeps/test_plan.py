@@ -320,7 +320,9 @@ def test_a_hint_quotes_what_was_typed_wherever_it_stands(plan, text, overrides):
         (r"\t", r"\t"),  # two characters; what they mean is up to the setting
         (" tab ", "tab"),
         ("2024-02-30", "2024-02-30"),
-        ("[" * 5000, "[" * 5000),
+        ("[[", "[["),
+        ("*new*", "*new*"),
+        ("&co", "&co"),
     ],
 )
 def test_white_space_is_a_value_on_the_command_line(plan, typed, meant):

@@ -26,6 +26,13 @@ MAX_MEMBERS = 10_000
 MAX_BYTES = 64 * 2**30  # unpacked, all members together
 MAX_RATIO = 200  # unpacked to packed, for members above MIN_SUSPECT; ratings pack about 4 : 1
 MIN_SUSPECT = 64 * 2**20
+_METHODS = {0: "stored", 8: "deflate", 12: "bzip2", 14: "lzma"}
+_CAUSES = {  # of what Python's zipfile says
+    "and header": "was changed after it was packed: its contents and its members disagree",
+    "Bad CRC": "is damaged: a member is not what was packed",
+    "Bad magic number for file header": "is damaged: a member does not begin as one",
+    "Overlapped entries": "is no honest archive: its members overlap",
+}
 _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "zip": b"PK\x03\x04"}
 
 
@@ -116,7 +123,7 @@ class _Unpacked(UnpackingStream):
             raise
         except _DAMAGES as error:
             if self._file.member is not None:
-                raise _damaged(self._file.path, f"{self._file.member}: {error}") from error
+                raise _damaged(self._file.path, error, self._file.member) from error
             raise DataError(
                 f"{self._file.label} is not a complete {self._file.compression} file ({error}). "
                 "Make or download it again, or set compression."
@@ -181,18 +188,26 @@ def input_file(path: Path, compression: str = "auto") -> InputFile:
         DataError: If the file cannot be read, or a zip is unsafe or holds several files.
     """
     if compression == "auto":
-        with InputFile(path).open() as stream:
-            start = stream.read(4)
-        found = [name for name, magic in _MAGIC.items() if start.startswith(magic)]
-        compression = found[0] if found else "none"
+        compression = _compression_of(path)
     if compression != "zip":
         return InputFile(path, compression="" if compression == "none" else compression)
     bundle = open_bundle(path)
     members = [m for m in bundle.members or () if not m.startswith("__MACOSX/")]
+    if "xl/workbook.xml" in members:
+        raise DataError(f"{path} is an Excel workbook. Save the sheet as CSV.")
     if len(members) != 1:
         listed = ", ".join(sorted(members)[:12]) or "no file"
         raise DataError(f"{path} must hold one file, it holds {listed}. Unpack it, and name one.")
     return InputFile(path, members[0])
+
+
+def _compression_of(path: Path) -> str:
+    with InputFile(path).open() as stream:
+        start = stream.read(4)
+    found = [name for name, magic in _MAGIC.items() if start.startswith(magic)]
+    if not found and start != b"PAR1" and zipfile.is_zipfile(path):
+        return "zip"  # one whose beginning is gone, or without any member
+    return found[0] if found else "none"
 
 
 def usable(path: Path | str) -> Path:
@@ -238,7 +253,11 @@ def open_bundle(path: Path | str) -> Bundle:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
     except (*_DAMAGES, NotImplementedError) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(path, error) from error
+    if (lost := -min((info.header_offset for info in infos), default=0)) > 0:
+        raise DataError(
+            f"{path} lacks {lost:,} bytes at its beginning. Copy or download the whole file again."
+        )
     for info in infos:
         _check_member(path, info)
     _check_sizes(path, infos)
@@ -253,7 +272,11 @@ def describe(inputs: Iterable[InputFile]) -> list[dict[str, Any]]:
     ]
 
 
-def _damaged(path: Path, detail: str) -> DataError:
+def _damaged(path: Path, error: Exception, member: str = "") -> DataError:
+    detail = f"{member}: {error}" if member else str(error)
+    for part, cause in _CAUSES.items():
+        if part in str(error):
+            return DataError(f"{path} {cause} ({detail}). Make or download it again.")
     return DataError(
         f"{path} is not a complete zip ({detail}). The download was probably interrupted: "
         "download it again."
@@ -271,6 +294,13 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
         )
     if info.flag_bits & 0x1:
         raise DataError(f"{path} holds {info.filename!r} encrypted. Give an open archive.")
+    if info.compress_type not in _METHODS:
+        method = zipfile.compressor_names.get(info.compress_type, "unknown")
+        raise DataError(
+            f"{path} holds {info.filename!r}, packed by method {info.compress_type} ({method}); "
+            f"read are {', '.join(_METHODS.values())}. Unpack it with the program that made it, "
+            "and give the folder or file."
+        )
 
 
 def _check_sizes(path: Path, infos: list[zipfile.ZipInfo]) -> None:

@@ -29,6 +29,7 @@ from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_
 from candgen.datasets import periods
 from candgen.datasets.periods import INTERACTIONS, PERIODS, WHOLE_LOG, stored
 from candgen.errors import DataError, did_you_mean
+from candgen.text.tables import NO_MATHS
 
 FORMAT = 2
 DESCRIPTION = "dataset.json"
@@ -91,7 +92,9 @@ class Dataset:
             f"<td style='text-align:right'>{html.escape(value)}</td></tr>"
             for name, value in self._facts().items()
         )
-        return f"<table><caption>{html.escape(self.name)}</caption>{rows}</table>"
+        return (
+            f"<table class='{NO_MATHS}'><caption>{html.escape(self.name)}</caption>{rows}</table>"
+        )
 
     def _facts(self) -> dict[str, str]:
         """Return sizes, period, split, digest and notes as short texts."""

@@ -185,10 +185,10 @@ def _read_features(
     used.append(file)
     present = column_names(file, form.text_format())
     headers += present
-    columns = [key]
+    columns, taken = [key], {key.there, *own.leave_out}
     for name in known:
         header = own.title_column if name == TITLE else ""
-        header = header or _whatever_capitals(name, present, {key.there, *own.leave_out})
+        header = header or _whatever_capitals(name, present, taken, file.label)
         if header:
             columns.append(Column(header, name, "text" if name == TITLE else "feature"))
     left_out = [name for name in own.leave_out if name in present]
@@ -208,12 +208,21 @@ def _read_features(
     return frame
 
 
-def _whatever_capitals(name: str, present: list[str], taken: set[str]) -> str:
-    """Return the header that is `name`, else the only one that differs in capitals; else empty."""
+def _whatever_capitals(name: str, present: list[str], taken: set[str], label: str) -> str:
+    """Return the header that is `name`, else the only one that differs in capitals; else empty.
+
+    Raises:
+        DataError: If several headers differ from `name` in capitals alone.
+    """
     if name in present:
         return "" if name in taken else name
     alike = [header for header in present if header.lower() == name and header not in taken]
-    return alike[0] if len(alike) == 1 else ""
+    if len(alike) > 1:
+        raise DataError(
+            f"{label}: the columns {alike[0]!r} and {alike[1]!r} could both be the {name}. Rename "
+            f"one, or leave it out: leave_out=[{alike[1]!r}]."
+        )
+    return alike[0] if alike else ""
 
 
 def alike(

@@ -22,6 +22,7 @@ from candgen.evaluation.significance import (
     over_seeds,
 )
 from candgen.seeds import derive_seed
+from candgen.text.tables import NO_MATHS
 
 FULL = "full"
 GIVEN_LISTS = "given lists (sampled ranking)"
@@ -135,8 +136,9 @@ class Judgement:
         part = f" on {html.escape(self.judged_on)}" if self.judged_on else ""
         ranked = "" if self.ranking == FULL else f", ranking {html.escape(self.ranking)}"
         return (
-            f"<table><caption>{html.escape(self.generator)}: {len(self.per_user):,} users judged"
-            f"{part}{ranked}. Mean and 95&nbsp;% interval; .metrics lists every metric.</caption>"
+            f"<table class='{NO_MATHS}'><caption>{html.escape(self.generator)}: "
+            f"{len(self.per_user):,} users judged{part}{ranked}. "
+            "Mean and 95&nbsp;% interval; .metrics lists every metric.</caption>"
             f"<thead><tr><th>metric</th>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         )
 

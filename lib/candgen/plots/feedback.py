@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
-from candgen.plots.style import ACCENT, INK
+from candgen.plots.style import ACCENT, INK, text_label
 
 if TYPE_CHECKING:
     from candgen.datasets import Dataset
@@ -38,7 +38,7 @@ def feedback_matrix(data: Dataset, *, ax: Axes | None = None) -> Axes:
         edgecolors="white",
         linewidth=1,
     )
-    titles = [_short(data.titles[item]) for item in items]
+    titles = [text_label(data.titles[item], 26) for item in items]
     ax.set_xticks(np.arange(len(items)) + 0.5, titles, rotation=90, fontsize="x-small")
     ax.set_yticks([])
     ax.set(ylabel="users, the most active on top")
@@ -52,8 +52,3 @@ def feedback_matrix(data: Dataset, *, ax: Axes | None = None) -> Axes:
         frameon=False,
     )
     return ax
-
-
-def _short(title: str, longest: int = 26) -> str:
-    title = title.replace("$", r"\$")  # a dollar sign begins a formula in a label
-    return title if len(title) <= longest else title[: longest - 1].rstrip() + "…"

@@ -11,9 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from candgen.plots.style import BASELINE, axes, colours
-
-_LONGEST = 32  # letters of a title
+from candgen.plots.style import BASELINE, axes, colours, text_label
 
 
 def attention(
@@ -31,7 +29,7 @@ def attention(
         _, ax = plt.subplots(figsize=(8.4, 1.6 + 0.26 * n))
     later = np.triu(np.ones((n, n), dtype=bool), k=1)
     most = np.tril(shares)[n // 4 :].max()  # the oldest events have little else to look at
-    short = [t if len(t) <= _LONGEST else f"{t[: _LONGEST - 1]}…" for t in map(str, titles)]
+    short = [text_label(title) for title in titles]
     sns.heatmap(
         shares,
         mask=later,

@@ -12,6 +12,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from candgen.text.plain import one_line
+
 MODEL = "#0072B2"
 BASELINE = "#767676"
 ACCENT = "#D55E00"
@@ -50,6 +52,13 @@ def use_style() -> None:
         },
     )
     mpl.set_loglevel("error")  # a missing font is no news to a reader
+
+
+def text_label(text: object, longest: int = 32) -> str:
+    """Return a text from data as a label: on one line, shortened, and no mathematics."""
+    shown = one_line(text)
+    shown = shown if len(shown) <= longest else shown[: longest - 1].rstrip() + "…"
+    return shown.replace("$", r"\$")  # a dollar sign would begin a formula
 
 
 def colours(names: Iterable[str], baselines: Collection[str] = BASELINES) -> dict[str, str]:

@@ -19,7 +19,8 @@ def zip_report(sweep_folder: Path | str) -> Path:
     """Put report, tables and pages into `<sweep>/<sweep>-report.zip`, where links still work.
 
     Raises:
-        DataError: If there is no such sweep, or its report was not made yet.
+        DataError: If there is no such sweep, its report was not made yet, or one of the files is
+            a link, which could lead out of the sweep.
     """
     folders.check(sweep_folder, folders.SWEEP)
     sweep = read_sweep(sweep_folder)
@@ -36,9 +37,19 @@ def zip_report(sweep_folder: Path | str) -> Path:
         zipfile.ZipFile(passing, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for member in names:
+            _check_no_link(sweep.folder, member)
             if (sweep.folder / member).is_file():
                 info = zipfile.ZipInfo(f"{name}/{member}", _EPOCH)
                 info.compress_type = zipfile.ZIP_DEFLATED
                 info.external_attr = 0o644 << 16
                 archive.writestr(info, (sweep.folder / member).read_bytes())
     return path
+
+
+def _check_no_link(folder: Path, member: str) -> None:
+    for part in (Path(member), *list(Path(member).parents)[:-1]):
+        if (folder / part).is_symlink():
+            raise DataError(
+                f"{folder / part} is a link. The archive holds files of the sweep's own folder "
+                "only: put what it leads to in its place, or remove it."
+            )

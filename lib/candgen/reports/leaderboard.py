@@ -18,6 +18,7 @@ import pandas as pd
 from candgen import files, folders
 from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.reports.reading import Entry, Sweep, read_sweep
+from candgen.text.plain import csv_text
 
 FILE = "leaderboard.csv"
 COSTS = (
@@ -50,7 +51,8 @@ def write_leaderboard(sweep_folder: Path | str, into: Path | None = None) -> Pat
     """
     path = (into or folders.check(sweep_folder, folders.SWEEP)) / FILE
     sweep = read_sweep(sweep_folder)
-    files.write_text(path, leaderboard(sweep).to_csv(index=False, lineterminator="\n"))
+    table = leaderboard(sweep)
+    files.write_text(path, csv_text(list(table), table.itertuples(index=False, name=None)))
     return path
 
 

@@ -7,6 +7,7 @@ dataset (by digest), judged on the same part, hence the same users.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,7 @@ from candgen.session.runs import slug
 
 PLAN = "sweep.json"
 NOT_RUNS = ("datasets", "report")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # leads to no other folder
 
 
 @dataclass(frozen=True)
@@ -281,9 +283,16 @@ def _found(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _described(plan: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     stages = plan.get(kind) or {}
-    if isinstance(stages, dict):
-        return {name: described or {} for name, described in stages.items()}
-    return {described["name"]: described for described in stages}
+    if isinstance(stages, list):
+        stages = {str(described["name"]): described for described in stages}
+    for name in stages:
+        if not _NAME.fullmatch(name):
+            raise DataError(
+                f"{PLAN} lists {name!r} under {kind}, which is no name of a folder: expected "
+                "letters, digits, `.`, `_` and `-`, beginning with a letter or digit. "
+                "Was the file changed by hand? `candgen sweep` writes it again."
+            )
+    return {name: described or {} for name, described in stages.items()}
 
 
 def _gaps(folder: Path, metrics: dict[str, Any]) -> list[str]:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from candgen.text.tables import NO_MATHS
+
 if TYPE_CHECKING:
     from jinja2 import Environment
     from matplotlib.figure import Figure
@@ -38,7 +40,8 @@ class Fragment:
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         """Build Jupyter's MIME bundle: HTML, a line of text, and the title if there is one."""
-        shown = {"text/html": self.html, "text/plain": repr(self)}
+        html = f'<div class="{NO_MATHS}">{self.html}</div>'
+        shown = {"text/html": html, "text/plain": repr(self)}
         return shown, {"title": self.title} if self.title else {}
 
     def __repr__(self) -> str:

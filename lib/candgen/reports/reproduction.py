@@ -8,8 +8,6 @@ the number of `starts` with the `lowest` and `highest` of ours.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from candgen.reports.reading import Run, Sweep, read_sweep
 from candgen.reports.rendering import Cell, Fragment, Table, heading, note, value
 from candgen.reports.report import Report
 from candgen.session.runs import REPRODUCED
+from candgen.text.plain import csv_text
 
 FILE = "reproduced.csv"
 COLUMNS = ("name", "printed", "ours", "relative_difference", "starts", "lowest", "highest")
@@ -113,15 +112,13 @@ def write_numbers(sweep_folder: Path | str, into: Path | None = None) -> Path | 
     if not found:
         path.unlink(missing_ok=True)  # so an old result is never read as a new one
         return None
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = []
     for one in found:
         relative = "" if one.relative is None else repr(one.relative)
         ends = [repr(min(one.starts)), repr(max(one.starts))] if one.starts else ["", ""]
         several = len(one.starts) or ""
-        writer.writerow([one.name, repr(one.printed), repr(one.ours), relative, several, *ends])
-    files.write_text(path, out.getvalue())
+        rows.append([one.name, repr(one.printed), repr(one.ours), relative, several, *ends])
+    files.write_text(path, csv_text(COLUMNS, rows))
     return path
 
 

@@ -194,7 +194,7 @@ def _write_arrays(goal: Path, held: dict[str, NDArray], seen: Any, items: NDArra
 
 def _write_array(path: Path, array: NDArray) -> None:
     with open(path, "wb") as file:
-        np.save(file, array, allow_pickle=False)
+        files.write_array(file, array)
 
 
 def _write_titles(path: Path, titles: NDArray) -> None:

@@ -37,7 +37,13 @@ _PARTS_OF = {  # module of candgen -> where its parts are; a copy finds them bes
 }
 _KEYS = ("dim", "features", "files", "fold_in", "n_items", "n_users", "similarity")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # int() also takes 1_0, +1, " 1" and digits of any script
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROL = (
+    re.compile(  # controls, marks of writing direction, invisible; as in `candgen.text.plain`
+        "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+        "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]+"
+    )
+)
+_MOST_TEXT = 1_000_000  # characters of a file with the features of one user
 _BLOCK, _BLOCKS = 2**16, 512  # of a file above 32 MiB, so many blocks are digested
 
 
@@ -207,7 +213,7 @@ class Exported:
             )
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ReaderError(f"{path} cannot be read ({error}). Export the run again.") from None
         written = found.get("format") if isinstance(found, dict) else None
         if written != FORMATS[name]:
@@ -340,8 +346,12 @@ def answer(
     if features is None:
         return held.popular(k)
     try:
-        described = json.loads(Path(features).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with open(features, encoding="utf-8") as file:
+            text = file.read(_MOST_TEXT + 1)
+        if len(text) > _MOST_TEXT:
+            raise ValueError(f"longer than {_MOST_TEXT:,} characters")
+        described = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise ReaderError(f"{features} cannot be read as JSON: {error}.") from None
     return held.for_features(described, k)
 
@@ -388,9 +398,9 @@ def _whole_id(asked: Any) -> int | None:
     return int(asked) if whole and not isinstance(asked, bool) else None
 
 
-def one_line(text: str) -> str:
+def one_line(text: object) -> str:
     """Replace tabs, line breaks and other control characters: a cell of a table is one line."""
-    return _CONTROL.sub(" ", text)
+    return _CONTROL.sub(" ", str(text))
 
 
 def _flat(value: Any) -> list[Any]:
@@ -410,6 +420,9 @@ def _best(scores: np.ndarray, k: int) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> int:
     """Answer one question from the command line, for the folder that this file lies in."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # so that a terminal of ASCII shows every title
+            stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description="Candidates from an exported folder")
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--user", help="id of a user")
@@ -424,10 +437,10 @@ def main(arguments: list[str] | None = None) -> int:
         held = Exported(given.folder)
         found = answer(held, given.k, given.user, given.item, given.features)
     except ReaderError as error:
-        print(error, file=sys.stderr)
+        print(one_line(error), file=sys.stderr)
         return 2
     if given.json:
-        print(json.dumps([row._asdict() for row in found], indent=2, ensure_ascii=False))
+        print(json.dumps([row._asdict() for row in found], indent=2))
         return 0
     print("\t".join(COLUMNS))
     for row in found:

@@ -37,6 +37,8 @@ from candgen.session.run_files import (
     VECTORS,
     slug,
 )
+from candgen.text import tables
+from candgen.text.plain import one_line
 from candgen.training import checkpoints
 from candgen.training.progress import BATCH
 
@@ -84,6 +86,7 @@ def open_run(*, records: bool = True) -> Run:
     checkpoints.keep_in(run.folder / "checkpoints")  # left there only by a run that was killed
     files.write_json(run.folder / PARAMETERS, parameters)
     files.write_json(run.folder / ENVIRONMENT, environment.describe(parameters))
+    tables.keep_text()
     _current = run
     return run
 
@@ -345,14 +348,16 @@ def peak_memory_mib() -> float:
 class _Sentence(string.Formatter):
     """Formats numbers as told, and keeps text from being read as Markdown or HTML."""
 
-    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~$-])")
+    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~:@-])")
 
     def format_field(self, value: Any, format_spec: str) -> str:
         shown = super().format_field(value, format_spec)
-        if isinstance(value, (int, float)) or hasattr(value, "dtype"):
+        if isinstance(value, numbers.Number):  # NumPy's numbers, too
             return shown
+        shown = self._MARKS.sub(r"\\\1", " ".join(one_line(shown).split()))
         shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return self._MARKS.sub(r"\\\1", " ".join(shown.split()))
+        # JupyterLab typesets dollars of rendered Markdown, escaped there or not.
+        return shown.replace("$", f'<span class="{tables.NO_MATHS}">&#36;</span>')
 
 
 def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:

@@ -25,8 +25,8 @@ from typing import Any, Literal
 from candgen import files, folders
 from candgen.session import environment, paths, run_files, runs, status
 from candgen.session.run_files import NOTEBOOK, PAGE
-from candgen.sweeps.kernel_watch import Watch, kill_group
 from candgen.sweeps.kernels import preload, spec
+from candgen.sweeps.kernels.watch import Watch, kill_group
 from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
 from candgen.sweeps.stage_options import NO_RETRIES, Retries
 

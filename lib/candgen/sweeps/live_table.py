@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from candgen.sweeps.stage_progress import Record, span, time_left
+from candgen.text.plain import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -80,7 +81,7 @@ class Lines:
     def say(self, text: str) -> None:
         with self._lock, suppress(OSError):  # the terminal may have gone; the sweep goes on
             self._last = time.monotonic()
-            print(text, file=self._stream, flush=True)
+            print(one_line(text), file=self._stream, flush=True)
 
     def _count(self) -> str:
         finished = sum(record.finished for record in self._records)
@@ -115,7 +116,7 @@ class Table:
 
     def say(self, text: str) -> None:
         with suppress(OSError):
-            self._console.print(text, markup=False, highlight=False)
+            self._console.print(one_line(text), markup=False, highlight=False)
 
     def drawn(self) -> RenderableType:
         from rich.console import Group
@@ -136,12 +137,12 @@ class Table:
             left = record.remaining() if record.state == "running" else None
             bar = ProgressBar(total=record.cells or 1, completed=record.cell, width=16)
             grid.add_row(
-                Text(record.stage.title, overflow="ellipsis", no_wrap=True),
+                Text(one_line(record.stage.title), overflow="ellipsis", no_wrap=True),
                 Text(state, style=_COLOURS.get(record.state, "bold red")),
                 bar if record.state == "running" else "",
                 span(record.elapsed()) if record.started else "",
                 "" if left is None else span(left),
-                Text(record.why if record.failed else "", overflow="ellipsis", no_wrap=True),
+                Text(one_line(record.why * record.failed), overflow="ellipsis", no_wrap=True),
             )
         return grid
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import datetime
 import io
-import json
 import re
 import tokenize
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from candgen import files
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.session import runs
 
@@ -188,7 +188,7 @@ def _is_python(source: str) -> bool:
 
 def _cells(path: Path) -> list[dict]:
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = files.read_json(path)
         cells = notebook["cells"]
     except FileNotFoundError:
         near = [file.name for file in path.parent.glob("*.ipynb")]

@@ -6,7 +6,6 @@ datasets and files. Nothing is executed or written.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from typing import Any, Literal
 from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.reports import disclosures
 from candgen.session import paths
-from candgen.sweeps import effects, flat_settings, nested_settings, stage_options
+from candgen.sweeps import effects, flat_settings, grids, nested_settings, stage_options
 from candgen.sweeps.beforehand import check_columns, check_cutoffs, check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.stage_options import DEFAULT_RETRIES, Retries
@@ -127,6 +126,7 @@ class _Reader:
         self.overrides = overrides
         self.notebooks: dict[str, Notebook] = {}
         self.effects: dict[tuple[str, str | None, bool], set[str]] = {}
+        self.n_runs = 0
         self.name = source.path.stem
         self.folder = root / "outputs" / self.name
 
@@ -342,6 +342,7 @@ class _Reader:
                 self._checked(notebook, at, key, value, generators, n)
                 for n, value in enumerate(values)
             ]
+            self._check_distinct((*at, key), checked)
             axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
         seeds = self.source.values.get("seeds") or []
         if not isinstance(seeds, list):
@@ -349,10 +350,19 @@ class _Reader:
         chosen = "seed" in own or "seed" in self.source.section((*keys, "grid"))
         if seeds and "seed" in notebook.parameters and not chosen:
             checked = [self._checked(notebook, ("seeds",), "seed", seed) for seed in seeds]
+            self._check_distinct(("seeds",), checked)
             axes.append([(f"-seed{seed}", {"seed": seed}) for seed in checked])
-        for point in itertools.product(*axes):
-            suffix = "".join(ending for ending, _ in point)
-            yield suffix, {key: value for _, choice in point for key, value in choice.items()}
+        self.n_runs += grids.size(axes)
+        if self.n_runs > grids.MOST_RUNS:
+            message = f"makes {self.n_runs:,} runs of this sweep, at most {grids.MOST_RUNS:,}."
+            raise self.source.error(keys, message)
+        yield from grids.points(axes)
+
+    def _check_distinct(self, keys: tuple[str, ...], values: list[Any]) -> None:
+        if same := grids.same_twice(values):
+            first, again = map(repr, same)
+            message = f"{first} and {again} are the same value, hence the same run. Leave one out."
+            raise self.source.error(keys, message)
 
     def _stage(self, kind, name, notebook, defaults, differs, keys, folder) -> Stage:
         generator = flat_settings.generator_of(notebook, {**defaults, **differs})

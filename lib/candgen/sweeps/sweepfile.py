@@ -1,6 +1,7 @@
 """A sweep's YAML, loaded safely, with the line of every key for messages.
 
-Repeated keys, anchors and keys that are no text are refused: each of them hides a mistake.
+Repeated keys, anchors and keys that are no text are refused: each of them hides a mistake. So is
+what asks for too much (`bounded_yaml`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import Any
 import yaml
 
 from candgen.errors import SettingError, did_you_mean
+from candgen.text import bounded_yaml
 
 _USE = re.compile(r"\$\{([^}]*)\}")
+_MOST_FILLED_IN = 1_000_000  # characters that settings may become where they are used
 
 
 class CallerText(str):
@@ -28,6 +31,7 @@ class SweepFile:
         self.path = path
         self._lines: dict[tuple[str, ...], int] = {}
         self._typed: dict[tuple[str, ...], str] = {}
+        self._filled_in = 0
         self.values: dict[str, Any] = self._load()
 
     def error(self, keys: Iterable[str], message: object) -> SettingError:
@@ -82,6 +86,7 @@ class SweepFile:
             SettingError: For an unknown name, with a suggestion, or a setting left empty.
         """
         settings = self.section(("settings",))
+        self._sizes = {name: len(str(value)) for name, value in settings.items()}
         for key, value in self.values.items():
             if key != "settings":
                 self.values[key] = self._filled(value, settings, (key,))
@@ -100,6 +105,10 @@ class SweepFile:
                 raise self.error(
                     ("settings", name), f"has no value yet. Give one with --set {name}=VALUE."
                 )
+            self._filled_in += self._sizes[name]
+            if self._filled_in > _MOST_FILLED_IN:
+                message = f"is used so often that more than {_MOST_FILLED_IN:,} characters arise."
+                raise self.error(("settings", name), message)
         if _USE.fullmatch(value):
             return settings[names[0]]
         kind = CallerText if isinstance(settings[names[0]], CallerText) else str
@@ -107,7 +116,10 @@ class SweepFile:
 
     def _load(self) -> dict[str, Any]:
         try:
-            text = self.path.read_text(encoding="utf-8")
+            if self.path.exists() and not self.path.is_file():
+                raise SettingError(f"{self.path} is no file; expected the YAML of a sweep.")
+            with open(self.path, encoding="utf-8") as file:
+                text = file.read(bounded_yaml.MOST_CHARACTERS + 1)
         except FileNotFoundError:
             near = [str(p) for p in self.path.parent.glob("*.yaml")]
             raise SettingError(
@@ -115,34 +127,27 @@ class SweepFile:
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise SettingError(f"{self.path} cannot be read as UTF-8 text: {error}") from None
+        if len(text) > bounded_yaml.MOST_CHARACTERS:
+            most = f"{bounded_yaml.MOST_CHARACTERS:,} characters"
+            raise SettingError(f"{self.path} is longer than {most}, which no sweep needs.")
         try:
-            node = self._compose(text)
-            values = yaml.safe_load(text)
+            node = bounded_yaml.compose(text)
+            if node is not None:
+                self._note_lines(node, ())
+            values = bounded_yaml.construct(node)
+        except bounded_yaml.Refused as error:
+            raise SettingError(f"{self.path}, line {error.line}: {error}") from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = f", line {mark.line + 1}" if mark else ""
             problem = getattr(error, "problem", None) or error
             raise SettingError(f"{self.path}{line}: not valid YAML: {problem}.") from None
-        except RecursionError:
-            raise SettingError(f"{self.path}: lists or mappings are nested too deep.") from None
         if not isinstance(values, dict):
             raise SettingError(
                 f"{self.path}: expected `question:`, `notebook:`, `runs:` ... at the top, "
                 f"got {'an empty file' if node is None else type(values).__name__}."
             )
         return values
-
-    def _compose(self, text: str) -> yaml.Node | None:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if getattr(event, "anchor", None):
-                raise SettingError(
-                    f"{self.path}, line {event.start_mark.line + 1}: anchors and aliases are not "
-                    "used here. Put shared values in `defaults:` or `settings:`."
-                )
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            self._note_lines(node, ())
-        return node
 
     def _note_lines(self, node: yaml.Node, keys: tuple[str, ...]) -> None:
         if isinstance(node, yaml.SequenceNode):
@@ -173,8 +178,8 @@ class SweepFile:
     def _check_scalar(self, node: yaml.ScalarNode) -> None:
         """Refuse what looks like a date or a number and is none, such as 2024-02-30."""
         try:
-            yaml.SafeLoader("").construct_object(node)
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            bounded_yaml.construct(node)
+        except ValueError as error:
             raise SettingError(
                 f"{self.path}, line {node.start_mark.line + 1}: {_short(node.value)} is no valid "
                 f"value ({error}). If it is text, put quotes around it."
@@ -190,15 +195,20 @@ def parse_set(text: str) -> tuple[str, Any, str]:
         The key, the value and the value as it was typed.
 
     Raises:
-        SettingError: If there is no `=`, or no key before it.
+        SettingError: If there is no `=`, no key before it, or the value asks for too much.
     """
     key, equals, raw = text.partition("=")
     if not equals or not key.strip():
         raise SettingError(f"Expected key=value, got {text!r}.")
     typed = raw.strip() or raw
     try:
-        value = yaml.safe_load(raw)
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        value = bounded_yaml.construct(bounded_yaml.compose(raw))
+    except bounded_yaml.Refused as error:
+        if typed[:1] in "&*" and len(typed) <= bounded_yaml.LONGEST_TEXT:  # a text, such as *new*
+            value = typed
+        else:
+            raise SettingError(f"{key.strip()}={_short(typed)}: {error}") from None
+    except (yaml.YAMLError, ValueError):
         value = typed
     # What is not clearly a quoted text, a list or a mapping is meant as it was typed.
     plain = isinstance(value, str | dict) and typed[:1] not in ("'", '"', "{")

@@ -356,3 +356,33 @@ def test_libraries_are_imported_by_the_kind_that_needs_them():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
+
+
+FULL = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from candgen.retrieval import indexes
+made = indexes.build(sys.argv[1], np.random.default_rng(5).normal(size=(300, 6)), "dot")
+folder = Path(sys.argv[2])
+made.save(folder)
+files = [folder / "vectors.npy", *folder.glob("index.[af]*")]
+for path in files:  # no file may become as long as this one is
+    limit = path.stat().st_size - 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        made.save(folder)
+    except OSError as error:
+        print(Path(error.filename).name, error.strerror, [p.name for p in folder.glob("*.json")])
+"""
+
+
+@pytest.mark.parametrize("kind", ["annoy", "faiss-ivf"])
+def test_a_disk_that_is_full_is_named_with_the_file_and_nothing_looks_whole(tmp_path, kind):
+    pytest.importorskip("resource")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, kind, str(tmp_path)], capture_output=True, text=True
+    )
+    said = done.stdout.splitlines()
+    assert said == [f"{name} File too large []" for name in ("vectors.npy", FILES[kind])], done
+    assert list(tmp_path.glob(".*")) == []

@@ -67,6 +67,16 @@ def test_what_is_written_is_read_back(tmp_path, rated):
     assert my_ratings.read_csv(tmp_path / "mine.csv", rated) == {3: 4.5, 0: 1.0}
 
 
+def test_ids_and_titles_like_formulas_are_written_as_text_and_read_back(tmp_path, rated):
+    ids = np.array(["=1+1", "-2", "@x", "d"], dtype=object)
+    odd = RatedFilms(rated.film, rated.user, rated.rating, rated.titles, ids, rated.n_users)
+    odd.titles[0] = "=cmd|'/C calc'!A0"
+    my_ratings.write_csv(tmp_path / "mine.csv", odd, {0: 1.0, 1: 2.0, 2: 3.0})
+    lines = (tmp_path / "mine.csv").read_text().splitlines()
+    assert lines[1] == "'=1+1,1,'=cmd|'/C calc'!A0"
+    assert my_ratings.read_csv(tmp_path / "mine.csv", odd) == {0: 1.0, 1: 2.0, 2: 3.0}
+
+
 def test_a_search_finds_all_words_and_the_most_rated_first(rated):
     assert my_ratings.search(rated, "SHREK 20") == [1, 0]
     assert my_ratings.search(rated, "shrek 2001") == [0]

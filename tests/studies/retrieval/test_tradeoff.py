@@ -185,5 +185,5 @@ def test_a_choice_is_said_with_its_speed_and_exact_search_without():
 
 
 def test_names_of_indexes_stay_on_one_line():
-    shown = tradeoff.styled(pd.DataFrame({"index": ["a, lists 3"], "recall": [0.5]})).to_html()
+    shown = tradeoff.styled(pd.DataFrame({"index": ["a, lists 3"], "recall": [0.5]}))._repr_html_()
     assert "nowrap" in shown and "0.500" in shown

@@ -15,6 +15,7 @@ from candgen.datasets.reading import text as text_files
 from candgen.datasets.reading import times, typed, values
 from candgen.datasets.reading.formats import TextFormat
 from candgen.errors import DataError, did_you_mean
+from candgen.text.plain import one_line
 
 _PARQUET = (".parquet", ".pq")
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
@@ -254,7 +255,8 @@ class NoColumnError(DataError):
 
     def __init__(self, opened: Opened, column: str) -> None:
         self.path, self.column, self.names = opened.file.path, column, opened.names
-        names = [known if len(known) <= 60 else f"{known[:60]}…" for known in opened.names]
+        shown = map(one_line, opened.names)
+        names = [known if len(known) <= 60 else f"{known[:60]}…" for known in shown]
         if len(names) == 1:
             has = f"its only one is {names[0]!r}.{opened.hint}"
         else:

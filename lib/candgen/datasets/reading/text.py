@@ -18,6 +18,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.csv
 
+from candgen.datasets import signatures
 from candgen.datasets.archives import InputFile, UnpackingStream
 from candgen.datasets.cells import MISSING, spell
 from candgen.datasets.reading.formats import TextFormat
@@ -39,7 +40,6 @@ def header(file: InputFile, text: TextFormat) -> list[str]:
     Raises:
         DataError: If the file is empty or not in the stated encoding.
     """
-    _refuse_utf16(file, text)
     first = next(records(file, text), None)
     if first is None:
         raise empty(file)
@@ -235,8 +235,10 @@ def decoded_lines(file: InputFile, stream: BinaryIO, encoding: str) -> Iterator[
     """Yield the lines of a stream with their ends: LF, CR or CR LF.
 
     Raises:
-        DataError: Naming the first line that is not in the stated encoding.
+        DataError: If the file is no text, or of another encoding as a whole; else naming the first
+            line that is not in the stated encoding.
     """
+    _refuse_no_text(file, encoding)
     if _wide(encoding):
         number = 0
         try:
@@ -291,6 +293,12 @@ def _decoded(file: InputFile, number: int, raw: str, encoding: str) -> str:
 
 
 def _not_encoded(file: InputFile, line: int, encoding: str, byte: str) -> DataError:
+    ending = file.path.suffix.lower()
+    if file.member is None and not file.compression and ending in (".gz", ".zip", ".zst"):
+        return DataError(
+            f"{file.label} is no text, and does not begin like a {ending} file: its beginning is "
+            "gone. Copy or download it again."
+        )
     return DataError(
         f"{file.label}, line {line}: not {encoding}{byte}. "
         "Save the file as UTF-8, or set its encoding, such as latin-1."
@@ -327,11 +335,20 @@ def _wide(encoding: str) -> bool:
         return True
 
 
-def _refuse_utf16(file: InputFile, text: TextFormat) -> None:
+def _refuse_no_text(file: InputFile, encoding: str) -> None:
+    """Refuse a file that is of another kind, or of another encoding than its settings say."""
     with file.open() as stream:
-        start = stream.read(2)
-    if start in (b"\xff\xfe", b"\xfe\xff") and not _wide(text.encoding):
-        raise DataError(f"{file.label} is UTF-16. Save it as UTF-8, or set encoding=utf-16.")
+        start = stream.read(signatures.ENOUGH)
+    if not _wide(encoding):
+        said = signatures.no_text(start)
+    elif start and signatures.is_utf8(start):
+        said = f"is UTF-8, not {encoding}. Set encoding=utf-8, or leave it out."
+    elif encoding == "utf-16" and (found := signatures.utf16_of(start)) not in ("", "utf-16"):
+        said = f"has no mark at its beginning. Set encoding={found}."
+    else:
+        said = ""
+    if said:
+        raise DataError(f"{file.label} {said}")
 
 
 # --- words

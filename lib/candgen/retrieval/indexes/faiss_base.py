@@ -65,7 +65,8 @@ class FaissIndex(ApproximateIndex):
     def _write(self, name: str, path: Path) -> None:
         import faiss
 
-        faiss.write_index(self._faiss, str(path))
+        with open(path, "wb") as file:  # faiss itself loses the error of its last bytes
+            faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(file.write))
 
     def _open(self, name: str, path: Path) -> None:
         import faiss

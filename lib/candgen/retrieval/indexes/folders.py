@@ -37,7 +37,7 @@ def content_of(array: NDArray) -> Content:
 def write_array(path: Path, array: NDArray) -> Content:
     """Write an array that appears whole or not at all."""
     with files.appearing(path) as passing, open(passing, "wb") as file:
-        np.save(file, array, allow_pickle=False)
+        files.write_array(file, array)
     return content_of(array)
 
 

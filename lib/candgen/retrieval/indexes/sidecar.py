@@ -8,7 +8,6 @@ and by which version; loading compares it with what is there and refuses what do
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +87,7 @@ def read(folder: Path, kinds: list[str]) -> Sidecar:
             "was being written when its writer stopped looks like this. " + AGAIN
         )
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = files.read_json(path)
     except (ValueError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as JSON ({error}). {AGAIN}") from None
     if not isinstance(found, dict):

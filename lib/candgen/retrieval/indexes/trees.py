@@ -12,8 +12,10 @@ found so far. A band can be dealt out in parts, which threads search side by sid
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from candgen import files
 from candgen.checks import Count, CountOrZero, Settings
 from candgen.errors import DataError, SettingError
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
@@ -172,9 +175,13 @@ class AnnoyIndex(ApproximateIndex):
     def _write(self, name: str, path: Path) -> None:
         if name == _ORDER:
             with open(path, "wb") as file:
-                np.save(file, self._order, allow_pickle=False)
+                files.write_array(file, self._order)
         else:
-            self._forests[self._forest_of(name)].save(str(path))
+            try:
+                self._forests[self._forest_of(name)].save(str(path))
+            except OSError as error:  # its number stands in its text alone
+                number = int((re.findall(r"\((\d+)\)$", str(error)) or [errno.EIO])[0])
+                raise OSError(number, os.strerror(number), str(path)) from error
 
     def _open(self, name: str, path: Path) -> None:
         if name == _ORDER:

@@ -356,13 +356,6 @@ def gains(sections: Mapping[str, tuple[pd.DataFrame, str]]) -> pd.DataFrame:
     return made
 
 
-def styled(table: pd.DataFrame) -> Any:
-    """Format `gains` for a notebook."""
-    names = {"selector": "th.row_heading", "props": "text-align: left; font-weight: normal"}
-    cells = {"selector": "td", "props": "white-space: nowrap"}
-    return table.style.format(precision=3, na_rep="").set_table_styles([names, cells])
-
-
 def known_table(
     values: Mapping[str, NDArray[np.float64]], measure: str, n: int, *, baseline: str, seed: int
 ) -> pd.DataFrame:

@@ -22,6 +22,7 @@ import numpy as np
 from candgen import files
 from candgen.datasets.rated_films import COURSE_LEARNED, RatedFilms
 from candgen.errors import DataError, did_you_mean
+from candgen.text.plain import csv_text, read_cell
 
 SCALE = (0.5, 5.0)
 _EXAMPLES = 12
@@ -46,10 +47,10 @@ def read_csv(
             its rating is out of range; the message has the line.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        held = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None
-    lines = csv.DictReader(io.StringIO(text), skipinitialspace=True)
+    lines = csv.DictReader(io.StringIO(held), skipinitialspace=True)
     columns = lines.fieldnames or []
     key = next((name for name in ("item_id", "title") if name in columns), None)
     if key is None or "rating" not in columns:
@@ -57,10 +58,12 @@ def read_csv(
             f"{path}: expected a header with rating and item_id or title, got {columns}. "
             "For instance: title,rating"
         )
+    if repeated := [name for name in (key, "rating") if columns.count(name) > 1]:
+        raise DataError(f"{path}, line 1: two columns are called {repeated[0]!r}. Remove one.")
     found: dict[int, float] = {}
     for line in lines:
         where = f"{path}, line {lines.line_num}"
-        row = _row_of(where, key, (line[key] or "").strip(), rated)
+        row = _row_of(where, key, read_cell((line[key] or "").strip()), rated)
         if row in found:
             raise DataError(f"{where}: {rated.titles[row]!r} is rated twice.")
         found[row] = _rating_of(where, line["rating"], scale)
@@ -158,12 +161,11 @@ class Picker:
 
 def write_csv(path: Path | str, rated: RatedFilms, ratings: Mapping[int, float]) -> None:
     """Write ratings as a CSV that `read_csv` takes: `item_id,rating,title`."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["item_id", "rating", "title"])
-    for row, rating in ratings.items():
-        writer.writerow([rated.item_ids[row], f"{rating:g}", rated.titles[row]])
-    files.write_text(path, out.getvalue())
+    rows = [
+        [rated.item_ids[row], f"{rating:g}", str(rated.titles[row])]
+        for row, rating in ratings.items()
+    ]
+    files.write_text(path, csv_text(["item_id", "rating", "title"], rows))
 
 
 def _row_of(where: str, key: str, text: str, rated: RatedFilms) -> int:

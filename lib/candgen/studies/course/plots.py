@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from candgen.plots.style import BASELINE, MODEL, PALETTE, axes
+from candgen.plots.style import BASELINE, MODEL, PALETTE, axes, text_label
 
 
 def cost_curves(
@@ -56,14 +56,9 @@ def original_and_predicted(
         ax.scatter(means, rows, marker="|", s=90, color=BASELINE, label="mean of all users")
     ax.scatter(original, rows, facecolor="white", edgecolor=MODEL, s=60, label="given", zorder=3)
     ax.scatter(predicted, rows, color=MODEL, s=28, label="predicted", zorder=3)
-    ax.set_yticks(rows, [_short(title) for title in titles], fontsize="small")
+    ax.set_yticks(rows, [text_label(title, 38) for title in titles], fontsize="small")
     ax.invert_yaxis()
     ax.set(xlabel="rating", xlim=(0.2, 5.3))
     ax.set_title(f"{len(titles)} ratings of one person")
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.14), ncols=3, frameon=False)
     return ax
-
-
-def _short(title: str, longest: int = 38) -> str:
-    title = str(title).replace("$", r"\$")
-    return title if len(title) <= longest else title[: longest - 1].rstrip() + "…"

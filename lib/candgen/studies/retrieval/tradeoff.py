@@ -23,6 +23,7 @@ from candgen.retrieval.invented_vectors import clustered
 from candgen.retrieval.pools import recall_of
 from candgen.retrieval.timing import speeds
 from candgen.studies.retrieval.index_memory import Observer
+from candgen.text import tables
 
 _FIRST = 10  # best items, of which a list should miss none
 
@@ -334,14 +335,10 @@ def described(table: pd.DataFrame) -> pd.DataFrame:
     return made
 
 
-def styled(table: pd.DataFrame) -> Any:
+def styled(table: pd.DataFrame) -> tables.Shown:
     """Format a table of `described` for a notebook: numbers by column, names on one line."""
     place = list(table).index("index")
-    names = {"selector": f"td.col{place}, th.col{place}", "props": "text-align: left"}
-    one_line = {"selector": f"td.col{place}", "props": "white-space: nowrap"}
-    narrow = {"selector": "td, th", "props": "font-size: 85%; padding: .3em .4em"}
-    shown = table.style.hide(axis="index").format(_FORMATS, precision=1)
-    return shown.set_table_styles([names, one_line, narrow])
+    return tables.shown(table, "{:.1f}", _FORMATS, index=False, left=[place])
 
 
 def said_of_choice(row: pd.Series, table: pd.DataFrame) -> str:

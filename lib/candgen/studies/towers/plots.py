@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from candgen.evaluation.significance import BETTER, MARGIN, verdicts
 from candgen.plots.comparison import Mark, differences
-from candgen.plots.style import BASELINE, INK, MODEL, PALETTE
+from candgen.plots.style import BASELINE, INK, MODEL, PALETTE, text_label
 
 _MOST_GROUPS = len(PALETTE)
 
@@ -41,9 +41,8 @@ def shared_space(
     other = ~groups.isin(coloured)
     ax.scatter(*items[other].T, s=8, color=BASELINE, alpha=0.25, linewidths=0)
     for colour, group in zip(PALETTE, coloured, strict=False):
-        ax.scatter(
-            *items[groups == group].T, s=12, color=colour, alpha=0.55, linewidths=0, label=group
-        )
+        own, named_so = items[groups == group], text_label(group)
+        ax.scatter(*own.T, s=12, color=colour, alpha=0.55, linewidths=0, label=named_so)
     for x, y in queries:
         ax.annotate(
             "",
@@ -53,7 +52,7 @@ def shared_space(
         )
     for row, text in (named or {}).items():
         ax.annotate(
-            text,
+            text_label(text),
             items[row],
             xytext=(4, 4),
             textcoords="offset points",
