@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "locks", "seeds", "checks", "alias", "cache_folder"),
+    (
+        "columns", "errors", "files", "locks", "seeds", "checks", "records", "alias",
+        "cache_folder",
+    ),  # fmt: skip
     ("datasets",),
     ("features",),
     ("training", "negatives"),
