@@ -6,10 +6,7 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    (
-        "columns", "errors", "files", "locks", "seeds", "checks", "records", "alias",
-        "cache_folder",
-    ),  # fmt: skip
+    ("columns", "errors", "files", "locks", "seeds", "checks", "records", "alias", "cache_folder"),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -37,6 +37,7 @@ _SHAPED = (
     "validation_popularity. Settings chosen on it are not independent of test."
 )
 _EVENT_TYPES = {USER: "int32", ITEM: "int32", RATING: "float32", TIMESTAMP: "int64"}
+_OWN_IDS = {USER: USER_ID, ITEM: ITEM_ID}
 _REQUIRED = {
     "interactions": (USER, ITEM),
     "train": (USER, ITEM),
@@ -403,6 +404,13 @@ def _check_table(name: str, frame: pd.DataFrame, n_users: int, n_items: int) -> 
         if name in ("users", "items"):
             if not np.array_equal(ids, np.arange(bound)):
                 raise DataError(f"Table {name!r} must hold the ids 0 .. {bound - 1} in order.")
+            own = frame.get(_OWN_IDS[column])
+            if own is not None and (own.isna() | own.duplicated()).any():
+                row = int(np.flatnonzero(own.isna() | own.duplicated())[0])
+                raise DataError(
+                    f"Table {name!r}, row {row + 1}: {own.name} is empty or occurs twice, "
+                    f"expected one of its own for each {column}; got {own.iloc[row]!r}."
+                )
         elif ids.min() < 0 or ids.max() >= bound:
             raise DataError(
                 f"Table {name!r} holds {column} ids from {ids.min()} to {ids.max()}, "

@@ -97,9 +97,17 @@ class Oracle:
             raise DataError(f"{numbers_path} has another format. Prepare the dataset again.")
         path = numbers_path.with_name(_ARRAYS)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as arrays:
                 oracle = cls(**numbers, **{name: arrays[name] for name in arrays.files})
-        except (OSError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise DataError(f"{path} cannot be read: {error}. Prepare the dataset again.") from None
         _check_belongs(oracle.user_ids, dataset_folder / "users.parquet", USER_ID)
         _check_belongs(oracle.item_ids, dataset_folder / "items.parquet", ITEM_ID)
