@@ -31,12 +31,17 @@ from candgen import files, locks, records
 from candgen.errors import CandgenError, DataError, did_you_mean
 from candgen.retrieval.indexes import reader_index
 from candgen.retrieval.indexes.base import SIMILARITIES
-from candgen.serving import reader, reader_new_users
+from candgen.serving import reader, reader_files, reader_new_users
 from candgen.session import paths, runs, status
 from candgen.session.records import Metrics
 
 VECTORS = "vectors.npz"
-_READERS = (reader, reader_index, reader_new_users)  # each needs no other file of candgen
+_READERS = (
+    reader,
+    reader_files,
+    reader_index,
+    reader_new_users,
+)  # each needs no other file of candgen
 
 
 def export(
@@ -88,10 +93,10 @@ def _write(
 
     ids, similarity = data.items[ITEM_ID].to_numpy(), str(held["similarity"])
     index = indexes.build(kind, held["item_vectors"], similarity, ids=ids, seed=seed, **settings)
-    index.save(goal / reader.INDEX)
+    index.save(goal / reader_files.INDEX)
     users = held["users"]
     _write_arrays(goal, held, data.history_matrix[users], index.vectors)
-    _write_titles(goal / reader.TITLES, data.titles)
+    _write_titles(goal / reader_files.TITLES, data.titles)
     user_ids = data.users[USER_ID].to_numpy()[users]
     user_ids = user_ids if user_ids.dtype != object else user_ids.astype(str)
     _write_array(goal / "user_ids.npy", user_ids)
@@ -217,7 +222,7 @@ def _fault(held: dict[str, NDArray], n_items: int, n_users: int) -> str | None:
 
 def _beside(goal: Path) -> Path:
     """Make an empty folder beside a goal that is free, or holds an earlier export, or nothing."""
-    earlier = goal / reader.DESCRIPTION
+    earlier = goal / reader_files.DESCRIPTION
     if goal.exists() and not goal.is_dir():
         raise DataError(f"{goal} is a file. Name a folder.")
     if goal.is_dir() and any(goal.iterdir()) and not earlier.is_file():
@@ -311,7 +316,7 @@ def _tower(run: Path, goal: Path, index: Any) -> dict[str, str]:
             f"{path} makes vectors of {made[0]} numbers for {made[1]:,} items; {VECTORS} beside it "
             f"holds {index.n_items:,} of {index.dim}. Run the page again."
         )
-    shutil.copyfile(path, goal / reader.TOWER)
+    shutil.copyfile(path, goal / reader_files.TOWER)
     return tower.reads
 
 
@@ -319,10 +324,8 @@ def _why_not(row: dict[str, Any]) -> str:
     """Say why the run cannot answer for new users."""
     name, kind = row.get("generator", "unknown"), _generator(row)
     if kind.folds_in_items:
-        return (
-            f"{name} weighed events here, by {(row.get('settings') or {}).get('weight_by') or 'frequency'}, "
-            "which a list of items does not say."
-        )
+        weighed_by = (row.get("settings") or {}).get("weight_by") or "frequency"
+        return f"{name} weighed events here, by {weighed_by}, which a list of items does not say."
     if kind.computes_queries:
         return f"this run of {name} kept no query tower. Run its page again, and export it again."
     return (
@@ -336,15 +339,16 @@ def _describe(
 ) -> None:
     name, why = row.get("generator", "unknown"), "" if reads else _why_not(row)
     kept = sorted(p for p in goal.rglob("*") if p.is_file() and p.suffix != ".py")
+    described = {"name": data.name, "digest": data.digest}
     description = {
-        "format": reader.FORMATS[reader.DESCRIPTION], "run": run.name, "generator": name,
-        "settings": row.get("settings") or {}, "dataset": {"name": data.name, "digest": data.digest},
+        "format": reader_files.FORMATS[reader_files.DESCRIPTION], "run": run.name,
+        "generator": name, "settings": row.get("settings") or {}, "dataset": described,
         "similarity": index.similarity, "dim": index.dim, "n_items": index.n_items,
         "n_users": n_users, "fold_in": folding,
         "features": {"reads": reads, "why": why[:1].upper() + why[1:]},
         "files": {
             path.relative_to(goal).as_posix(): {
-                "size": path.stat().st_size, "digest": reader.digest_of(path)
+                "size": path.stat().st_size, "digest": reader_files.digest_of(path)
             }
             for path in kept
         },
@@ -353,7 +357,7 @@ def _describe(
     said = _NEW_USERS.format(said=said) if reads else f"New users: {why}\n"
     about = _README.format(run=run.name, name=name, data=data.name, new_users=said)
     files.write_text(goal / "README.md", about)
-    files.write_json(goal / reader.DESCRIPTION, runs.json_ready(description))
+    files.write_json(goal / reader_files.DESCRIPTION, runs.json_ready(description))
 
 
 _README = """\
@@ -367,6 +371,10 @@ faiss-cpu, if `index/index.json` names one):
     python reader.py --popular
 
 or from Python, `from reader import Exported; Exported(".").for_user(ID, 10)`.
+
+`reader.py` and the files beside it are code, and whoever sent you this folder could have changed
+them. Where candgen is installed, `candgen candidates FOLDER --user ID -k 10` asks the same and runs
+none of it: it reads the folder with its own reader.
 
 {new_users}"""
 _NEW_USERS = """\
