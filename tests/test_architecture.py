@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "files", "locks", "seeds", "checks", "records", "alias", "cache_folder"),
+    (
+        "columns",
+        "errors",
+        "files",
+        "locks",
+        "seeds",
+        "checks",
+        "records",
+        "alias",
+        "cache_folder",
+        "numba_cache",
+    ),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -161,6 +161,37 @@ def test_without_times_the_split_is_random_and_the_dataset_says_so(df):
     assert not any("no split was chosen" in warning for warning in chosen.warnings)
 
 
+def test_a_frame_of_items_goes_by_the_users_own_header_and_columns_can_be_left_out(df, films):
+    own = df.rename(columns={"item": "sku"}).assign(rating="good")
+    rows = films.rename(columns={"item": "sku", "title": "Title"}).assign(item="x", rating="b")
+    data = cg.dataset(own, items=rows, item_column="sku", leave_out=["rating"])
+    assert "rating" not in data.train and "rating" not in data.items
+    assert data.items["item_"].dropna().unique().tolist() == ["x"]
+    assert data.items["title"].notna().any()
+    assert "rating" not in cg.dataset(own, item_column="sku", leave_out=["rating"]).train
+
+
+def test_repeated_pairs_count_once_and_the_dataset_says_so(df):
+    data = cg.dataset(pd.concat([df, df[:3]], ignore_index=True))
+    assert len(data.table("interactions")) == len(df)
+    assert f"3 of {len(df) + 3:,} events repeat a pair of user and item" in repr(data)
+    with pytest.raises(DataError, match="Set duplicates to first, last or keep"):
+        cg.dataset(pd.concat([df, df[:3]]), duplicates="refuse")
+
+
+def test_a_zip_of_one_table_and_json_lines_are_tables(df, tmp_path):
+    df.to_csv(tmp_path / "a.csv.zip", index=False)
+    df.to_json(tmp_path / "a.jsonl.gz", orient="records", lines=True)
+    expected = cg.dataset(df).table("interactions")
+    for name in ("a.csv.zip", "a.jsonl.gz"):
+        assert cg.dataset(tmp_path / name).table("interactions").equals(expected)
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("ratings.dat", "")
+        archive.writestr("other.dat", "")
+    with pytest.raises(DataError, match=r"ratings\.dat is empty"):
+        cg.dataset(tmp_path / "two.zip")
+
+
 def test_settings_of_the_preparation_may_be_passed(df):
     data = cg.dataset(df, split="leave_last_out", min_user_events=5, name="clicks")
     assert data.name == "clicks" and data.info["parameters"]["min_user_events"] == 5

@@ -17,6 +17,7 @@ OWN_DATA = ("data", "films", "gowalla")  # settings that name files of the reade
 def own_data(tmp_path) -> dict[str, str]:
     """Values for settings that name data: plans look at the first rows."""
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.5,3\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n2,A (1999),Drama\n")
     (tmp_path / "events.csv").write_text("user,item\n1,2\n")
     for name in ("train.txt", "test.txt"):
         (tmp_path / name).write_text("1 2\n")

@@ -7,9 +7,10 @@ from 1,000,000 items take a tenth of a millisecond, a search in the cumulated sh
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from candgen.numba_cache import njit
 
 
 class Alias:
@@ -32,7 +33,7 @@ class Alias:
         return np.where(places - slots < self._keep[slots], slots, self._other[slots])
 
 
-@numba.njit(cache=True)
+@njit
 def alias_table(rest):
     """Build the table of shares whose mean is 1: what is kept of each slot, and who has the rest.
 

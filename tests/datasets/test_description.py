@@ -70,8 +70,8 @@ TEXTS = {
     "more digits than Python reads": ('{"format": ' + "9" * 9999 + "}", "holds the number 999"),
     "deep nesting": ('{"format": ' + NESTED + "}", "nested too deeply"),
     "a name twice": ('{"format": 1, "format": 1}', "holds the name 'format' twice"),
-    "no format": ("{}", "has format None, this version reads 1"),
-    "another format": ('{"format": [1]}', r"has format \[1\], this version reads 1"),
+    "no format": ("{}", "has format None, this version reads 2"),
+    "another format": ('{"format": [1]}', r"has format \[1\], this version reads 2"),
 }
 
 

@@ -61,7 +61,7 @@ def test_a_log_without_impressions_has_no_zeros():
 
 
 def test_impressions_are_preferred_where_a_dataset_has_them():
-    data = SimpleNamespace(has=lambda table: table == "impressions", table=lambda table: SHOWN)
+    data = SimpleNamespace(has=lambda table: table == "impressions", known=lambda table: SHOWN)
     assert feedback.impressions_of(data) is SHOWN
 
 

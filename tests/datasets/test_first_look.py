@@ -5,6 +5,7 @@ import pytest
 
 from candgen.datasets import first_look
 
+HEAD = 1 << 16  # characters, more than the first rows have
 NAMED = {"user_column": "userId", "item_column": "movieId"}
 
 
@@ -49,7 +50,10 @@ def test_a_fault_comes_with_the_setting_to_change(look, settings, setting, inste
 
 def test_tables_of_users_and_items_are_opened_too(look):
     found = look({"path": EVENTS, "items_path": "movie;title\n1;a\n"}, **NAMED)
-    assert found.setting == "delimiter" and "items_path.csv has no column" in found.message
+    assert (
+        found.setting == "items_format.delimiter"
+        and "items_path.csv has no column" in found.message
+    )
     found = look({"path": EVENTS, "users_path": "usrId,age\n1,30\n"}, **NAMED)
     assert (found.setting, found.instead) == ("user_column", "usrId")
     assert look({"path": EVENTS, "users_path": "userId,age\n1,30\n"}, **NAMED) is None
@@ -59,8 +63,8 @@ def test_what_is_right_passes(look):
     assert look({"path": EVENTS}, **NAMED, timestamp_column="ts", timestamp_unit="iso") is None
     assert first_look.fault_of({"source": "world", "n_users": 30}) is None
     text = "user,item,note\n" + "".join(f'{n % 30},{n % 7},"a\n""b"""\n' for n in range(9_000))
-    assert len(text) > first_look._HEAD and look({"path": text}, duplicates="keep") is None
-    wide = "user,item,note\n1,2," + "x" * first_look._HEAD + "\n"
+    assert len(text) > HEAD and look({"path": text}, duplicates="keep") is None
+    wide = "user,item,note\n1,2," + "x" * HEAD + "\n"
     assert look({"path": wide}) is None
 
 

@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 
 from candgen.datasets import given
@@ -109,6 +111,57 @@ def test_a_missing_part_is_named_by_its_setting(read):
 def test_a_misspelt_layout_gets_a_suggestion(read):
     with pytest.raises(SettingError, match="Did you mean 'triples'"):
         read(layout="triple")
+
+
+@pytest.fixture
+def split(tmp_path):
+    def write_and_read(train, test="0 6\n1 7\n", **settings):
+        (tmp_path / "train.txt").write_text(train)
+        (tmp_path / "test.txt").write_text(test)
+        paths = {"train_path": str(tmp_path / "train.txt"), "test_path": str(tmp_path / "test.txt")}
+        return given.read(**paths, **settings).parts
+
+    return write_and_read
+
+
+@pytest.mark.parametrize("header", ["user item", "userId movie", "u i", "User ITEM"])
+def test_a_header_of_pairs_is_refused_by_its_line_or_skipped(split, header):
+    train = f"{header}\n0 0\n0 1\n1 2\n"
+    with pytest.raises(DataError, match=r"train\.txt, line 1: .* header.*skip_lines"):
+        split(train, layout="pairs")
+    found = split(train, "to,skip\n0 6\n", layout="pairs", skip_lines=1)
+    assert found["train"].to_numpy().tolist() == [[0, 0], [0, 1], [1, 2]]
+    assert found["test"].to_numpy().tolist() == [[0, 6]]
+
+
+def test_a_header_of_text_ids_is_refused(split):
+    with pytest.raises(DataError, match=r"line 1: 'user item' looks like a header"):
+        split("user item\nann x\nbob y\n", "ann y\n", layout="pairs")
+    with pytest.raises(DataError, match=r"line 1: 'user item rating' looks like a header"):
+        split("user item rating\n1 2 3\n", "1 3 3\n", layout="triples")
+
+
+def test_given_ids_are_text_in_all_parts_if_one_needs_it(split):
+    found = split("7 1\n8 2\n", "007 1\n", layout="pairs")
+    assert found["train"]["user"].tolist() == ["7", "8"]
+    assert found["test"]["user"].tolist() == ["007"]
+
+
+def test_a_blank_id_is_named_in_every_part(split):
+    with pytest.raises(DataError, match=r"test\.txt, line 1: item is missing"):
+        split("ann,x\nbob,y\n", "ann,\n", layout="pairs", delimiter=",")
+    found = split("ann,x\nbob,y\n", "7,x\nb,y\n", layout="pairs", delimiter=",")
+    assert found["test"]["user"].tolist() == ["7", "b"]
+
+
+def test_given_files_may_have_delimiters_quotes_and_compression(split, tmp_path):
+    found = split('"a b",x\nc,"y, z"\n', "c,x\n", layout="pairs", delimiter=",")
+    assert found["train"].to_numpy().tolist() == [["a b", "x"], ["c", "y, z"]]
+    with pytest.raises(DataError, match=r"train\.txt, line 2: a quote opens"):
+        split('a,x\nc,"y\n', "c,x\n", layout="pairs", delimiter=",")
+    (tmp_path / "t.gz").write_bytes(gzip.compress(b"0 1 2\n"))
+    parts = given.read(train_path=str(tmp_path / "t.gz"), test_path=str(tmp_path / "t.gz")).parts
+    assert parts["train"].to_numpy().tolist() == [[0, 1], [0, 2]]
 
 
 @pytest.mark.data

@@ -162,8 +162,22 @@ def test_duplicated_events_are_refused_with_their_rows(tmp_path, plays):
     with pytest.raises(
         DataError, match=r"plays\.csv: user .* rows 3 and 601, counted .* \(1 repeated events"
     ):
-        prepared(tmp_path / "d", plays)
-    assert len(prepared(tmp_path / "d", plays, duplicates="last").table("interactions")) == 600
+        prepared(tmp_path / "d", plays, duplicates="refuse")
+
+
+def test_repeated_pairs_of_a_table_count_once_with_the_latest_time_and_are_counted(tmp_path):
+    rows = ["user,item,rating,timestamp", "1,5,4,900", "1,6,3,100", "1,5,2,300", "2,5,1,50"]
+    (tmp_path / "plays.csv").write_text("\n".join([*rows, "2,5,5,70", "2,6,1,80"]))
+    data = prepared(tmp_path / "d", tmp_path / "plays.csv", split="random_rows", test_fraction=0.5,
+                    validation_fraction=0)  # fmt: skip
+    kept = data.table("interactions").sort_values(["user", "item"])
+    assert kept["rating"].tolist() == [4, 3, 5, 1]
+    assert kept["timestamp"].tolist() == [900, 100, 70, 80]
+    assert data.info["notes"] == [
+        "plays.csv: 2 of 6 events repeat a pair of user and item. Each pair counts as one "
+        "interaction, with its latest time (duplicates=last)."
+    ]
+    assert data.info["parameters"]["duplicates"] == "last"
 
 
 def test_filters_that_leave_nothing_say_where_it_went(tmp_path, plays):
@@ -192,7 +206,7 @@ def test_an_empty_split_is_refused_and_leaves_no_dataset(tmp_path, plays):
         ({"seed": True}, "seed must be a whole number, got True"),
         ({"seed": -1}, "seed must be 0 or greater, got -1"),
         ({"min_user_events": 0}, "min_user_events must be 1 or greater, got 0"),
-        ({"duplicates": "drop"}, "duplicates must be one of refuse, .*; got 'drop'"),
+        ({"duplicates": "drop"}, "duplicates must be one of '', refuse, .*; got 'drop'"),
         ({"test_from": "soon"}, "test_from must be a date such as 2018-01-31, got 'soon'"),
         ({"source": "given", "split": "timeline"}, "source given brings its own split"),
         ({"source": "given", "min_user_events": 5}, "given split is left as it is"),
@@ -317,7 +331,7 @@ def shown(monkeypatch):
     impressions = events.assign(position=1, engaged=True)
     skipped = pd.DataFrame(
         {"user": [11, 22, 99, 11], "item": [70, 74, 70, 55], "timestamp": [199, 100, 100, 100]}
-    )
+    )  # 22 sees 74 in vain long before engaging with it; 99 and 55 have no events
     impressions = pd.concat([impressions, skipped.assign(position=2, engaged=False)])
     searches = pd.DataFrame({"user": [11, 22, 99], "timestamp": [100, 195, 100], "query": "x"})
     source = Source(
@@ -330,24 +344,50 @@ def shown(monkeypatch):
     monkeypatch.setattr(preparation, "_read", lambda *_: source)
 
 
-def test_impressions_after_training_are_held_out(tmp_path, shown):
+def test_rows_of_further_tables_lie_in_the_part_of_their_time(tmp_path, shown):
     data = prepare(tmp_path / "d", test_fraction=0.2, validation_fraction=0.2)
-    cut = data.info["split"]["train_ends"]
-    assert cut == 160
-    kept, out = data.table("impressions"), data.table("impressions_held_out")
-    assert kept["timestamp"].max() < cut
-    assert len(kept) + len(out) == 12  # of 14, one has an unknown user, one an unknown item
-    assert data.info["extras"]["impressions"] == {"read": 14, "of_unknown": 2, "held_out": 6}
-    assert len(data.table("searches")) == len(data.table("searches_held_out")) == 1
+    cut, end = data.info["split"]["train_ends"], data.info["split"]["test_starts"]
+    assert (cut, end) == (160, 180)
+    early, middle, late = (
+        data.table(name)["timestamp"].to_list()
+        for name in ("impressions", "impressions_validation", "impressions_test")
+    )
+    # Of 14, one has an unknown user and one an unknown item. Two are of 100: an event, and what 22
+    # was shown in vain and engages with at 190.
+    assert sorted(early) == [100, 100, 110, 120, 130, 140, 150]
+    assert (sorted(middle), sorted(late)) == ([160, 170], [180, 190, 199])
+    sizes = {"read": 14, "of_unknown": 2, "train": 7, "validation": 2, "test": 3}
+    assert data.info["extras"]["impressions"] == sizes
+    sizes = {"read": 3, "of_unknown": 1, "train": 1, "validation": 0, "test": 1}
+    assert data.info["extras"]["searches"] == sizes
 
 
-def test_nothing_that_models_see_shows_a_held_out_pair(tmp_path, shown):
-    for policy in SPLITS:
-        settings = {"test_fraction": 0.4, "validation_fraction": 0.0, "fold_in_fraction": 0.5}
-        data = prepare(tmp_path / policy, split=policy, **settings)
-        held = set(map(tuple, data.table("test")[["user", "item"]].values.tolist()))
-        seen = set(map(tuple, data.table("impressions")[["user", "item"]].values.tolist()))
-        assert not held & seen
+@pytest.mark.parametrize("policy", SPLITS)
+def test_models_see_no_held_out_engagement_but_what_was_shown_in_vain_before(
+    tmp_path, shown, policy
+):
+    settings = {"test_fraction": 0.4, "validation_fraction": 0.0, "fold_in_fraction": 0.5}
+    data = prepare(tmp_path / policy, split=policy, **settings)
+    held = set(map(tuple, data.held_out[["user", "item"]].values.tolist()))
+    seen = data.known("impressions")
+    engaged = seen.loc[seen["engaged"], ["user", "item"]].values.tolist()
+    assert not held & set(map(tuple, engaged))
+    user, item = (
+        int(np.flatnonzero(table == raw)[0])
+        for table, raw in ((data.users["user_id"], 22), (data.items["item_id"], 74))
+    )
+    waits = (seen["user"] == user) & (seen["item"] == item) & ~seen["engaged"]
+    of_train = data.train["user"].eq(user).any() and data.train["item"].eq(item).any()
+    joins_later = policy in ("held_out_users", "cold_users", "cold_items") and not of_train
+    assert waits.sum() == (0 if joins_later else 1)
+
+
+def test_a_dataset_of_an_earlier_format_is_not_read(tmp_path, plays):
+    prepared(tmp_path / "d", plays)
+    info = files.read_json(tmp_path / "d" / "dataset.json")
+    files.write_json(tmp_path / "d" / "dataset.json", info | {"format": 1})
+    with pytest.raises(DataError, match="format 1, this version reads 2"):
+        open_dataset(tmp_path / "d")
 
 
 def test_the_oracle_is_saved_with_the_ids_in_dense_order(tmp_path, shown):
@@ -369,7 +409,6 @@ def test_a_small_world_is_prepared_with_its_oracle(tmp_path):
     data = prepare(tmp_path / "d", n_users=60, n_items=120, events_per_user=15.0, seed=2)
     assert data.n_users == 60
     assert data.has("impressions") and data.has("searches")
-    assert data.table("impressions")["timestamp"].max() < data.info["split"]["train_ends"]
     assert (tmp_path / "d" / "oracle").is_dir()
     assert data.info["parameters"]["events_per_user"] == 15.0
 

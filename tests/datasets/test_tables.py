@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen.datasets import reading, tables
+from candgen.datasets import tables
+from candgen.datasets.reading import text as reading
 from candgen.errors import DataError, SettingError
 
 PLAYS = "who,what,stars,when\nann,x,4,100\nbob,y,2,200\nann,y,5,300\n"
@@ -72,7 +73,10 @@ def test_the_first_row_decides_whether_ids_are_integers(read):
 
 def test_text_among_integer_ids_is_named_by_its_line(refused):
     message = refused("who,what,stars,when\n7,1,1,1\nb8,2,1,1\n")
-    assert "plays.csv, line 3: who is 'b8', expected a whole number." in message
+    assert (
+        "plays.csv, line 3: who is 'b8', expected a whole number as in the rows before" in message
+    )
+    assert "id_type=text" in message
 
 
 def test_ids_can_be_kept_as_text(read):
@@ -117,7 +121,7 @@ def test_times_of_parquet_become_seconds(tmp_path):
 
 def test_dates_read_as_numbers_are_refused_with_the_setting_that_helps(refused):
     message = refused("who,what,stars,when\na,b,1,2024-05-01\n")
-    assert "line 2: when is '2024-05-01', expected whole seconds since 1970" in message
+    assert "line 2: when is '2024-05-01', expected seconds since 1970" in message
     assert "set timestamp_unit=iso" in message
 
 

@@ -63,13 +63,13 @@ def data(make):
     test = pd.DataFrame({"user": [0, 1, 1], "item": [2, 2, 3], "timestamp": [30, 31, 32]})
     later = pd.DataFrame(
         {
-            "user": [0, 0, 0, 1, 1],
-            "item": [2, 2, 3, 2, 4],
-            "timestamp": [30, 31, 32, 31, 15],  # the last one is from before the end of training
-            "engaged": [False, True, False, True, True],
+            "user": [0, 0, 0, 1],
+            "item": [2, 2, 3, 2],
+            "timestamp": [30, 31, 32, 31],
+            "engaged": [False, True, False, True],
         }
     )
-    return make(train, test, n_users=3, n_items=5, impressions_held_out=later)
+    return make(train, test, n_users=3, n_items=5, impressions_test=later)
 
 
 def reliability(predicted, observed, edges):
@@ -144,11 +144,11 @@ def test_lifts_are_shares_times_the_number_of_items_and_average_one(data):
     assert np.isnan(found.rank_correlation).all()
 
 
-def test_probabilities_are_held_against_what_was_shown_after_training_and_taken(data):
+def test_probabilities_are_held_against_what_was_shown_in_the_judged_period_and_taken(data):
     table = np.zeros((3, 5))
     table[0, 3] = 40  # sure of what was left
     found = calibration.calibrate(Told(table=table).fit(data), data, np.arange(2), loss="logistic")
-    # user 0: item 2 taken in the end, item 3 left; user 1: item 2 taken; item 4 was shown before
+    # user 0: item 2 taken in the end, item 3 left; user 1: item 2 taken
     assert found.logged.count.sum() == 3
     assert found.logged.observed[5] == 1 and found.logged.predicted[5] == 0.5
     assert found.logged.observed[9] == 0 and found.logged.predicted[9] == pytest.approx(1)

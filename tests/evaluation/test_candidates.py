@@ -1,6 +1,10 @@
 """The id matrix: what it refuses, how it is kept, how lists of others are read."""
 
+import csv
 import gzip
+import io
+import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -10,6 +14,7 @@ import pytest
 
 from candgen.errors import DataError
 from candgen.evaluation import Candidates
+from damage import assert_survives
 
 
 def lists(users, items, scores=None):
@@ -116,6 +121,10 @@ def read(tmp_path, dataset, text, name="theirs.csv"):
         RANKED.replace("user,item", "User,ITEM"),
         RANKED.replace("user,item", "user_id,item_id"),
         RANKED.replace("100", "100.0"),
+        RANKED.replace("user,item,rank", '"user","item","rank"'),
+        '"user","item","score, raw",rank\n101,film-4,x,1\n100,film-3,y,2\n100,film-2,z,1\n',
+        '"user";"item";"a, b, c";rank\n101;film-4;x;1\n100;film-3;y;2\n100;film-2;z;1\n',
+        'note,user,item,rank\n"a\nb",101,film-4,1\n,100,film-3,2\n,100,film-2,1\n',
         RANKED.replace(",1\n", ",0\n"),
         "model,item,rank,user\nx,film-4,1,101\nx,film-3,2,100\nx,film-2,1,100\n",
         'user,item,rank\n"101","film-4",1\n"100","film-3",2\n"100","film-2",1\n',
@@ -158,6 +167,13 @@ def test_whole_number_ids_match_their_spelling_as_text_both_ways(make, events, t
     assert Candidates.load(tmp_path / "theirs.parquet", data).users.tolist() == [0]
 
 
+def test_lists_with_the_ids_of_the_data_are_read_whatever_their_zeros(make, events, tmp_path):
+    isbns = ["0100000018", "0200000025"]
+    data = make(events((0, 0)), events((0, 1)), n_users=1, n_items=2, item_ids=isbns)
+    found = read(tmp_path, data, "user,item,rank\n100,0200000025,1\n100,0100000018,2\n")
+    assert found.items.tolist() == [[1, 0]]
+
+
 def test_a_parquet_in_dense_ids_without_saying_so_is_read_by_the_ids_of_the_data(
     make, events, tmp_path
 ):
@@ -181,8 +197,8 @@ def test_a_parquet_in_dense_ids_without_saying_so_is_read_by_the_ids_of_the_data
         ("user,user_id,item\n1,100,film-2\n", "two columns for 'user'"),
         ("user,item\n", "holds no candidates"),
         ("", "is empty"),
-        ("user,item,rank\n100,film-2\n", "cannot be read as text.*Expected 3 columns, got 2"),
-        (b"user,item\n100,film-\xff\n", "cannot be read as text"),
+        ("user,item,rank\n100,film-2\n", r"line 2: expected 3 cells .* got 2"),
+        (b"user,item\n100,film-\xff\n", "line 2: not utf-8"),
         ("user,item\n100,\n", r"row 1 .*item '' is not in dataset"),
     ],
 )
@@ -208,10 +224,48 @@ def test_a_truncated_parquet_is_refused(small, tmp_path):
     lists([0], [[4]]).save(tmp_path / "c.parquet", small)
     whole = (tmp_path / "c.parquet").read_bytes()
     (tmp_path / "c.parquet").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"c\.parquet cannot be read as Parquet"):
+    with pytest.raises(DataError, match=r"c\.parquet is not a Parquet file"):
         Candidates.load(tmp_path / "c.parquet", small)
 
 
 def test_a_missing_file_is_named(small, tmp_path):
     with pytest.raises(DataError, match=r"no file .*nowhere\.csv"):
         Candidates.load(tmp_path / "nowhere.csv", small)
+
+
+LISTS = (
+    b'user,item,score,rank\n101,film-4,0.5,1\n"100",film-3,1e3,2\n100,film-2,7,1\n102,film-0,,3\n'
+)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "a.jsonl"])
+def test_damaged_lists_are_read_right_or_refused(small, tmp_path, name):
+    frame = pd.read_csv(io.BytesIO(LISTS)).fillna({"score": 0})
+    held = io.BytesIO()
+    frame.to_parquet(held)
+    lines = "\n".join(json.dumps(row) for row in frame.to_dict("records"))
+    wholes = {
+        "a.csv": LISTS.replace(b",,", b",0,"),
+        "a.csv.gz": gzip.compress(LISTS.replace(b",,", b",0,"), mtime=0),
+        "a.parquet": held.getvalue(),
+        "a.jsonl": lines.encode(),
+    }
+    users = dict(zip(map(str, small.users["user_id"]), range(small.n_users), strict=True))
+
+    def right(path, found):
+        text = (path / "a.csv").read_bytes().decode("utf-8-sig")
+        delimiter = max(",;\t", key=text.split("\n")[0].count)
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        head, *rows = [row for row in rows if row]
+        place = next(
+            n for n, cell in enumerate(head) if cell.strip().lower() in ("user", "user_id")
+        )
+        spelled = {re.sub(r"\.0+$", "", row[place].strip()) for row in rows}
+        assert sorted(found.users.tolist()) == sorted(users[user] for user in spelled)
+
+    assert_survives(
+        tmp_path,
+        {name: wholes[name]},
+        lambda path: Candidates.load(path / name, small),
+        right if name == "a.csv" else None,
+    )

@@ -76,7 +76,7 @@ def test_exposure_is_that_of_the_held_out_time(make, events):
     train, test = events((0, 0)), events((0, 1), (0, 2))
     shown = events((0, 0), (0, 3)).assign(engaged=False)
     later = events((0, 1), (0, 1), (0, 1), (0, 3), (0, 3)).assign(engaged=False)
-    extras = {"impressions": shown, "impressions_held_out": later}
+    extras = {"impressions": shown, "impressions_test": later}
     data = make(train, test, n_users=1, n_items=4, **extras)
     assert held_out_exposure(data).tolist() == [1, 3, 1, 2]
 

@@ -131,12 +131,29 @@ def test_a_wrong_declaration_is_named(features, message):
     ("kind", "column", "message"),
     [
         ("numeric", "provider", "'provider' is declared numeric"),
-        ("multi", "provider", "row 0: declared multi, expected a list"),
+        ("multi", "year", "row 0: declared multi, expected a list"),
     ],
 )
 def test_a_column_of_another_kind_is_named(kind, column, message):
     with pytest.raises(DataError, match=message):
         encoded(kind, column)
+
+
+@pytest.mark.parametrize(
+    "held", ["Audio|Audio premium", "Audio | Audio premium|", ["Audio", "Audio premium"]]
+)
+def test_multi_reads_text_with_bars_like_a_list(held):
+    table = pd.DataFrame({"Categories": [held, None, "Video"]})
+    encoder = Encoder([Feature("Categories", "multi")]).fit(table)
+    assert encoder.names_ == ["Categories: Audio", "Categories: Audio premium", "Categories: Video"]
+    assert encoder.encode(table).toarray().tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+
+
+def test_a_whole_number_is_the_same_category_where_others_are_missing():
+    table = pd.DataFrame({"zip": [94110.0, np.nan, 2139.0]})
+    encoder = Encoder([Feature("zip", "categorical")]).fit(table)
+    assert encoder.names_ == ["zip: 2139", "zip: 94110"]
+    assert encoder.encode(pd.DataFrame({"zip": [94110]})).toarray().tolist() == [[0, 1]]
 
 
 def test_infinity_is_refused_by_row():

@@ -45,6 +45,19 @@ def taste_world(tmp_path_factory) -> Dataset:
     return write_dataset(tmp_path_factory.mktemp("tastes"), tables, {"name": "tastes"})
 
 
+@pytest.fixture(scope="class")  # of the taste world of the class, which some describe
+def late_world(taste_world, tmp_path_factory) -> Dataset:
+    """The taste world with a validation part: items 0 to 5 and each user's last event are in it.
+
+    The users who folded in there have no events here.
+    """
+    events = taste_world.train
+    late = (events["item"] < N_TASTES) | ~events.duplicated("user", keep="last")
+    tables = {name: taste_world.table(name) for name in ("test", "users", "items")}
+    tables |= {"interactions": events, "train": events[~late], "validation": events[late]}
+    return write_dataset(tmp_path_factory.mktemp("late"), tables, {"name": "late"})
+
+
 @pytest.fixture(scope="session")
 def trained_users(taste_world) -> np.ndarray:
     return np.arange(taste_world.n_users - 13)

@@ -5,6 +5,7 @@ class TestItemKNN(GeneratorContract):
         return ItemKNN(**{"neighbours": 15, **settings})
 """
 
+import copy
 import json
 
 import numba
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 
 from candgen import models
-from candgen.errors import ColdStartError, SettingError
+from candgen.errors import ColdStartError, SettingError, TrainingError
 from candgen.models import Popularity, VectorGenerator
+from candgen.models.learned import LearnedGenerator
 from candgen.retrieval import NO_ITEM, top_items
+from candgen.training.loop import Trained
 from tolerance import rounding
 
 LONGEST_SUM = 300  # users and items of the taste world; layers of networks here are shorter
@@ -120,6 +123,32 @@ class GeneratorContract:
             with pytest.raises(ColdStartError, match="item without events"):
                 fitted.score([0], [cold])
 
+    def test_items_that_were_never_learned_are_neither_offered_nor_watched(
+        self, late_world, monkeypatch
+    ):
+        if not isinstance(self.make(), LearnedGenerator):
+            pytest.skip("not trained step by step")
+        learning, watched = late_world.for_validation(), []
+        learned = np.bincount(learning.train["item"], minlength=late_world.n_items) > 0
+
+        def never_learned_first(users):
+            return (
+                learning.held_out_matrix[users].toarray() * np.where(learned, 1, -1) - 3 * learned
+            )
+
+        def untrained(learner, settings, *, watch, **_):
+            watched.append(watch.measure(never_learned_first))
+            return Trained([], 0, 0)
+
+        monkeypatch.setattr("candgen.models.learned.train", untrained)
+        model = self.make(patience=1, watch="recall@1").fit(late_world)
+        # Those in front are not held out; behind them is one of the one or two items that are.
+        assert (watched[0] == 0) if model.answers_cold_items else (watched[0] > 0.5)
+        np.testing.assert_array_equal(model.known_items_, learned | model.answers_cold_items)
+        found = top_items(model, np.unique(learning.train["user"]), late_world.n_items).items
+        offered = np.unique(found[found != NO_ITEM])
+        np.testing.assert_array_equal(offered, np.flatnonzero(model.known_items_))
+
     def test_ids_outside_the_dataset_are_refused(self, fitted, taste_world):
         for ids in ([-1], [taste_world.n_users], [0.5], [[0]]):
             with pytest.raises(ValueError, match="dense ids"):
@@ -157,6 +186,14 @@ class VectorContract(GeneratorContract):
         assert len(items) == taste_world.n_items
         assert users.dtype == items.dtype == np.float32
         assert np.isfinite(users).all() and np.isfinite(items).all()
+
+    def test_vectors_that_are_not_finite_are_refused_by_name(self, fitted, taste_world):
+        broken, vectors = copy.copy(fitted), fitted.item_vectors().copy()
+        vectors[3, 0] = np.nan
+        broken._fit, broken.item_vectors = lambda dataset: None, lambda: vectors
+        refused = rf"{broken.name}: 1 of {len(vectors)} vectors of items are not finite"
+        with pytest.raises(TrainingError, match=refused):
+            broken.fit(taste_world)
 
     def test_scores_are_the_products_of_the_vectors(self, fitted, trained_users):
         assert isinstance(fitted, VectorGenerator)

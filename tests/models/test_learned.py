@@ -26,6 +26,7 @@ class CountingLearner(Learner):
         self.dataset = dataset
         self.items = dataset.train[ITEM].to_numpy()
         self.n_examples = len(self.items)
+        self.learned_items = np.bincount(self.items, minlength=dataset.n_items) > 0
         self.tables = {"items": EmbeddingTable(dataset.n_items, 1, spread=0, optimizer="sgd")}
 
     def learn(self, examples, weights, rate, rng):
@@ -101,6 +102,21 @@ def test_what_is_watched_is_validation_among_items_the_user_did_not_have(dataset
     assert [epoch.watched for epoch in history] == [0.5, 0.5, 0.5]
 
 
+def test_with_patience_items_of_validation_alone_are_not_offered(dataset):
+    model = make(epochs=1, patience=2, watch="recall@1").fit(dataset)
+    assert model.known_items_.tolist() == [True, True, True, False, False]
+    assert make(epochs=1).fit(dataset).known_items_.tolist() == [True, True, True, True, False]
+
+
+def test_what_is_watched_is_ranked_among_learned_items(dataset, monkeypatch):
+    def never_learned_first(self, users):
+        return np.tile([0.0, 4.0, 3.0, 5.0, 6.0], (len(users), 1))
+
+    monkeypatch.setattr(CountingLearner, "scores", never_learned_first)
+    history = make(epochs=1, patience=2, watch="recall@1").fit(dataset).history_
+    assert history[0].watched == 0.5  # user 0 finds item 1 in front, user 1 cannot find item 3
+
+
 def test_the_best_epoch_is_kept_and_not_the_last(dataset):
     model = make(epochs=9, patience=2, watch="recall@1").fit(dataset)
     assert model.best_epoch_ == 1 and len(model.history_) == 3
@@ -144,6 +160,16 @@ def test_settings_out_of_range_are_refused_before_training():
 def test_an_exploding_loss_names_the_generator_the_batch_and_what_to_try(dataset):
     with pytest.raises(TrainingError, match=r"Counting: the loss of batch .*try 1e\+37"):
         make(learning_rate=1e38, epochs=30).fit(dataset)
+
+
+def test_numbers_that_overflow_at_the_last_step_are_refused_by_name(dataset):
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(
+            TrainingError, match=r"Counting: some of its numbers \(items/rows\) are not finite"
+        ),
+    ):
+        make(learning_rate=2e38, epochs=1, batch_size=9).fit(dataset)
 
 
 def test_nothing_to_learn_from_is_said_so(dataset, tmp_path):

@@ -38,7 +38,7 @@ def make_dataset(folder, *, impressions: bool) -> Dataset:
     if impressions:
         tables["impressions"] = pd.DataFrame(SHOWN, columns=["user", "item", "engaged"])
         held = pd.DataFrame([(0, 5, False)], columns=["user", "item", "engaged"])
-        tables["impressions_held_out"] = held
+        tables["impressions_test"] = held
     return write_dataset(folder, tables, {"name": "shop"})
 
 

@@ -1,3 +1,4 @@
+import numba
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -69,6 +70,22 @@ def test_block_size_never_changes_the_answer(rows_per_block):
     scores = np.where(seen, -np.inf, queries @ items.T)
     found = top_k(queries, items, 10, exclude=csr_array(seen), rows_per_block=rows_per_block)
     np.testing.assert_array_equal(found.items, slowly(scores, 10))
+
+
+def test_the_same_call_gives_the_same_scores_on_any_number_of_threads():
+    rng, found = np.random.default_rng(0), []
+    items = rng.normal(size=(1500, 48)).astype(np.float32)
+    queries = [rng.normal(size=(n, 48)).astype(np.float32) for n in (7, 101, 700)]
+    before = numba.get_num_threads()
+    for n in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        numba.set_num_threads(n)
+        try:
+            found.append([top_k(asked, items, 50) for asked in queries])
+        finally:
+            numba.set_num_threads(before)
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one.items, two.items)
+        np.testing.assert_array_equal(one.scores, two.scores)
 
 
 def of_scores(scores, k, **masks):

@@ -46,6 +46,7 @@ def world(folder, *, timed):
     ]
     columns = ["user", "item", "timestamp"]
     events = pd.DataFrame(events, columns=columns)[columns if timed else columns[:2]]
+    events["share"] = np.random.default_rng(4).random(len(events))  # watched
     train = events[events["user"] < N_USERS].reset_index(drop=True)
     fold_in = events[events["user"] >= N_USERS].reset_index(drop=True)
     words = [f"{w} {rng.choice(['dog', 'cat'])}" for w in rng.choice(["red", "blue", "odd"], n)]
@@ -97,10 +98,11 @@ def said_of(data, user, moment):
     if "timestamp" in known:
         known = known.sort_values("timestamp", kind="stable")
         made["history"] = (100 + known["item"]).tolist()
+        made["watched"] = known["share"].tolist()
         made["moment"] = moment
         if len(known):
             made["last_event"] = int(known["timestamp"].max())
-        asked = data.table("searches").query("user == @user").sort_values("timestamp")
+        asked = data.known("searches").query("user == @user").sort_values("timestamp")
         made["searches"] = asked["query"].tolist()
     for column, value in data.users.iloc[user].items():
         if column in KINDS:
@@ -148,6 +150,17 @@ CASES = {
         SoftmaxNetwork,
         {"query_inputs": ["history", "example_age"], "biases": False},
     ),
+    "softmax network of watch time": (
+        SoftmaxNetwork,
+        {
+            "query_inputs": ["history", "time", "watch_time"],
+            "watch_column": "share",
+            "weighted_history": True,
+            "pooling": "fading",
+            "history_length": 4,
+            "id_dropout": 0.5,
+        },
+    ),
 }
 UNTIMED = ("a few last ones, fading", "shares of a sum", "seldom items")
 
@@ -184,6 +197,19 @@ def test_the_hour_and_the_gap_are_read_as_of_the_moment(worlds, tmp_path):
         atol = rounding(np.float32, N_TERMS, expected)
         np.testing.assert_allclose(vectors[-1], expected, atol=atol)
     assert np.abs(vectors[2] - vectors[0]).max() > 0.01
+
+
+def test_a_history_of_which_nobody_says_how_much_was_watched_weighs_alike(worlds, tmp_path):
+    settings = {"query_inputs": ["history"], "watch_column": "share", "weighted_history": True}
+    model = SoftmaxNetwork(**SMALL, **settings).fit(worlds[True])
+    tower = exported_tower(model, tmp_path)
+    history = {"history": [101, 105, 109]}
+    alike = asked(tower, {**history, "watched": [0.3, 0.3, 0.3]})
+    np.testing.assert_allclose(asked(tower, history), alike, rtol=1e-5)
+    assert np.abs(asked(tower, {**history, "watched": [1, 0, 0]}) - alike).max() > 1e-3
+    for wrong in ([1, 1], [1, 1, -1], [1, 1, "all"], [1, 1, None], 1, [1, 1, float("nan")]):
+        with pytest.raises(FeatureError, match="watched must be a list of 3 numbers of 0 or more"):
+            asked(tower, {**history, "watched": wrong})
 
 
 def test_a_tower_of_ids_answers_unknown_users_by_the_mean_of_their_items(worlds, tmp_path):
@@ -289,7 +315,7 @@ def test_an_exported_run_of_towers_answers_new_users_without_tensorflow(home, tm
     folder, _, model, data = home
     user = N_USERS + 2
     said = said_of(data, user, model.moment_)
-    del said["last_event"]  # the network reads no time since then
+    del said["last_event"], said["watched"]  # the network reads no time since then
     (tmp_path / "new.json").write_text(json.dumps(said))
     code = (
         "import sys, runpy; sys.modules['candgen'] = None;"

@@ -68,3 +68,25 @@ def test_a_run_by_itself_is_checked_too(page):
     given = single_run.given(found, ["dataset=films", "wanted={genres: Drma}"])
     with pytest.raises(SettingError, match="no item has 'Drma'"):
         single_run.stage("run", "x", found, given, page.parent, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("cutoffs: [5, 10]", r"headline: recall@20 is not at .* Choose recall@5, recall@10, or"),
+        ("headline: ndcg@5", r"headline: ndcg@5 is not at .* Choose ndcg@10, ndcg@20, or"),
+        ("k: 15", "cutoffs: k = 15 candidates cannot be cut at 20. Raise k"),
+        ("cutoffs: [5, 10], headline: recall@5, k: 10", None),
+    ],
+)
+def test_a_headline_is_at_one_of_the_cutoffs_and_none_exceeds_k(
+    write_notebook, write_sweep, asked, message
+):
+    parameters = 'k: int = 100\ncutoffs: list = [10, 20]\nheadline: str = "recall@20"\n'
+    write_notebook("82_page", parameters, "run.record(fit(k, cutoffs, headline))")
+    path = write_sweep(f"notebook: notebooks/82_page.ipynb\nruns:\n  a: {{{asked}}}\n")
+    if message is None:
+        assert len(read_plan(path).runs) == 1
+    else:
+        with pytest.raises(SettingError, match=message):
+            read_plan(path)

@@ -1,4 +1,4 @@
-"""Folders and zip archives, read through one interface without unpacking.
+"""Folders, zip archives and compressed files, read through one interface without unpacking.
 
 A bundle is a folder or a zip. Its files are opened as streams, so no member of an archive can be
 written outside a folder. Archives are checked before anything is read, for names that lead outside
@@ -7,13 +7,17 @@ the folder, encrypted members, and sizes typical of zip bombs.
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
+
+import pyarrow as pa
 
 from candgen import files
 from candgen.errors import DataError
@@ -22,6 +26,7 @@ MAX_MEMBERS = 10_000
 MAX_BYTES = 64 * 2**30  # unpacked, all members together
 MAX_RATIO = 200  # unpacked to packed, for members above MIN_SUSPECT; ratings pack about 4 : 1
 MIN_SUSPECT = 64 * 2**20
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "zip": b"PK\x03\x04"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class InputFile:
     """Path of the file, or of the zip that holds it."""
     member: str | None = None
     """Name inside the zip; None outside zips."""
+    compression: str = ""
+    """gzip or zstd, if the file itself is compressed."""
 
     @property
     def label(self) -> str:
@@ -40,52 +47,90 @@ class InputFile:
 
     @property
     def name(self) -> str:
-        return PurePosixPath(self.member).name if self.member else self.path.name
-
-    @property
-    def size(self) -> int:
-        """Size in bytes, unpacked."""
-        if self.member is None:
-            return self.path.stat().st_size
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.getinfo(self.member).file_size
+        """Name without folders, and without the ending of its compression."""
+        name = PurePosixPath(self.member).name if self.member else self.path.name
+        ending = PurePosixPath(name).suffix.lower()
+        return name[: -len(ending)] if self.compression and ending in (".gz", ".zst") else name
 
     def open(self) -> BinaryIO:
         """Open for reading bytes.
 
         Raises:
-            DataError: While reading, if the archive is damaged.
+            DataError: If the file cannot be opened, or, while reading, if it is damaged.
         """
-        if self.member is None:
-            return open(self.path, "rb")
-        return io.BufferedReader(_MemberStream(self), buffer_size=1 << 20)
+        try:
+            if self.member is None and not self.compression:
+                return open(self.path, "rb")
+            return io.BufferedReader(_Unpacked(self), buffer_size=1 << 20)
+        except OSError as error:
+            raise DataError(f"{self.label} cannot be read: {error.strerror or error}.") from error
 
 
-class _MemberStream(io.RawIOBase):
-    """Stream of a zip member that reports damage as a DataError naming the archive."""
+class UnpackingStream(io.RawIOBase):
+    """Stream of bytes that come in pieces of any size."""
 
-    def __init__(self, file: InputFile) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._file = file
-        self._archive = zipfile.ZipFile(file.path)
-        self._stream = self._archive.open(file.member)
+        self._left = b""
+
+    def next_bytes(self) -> bytes:
+        """Return the next piece; empty at the end."""
+        raise NotImplementedError
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        try:
-            piece = self._stream.read(len(buffer))
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise _damaged(self._file.path, f"{self._file.member}: {error}") from error
+        piece = self._left or self.next_bytes()
+        self._left = piece[len(buffer) :]
+        piece = piece[: len(buffer)]
         buffer[: len(piece)] = piece
         return len(piece)
 
+
+class _Unpacked(UnpackingStream):
+    """Stream of a zip member or a compressed file that reports damage as a DataError."""
+
+    def __init__(self, file: InputFile) -> None:
+        super().__init__()
+        self._file = file
+        self._opened: list[Any] = []
+        with self._guarded():
+            if file.member is not None:
+                self._opened.append(zipfile.ZipFile(file.path))
+                self._opened.append(self._opened[0].open(file.member))
+            elif file.compression == "gzip":
+                self._opened.append(gzip.GzipFile(file.path))
+            else:
+                self._opened.append(pa.input_stream(str(file.path), compression="zstd"))
+
+    def next_bytes(self) -> bytes:
+        with self._guarded():
+            return self._opened[-1].read(1 << 20)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except PermissionError:
+            raise
+        except _DAMAGES as error:
+            if self._file.member is not None:
+                raise _damaged(self._file.path, f"{self._file.member}: {error}") from error
+            raise DataError(
+                f"{self._file.label} is not a complete {self._file.compression} file ({error}). "
+                "Make or download it again, or set compression."
+            ) from error
+
     def close(self) -> None:
         if not self.closed:
-            self._stream.close()
-            self._archive.close()
+            for opened in reversed(self._opened):
+                opened.close()
         super().close()
+
+
+# RuntimeError, NotImplementedError: a zip that needs a password or another method
+_DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -125,6 +170,53 @@ class Bundle:
         return sorted(p.name for p in self.path.iterdir())
 
 
+def input_file(path: Path, compression: str = "auto") -> InputFile:
+    """Return a file, or the only one in a zip, to be unpacked while it is read.
+
+    Args:
+        path: File that exists.
+        compression: auto (by the first bytes of the file), none, gzip, zip or zstd.
+
+    Raises:
+        DataError: If the file cannot be read, or a zip is unsafe or holds several files.
+    """
+    if compression == "auto":
+        with InputFile(path).open() as stream:
+            start = stream.read(4)
+        found = [name for name, magic in _MAGIC.items() if start.startswith(magic)]
+        compression = found[0] if found else "none"
+    if compression != "zip":
+        return InputFile(path, compression="" if compression == "none" else compression)
+    bundle = open_bundle(path)
+    members = [m for m in bundle.members or () if not m.startswith("__MACOSX/")]
+    if len(members) != 1:
+        listed = ", ".join(sorted(members)[:12]) or "no file"
+        raise DataError(f"{path} must hold one file, it holds {listed}. Unpack it, and name one.")
+    return InputFile(path, members[0])
+
+
+def usable(path: Path | str) -> Path:
+    """Return a path, with the home folder filled in, if it can be a path and stand in a record.
+
+    Raises:
+        DataError: If its name is not UTF-8, too long or otherwise impossible.
+    """
+    try:
+        str(path).encode()
+        found = Path(path).expanduser()
+        found.exists()
+        if "\0" in str(path):
+            raise ValueError("it holds a null character")
+    except UnicodeEncodeError:
+        raise DataError(
+            f"The path {ascii(str(path))[:200]} is not UTF-8. Rename the file or its folder."
+        ) from None
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{ascii(str(path))[:200]} cannot be a path: {reason}.") from None
+    return found
+
+
 def open_bundle(path: Path | str) -> Bundle:
     """Open a folder or a zip without unpacking it.
 
@@ -132,7 +224,7 @@ def open_bundle(path: Path | str) -> Bundle:
         DataError: If there is nothing at `path`, or it is neither folder nor zip, or the zip is
             damaged or unsafe.
     """
-    path = Path(path).expanduser()
+    path = usable(path)
     if path.is_dir():
         return Bundle(path, None)
     if not path.exists():
@@ -145,7 +237,7 @@ def open_bundle(path: Path | str) -> Bundle:
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (*_DAMAGES, NotImplementedError) as error:
         raise _damaged(path, str(error)) from error
     for info in infos:
         _check_member(path, info)

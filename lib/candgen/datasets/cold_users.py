@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from candgen.columns import ITEM, TIMESTAMP, USER
 from candgen.datasets.dataset import Dataset
+from candgen.datasets.periods import FURTHER, INTERACTIONS, PARTS, stored
 from candgen.errors import DataError, SettingError
 from candgen.seeds import derive_seed
 
-_EVENTS = ("impressions", "searches")  # further tables with events of users
 _NO_TIMES = (
     "Dataset {!r} has no timestamps, and the order of a cold user's events needs them. Name the "
     "column of timestamps when you prepare it."
@@ -66,7 +66,8 @@ def make_cold(
     if TIMESTAMP not in events:
         raise DataError(_NO_TIMES.format(dataset.name))
     events = events.sort_values(TIMESTAMP, kind="stable").drop_duplicates([USER, ITEM])
-    left_out = np.zeros(0, np.int64), np.zeros(0, np.int64)  # users, items
+    none = np.zeros(0, np.int64)
+    left_out = none, none  # users, items
     parts = ("test", "validation") if dataset.evaluate_on == "validation" else ("test",)
     for part in parts:
         events = _neither(events, *left_out)
@@ -82,12 +83,13 @@ def make_cold(
         )
     train = _neither(events, new_users, new_items)
     held_out = _only(of_known, new_users)
-    tables = {"train": train, "held_out": held_out, "interactions": train}
-    for name in _EVENTS:
-        if dataset.has(name):
-            tables[name] = _neither(dataset.table(name), *forgotten)
+    tables = {"train": train, "test": held_out, "interactions": train}
+    for name in filter(dataset.has, FURTHER):
+        rows = dataset.everything(name)
+        tables[name] = _neither(rows, *forgotten)
+        tables[stored(name, "test")] = _neither(_only(rows, new_users), none, forgotten[1])
     of_items = events[events[ITEM].isin(new_items) & ~events[USER].isin(new_users)]
-    made = _derived(dataset, tables)
+    made = _derived(dataset, tables, policy="cold_users")
     return ColdSplit(made, new_users, new_items, of_items.reset_index(drop=True))
 
 
@@ -109,11 +111,9 @@ def make_users_cold(dataset: Dataset, share: float, *, seed: int = 0) -> Dataset
     able = np.unique(dataset.held_out[USER])
     n = max(1, round(share * len(able)))
     chosen = np.random.default_rng(seed).choice(able, n, replace=False)
-    tables = {"train": _without(dataset.train, chosen), "held_out": _only(dataset.held_out, chosen)}
-    for name in _EVENTS:
-        if dataset.has(name):
-            tables[name] = _without(dataset.table(name), chosen)
-    return _derived(dataset, tables)
+    known = {name: _without(rows, chosen) for name, rows in _known(dataset).items()}
+    judging = {name: _only(rows, chosen) for name, rows in _judging(dataset).items()}
+    return _derived(dataset, known | judging)
 
 
 def fold_in_cold_users(
@@ -150,20 +150,40 @@ def fold_in_cold_users(
             f"{found_after} events in {dataset.evaluate_on!r}. Lower the number of known events, "
             "or prepare the dataset with a split by date."
         )
-    tables = {"train": dataset.train, "held_out": events[more & (place >= found_after)]}
+    tables = _known(dataset) | _judging(dataset)
+    tables["test"] = events[more & (place >= found_after)]
     if n_known:
         tables["fold_in"] = events[more & (place < n_known)]
     return _derived(dataset, tables)
 
 
-def _derived(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Dataset:
-    """Return a dataset with the same users and items, split as the given tables say."""
+def _known(dataset: Dataset) -> dict[str, pd.DataFrame]:
+    """Return what a model knows of each event table, by the name of a table of train."""
+    names = [INTERACTIONS, *filter(dataset.has, FURTHER)]
+    return {stored(name, "train"): dataset.known(name) for name in names}
+
+
+def _judging(dataset: Dataset) -> dict[str, pd.DataFrame]:
+    """Return what judges a model of each event table, by the name of a table of test."""
+    names = filter(dataset.judges, (INTERACTIONS, *FURTHER))
+    return {stored(name, "test"): dataset.judging(name) for name in names}
+
+
+def _derived(dataset: Dataset, tables: dict[str, pd.DataFrame], **split: str) -> Dataset:
+    """Return a dataset with the same users and items, judged on test.
+
+    Args:
+        dataset: Its tables of users and items are kept.
+        tables: The event tables, by the name under which they are stored; all others are gone.
+        **split: What the description of the split says instead.
+    """
     held = {name: frame.reset_index(drop=True) for name, frame in tables.items()}
-    held["test"] = held.pop("held_out")
-    gone = {"validation", "fold_in"} - set(held)
+    events = {stored(name, part) for name in (INTERACTIONS, *FURTHER) for part in PARTS}
+    gone = (events | {"fold_in"}) - set(held)
     known = {name: facts for name, facts in dataset.info["tables"].items() if name not in gone}
     kept = {name: frame for name, frame in dataset._tables.items() if name in known}
     info = {**dataset.info, "tables": known | {name: {} for name in held}}
+    info["split"] = split or dataset.info.get("split", {})
     return replace(dataset, info=info, evaluate_on="test", _tables={**kept, **held})
 
 

@@ -24,8 +24,9 @@ from scipy.sparse import csr_array
 
 from candgen import files
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
-from candgen.datasets import description
+from candgen.datasets import description, periods
 from candgen.datasets.description import DESCRIPTION, FORMAT
+from candgen.datasets.periods import INTERACTIONS, PERIODS, WHOLE_LOG, stored
 from candgen.errors import DataError, did_you_mean
 
 PARTS = ("train", "validation", "test", "fold_in")
@@ -91,14 +92,15 @@ class Dataset:
         return f"<table><caption>{html.escape(self.name)}</caption>{rows}</table>"
 
     def _facts(self) -> dict[str, str]:
-        """Return sizes, period, split and digest as short texts."""
+        """Return sizes, period, split, digest and notes as short texts."""
         facts = {"users": f"{self.n_users:,}", "items": f"{self.n_items:,}"}
         facts["events"] = f"{self._rows('interactions'):,}"
         for part in filter(self.has, PARTS):
             facts[f"{self.label_of(part).replace('_', '-')} events"] = f"{self._rows(part):,}"
         facts["period"] = " to ".join(self.period) if self.period else "no timestamps"
         facts["split"] = str(self.info.get("split", {}).get("policy", "unknown"))
-        return facts | {"judged on": self.judged_on, "digest": self.digest[:12]}
+        facts |= {"judged on": self.judged_on, "digest": self.digest[:12]}
+        return facts | ({"notes": " ".join(self.notes)} if self.notes else {})
 
     def _rows(self, table: str) -> int:
         if table in self._tables:
@@ -162,6 +164,11 @@ class Dataset:
         made = (self.info.get("split") or {}).get("validation_part")
         return f"{part} ({made})" if part == "validation" and made else part
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on how the source was read, such as how many repeated pairs were dropped."""
+        return self.info.get("notes", [])
+
     # --- tables
 
     def has(self, table: str) -> bool:
@@ -205,20 +212,71 @@ class Dataset:
     @property
     def train(self) -> pd.DataFrame:
         """Events to learn from."""
-        if self.evaluate_on == "validation" or not self.has("validation"):
-            return self.table("train")
-        if "train+validation" not in self._tables:
-            parts = [self.table("train"), self.table("validation")]
-            if self.has("fold_in"):
-                known = self.table("fold_in")
-                parts.append(known[known[USER].isin(parts[1][USER])])
-            self._tables["train+validation"] = pd.concat(parts, ignore_index=True)
-        return self._tables["train+validation"]
+        return self.known(INTERACTIONS)
 
     @property
     def held_out(self) -> pd.DataFrame:
         """Events to predict."""
-        return self.table(self.evaluate_on)
+        return self.judging(INTERACTIONS)
+
+    # --- periods
+
+    def known(self, name: str) -> pd.DataFrame:
+        """Return the rows of an event table that a model may read.
+
+        Args:
+            name: "interactions", or a further event table: "impressions" or "searches".
+
+        Raises:
+            DataError: If the dataset has no such table.
+        """
+        first, *others = (stored(name, part) for part in PERIODS[self.evaluate_on].known)
+        later = [table for table in others if self.has(table)]
+        if not later:
+            return self.table(first)
+        whole = "+".join([first, *later])
+        if whole not in self._tables:
+            parts = [self.table(table) for table in (first, *later)]
+            if name == INTERACTIONS and self.has("fold_in"):
+                of_validation = self.table("fold_in")[USER].isin(parts[1][USER])
+                parts.append(self.table("fold_in")[of_validation])
+            self._tables[whole] = pd.concat(parts, ignore_index=True)
+        return self._tables[whole]
+
+    def judging(self, name: str) -> pd.DataFrame:
+        """Return the rows of an event table that judge a model, which it must not read.
+
+        Raises:
+            DataError: If the dataset has no such rows; `judges` tells.
+        """
+        return self.table(stored(name, PERIODS[self.evaluate_on].judging))
+
+    def judges(self, name: str) -> bool:
+        """Tell whether rows of an event table are held out to judge a model."""
+        return self.has(stored(name, PERIODS[self.evaluate_on].judging))
+
+    def everything(self, name: str) -> pd.DataFrame:
+        """Return all rows of a further event table, of all parts, for a split of one's own."""
+        tables = [stored(name, part) for part in periods.PARTS]
+        return pd.concat([self.table(t) for t in tables if self.has(t)], ignore_index=True)
+
+    @property
+    def judges_whole_log(self) -> bool:
+        """Whether held-out impressions show what was ignored as well as what was engaged with."""
+        return self.info.get("split", {}).get("policy", WHOLE_LOG[0]) in WHOLE_LOG
+
+    @property
+    def known_until(self) -> int | None:
+        """First second that models do not know: when candidates are asked for; None without times.
+
+        For a timeline the end of the known parts, for other splits the second after the last known
+        event of all.
+        """
+        if TIMESTAMP not in self.train or self.train[TIMESTAMP].isna().any():
+            return None
+        ends = {"validation": "train_ends", "test": "test_starts"}[self.evaluate_on]
+        newest = int(self.train[TIMESTAMP].max())
+        return max(self.info.get("split", {}).get(ends, 0), newest + 1)
 
     @cached_property
     def titles(self) -> NDArray[np.object_]:

@@ -12,7 +12,7 @@ from candgen.checks import CountOrZero
 from candgen.errors import DataError
 from candgen.records import Digest, Record
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "dataset.json"
 TABLES = ("interactions", "train", "test", "users", "items")
 """Tables that every dataset has."""
@@ -54,6 +54,8 @@ class _Source(Record):
 class _Split(Record):
     policy: str | None = None
     validation_part: str | None = None
+    train_ends: int = 0
+    test_starts: int = 0
 
 
 class Description(Record):
@@ -67,6 +69,7 @@ class Description(Record):
     split: _Split = _Split()
     parameters: dict[str, Any] = {}
     warnings: list[str] = []
+    notes: list[str] = []
 
     @model_validator(mode="after")
     def _agrees(self) -> Description:

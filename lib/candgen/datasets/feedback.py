@@ -120,13 +120,13 @@ def sample_meanings(
 
 
 def impressions_of(data: Dataset) -> pd.DataFrame:
-    """Return the impressions of a dataset up to the end of train.
+    """Return the impressions of a dataset that models know.
 
     Without a table `impressions` these are the training events, all engaged: such a log has no
     label 0, because items that were shown and ignored were not recorded.
     """
     if data.has("impressions"):
-        return data.table("impressions")
+        return data.known("impressions")
     return data.train[[USER, ITEM]].assign(**{ENGAGED: True})
 
 

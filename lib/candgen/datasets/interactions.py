@@ -45,12 +45,13 @@ def settle_duplicates(
 
     Args:
         events: Columns `user` and `item`; with `timestamp`, first and last refer to time, and
-            equal times are ordered by row. Without it, they refer to the order of rows.
+            equal times are ordered by row. Without it, they refer to the order of rows. The index
+            counts the rows of the file from 0.
         policy: "refuse" raises, "first" and "last" keep one event a pair, "keep" keeps all.
         where: Name of the events in messages.
 
     Returns:
-        The remaining events in their old order, with a new index.
+        The remaining events in their old order, with their index.
 
     Raises:
         DataError: If the policy is "refuse" and a pair occurs twice. The message names both rows,
@@ -63,7 +64,7 @@ def settle_duplicates(
         return events
     if policy == "refuse":
         _refuse(events, pairs, where)
-    return events[_chosen(events, pairs, policy)].reset_index(drop=True)
+    return events[_chosen(events, pairs, policy)]
 
 
 def positives(events: pd.DataFrame, at_least: float | None) -> pd.DataFrame:
@@ -78,7 +79,7 @@ def positives(events: pd.DataFrame, at_least: float | None) -> pd.DataFrame:
         raise DataError(
             f"min_rating is {at_least:g}, but these events have no ratings. Leave min_rating out."
         )
-    return events[events[RATING].to_numpy() >= at_least].reset_index(drop=True)
+    return events[events[RATING].to_numpy() >= at_least]
 
 
 def k_core(
@@ -123,9 +124,10 @@ def _refuse(events: pd.DataFrame, pairs: NDArray[np.int64], where: str) -> None:
     repeated = pd.Series(pairs).duplicated().to_numpy()
     second = int(repeated.argmax())
     first = int((pairs == pairs[second]).argmax())
+    rows = sorted(events.index[[first, second]] + 1)
     raise DataError(
         f"{where}: user {events[USER].iloc[second]} and item {events[ITEM].iloc[second]} occur "
-        f"together in rows {first + 1} and {second + 1}, counted without a header "
+        f"together in rows {rows[0]} and {rows[1]}, counted without a header "
         f"({int(repeated.sum()):,} repeated events in all). Set duplicates to first, last or "
         "keep, or correct the file."
     )

@@ -15,15 +15,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 
 from candgen.checks import Settings
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID, YEAR
 from candgen.datasets.archives import Bundle, InputFile, describe, open_bundle
-from candgen.datasets.cells import Column, TextFormat
-from candgen.datasets.reading import read_columns, read_rows
+from candgen.datasets.cells import Column
+from candgen.datasets.reading import TextFormat, encoding_note, read_columns
 from candgen.datasets.source import Source
 from candgen.datasets.tables import refuse_repeated
 from candgen.errors import DataError, SettingError
@@ -88,16 +88,41 @@ _DAT_NAMES = ("UserID", "MovieID", "Rating", "Timestamp")
 
 
 def _dat(encoding: str) -> TextFormat:
-    return TextFormat("::", header=_DAT_NAMES, encoding=encoding, quotes=False)
+    return TextFormat("::", header=_DAT_NAMES, encoding=encoding, quote="")
 
 
 _LAYOUTS = {
     "100k": _Layout(
-        "u.data", TextFormat("\t", header=_DAT_NAMES, quotes=False), _DAT_NAMES, (1.0, 5.0)
+        "u.data", TextFormat("\t", header=_DAT_NAMES, quote=""), _DAT_NAMES, (1.0, 5.0)
     ),
     "1m": _Layout("ratings.dat", _dat("latin-1"), _DAT_NAMES, (1.0, 5.0)),
     "10m": _Layout("ratings.dat", _dat("utf-8"), _DAT_NAMES, (0.5, 5.0)),
     "csv": _Layout("ratings.csv", TextFormat(), _CSV_NAMES, (0.5, 5.0)),
+}
+
+
+class _Table(NamedTuple):
+    """File of films or users of one family."""
+
+    name: str
+    text: TextFormat
+
+
+def _described(name: str, delimiter: str, header: tuple[str, ...], encoding: str) -> _Table:
+    return _Table(name, TextFormat(delimiter, header=header, encoding=encoding, quote=""))
+
+
+_FILM = ("movieId", "title", "genres")
+_FILM_100K = ("movieId", "title", "released", "released on video", "url", *_GENRES_100K)
+_ITEMS = {
+    "100k": _described("u.item", "|", _FILM_100K, "latin-1"),
+    "1m": _described("movies.dat", "::", _FILM, "latin-1"),
+    "10m": _described("movies.dat", "::", _FILM, "utf-8"),
+    "csv": _Table("movies.csv", TextFormat()),
+}
+_USERS = {
+    "100k": _described("u.user", "|", (USER_ID, "age", "gender", "occupation", "zip"), "latin-1"),
+    "1m": _described("users.dat", "::", (USER_ID, "gender", "age", "occupation", "zip"), "latin-1"),
 }
 
 
@@ -114,10 +139,11 @@ class MovieLensSettings(Settings):
     """Variant to download, such as latest-small or 32m; empty with a path."""
 
 
-def read(**settings: Any) -> Source:
+def read(*, limit: int | None = None, **settings: Any) -> Source:
     """Read MovieLens from a folder or a zip, or download it against a pinned digest.
 
     Args:
+        limit: Read this many ratings only, to check the files.
         **settings: Fields of `MovieLensSettings`, `path` or `variant` among them.
 
     Raises:
@@ -142,7 +168,7 @@ def read(**settings: Any) -> Source:
     layout = _LAYOUTS[family]
     ratings = bundle.require(layout.ratings, "the ratings")
     used = [ratings]
-    interactions = read_columns(ratings, _rating_columns(layout), layout.text)
+    interactions = read_columns(ratings, _rating_columns(layout), layout.text, limit=limit)
     items = _read_items(bundle, family, used)
     users = _read_users(bundle, family, used)
     _check_known(interactions, items, ratings, used)
@@ -157,6 +183,7 @@ def read(**settings: Any) -> Source:
         licence=_CLOSED if family in ("100k", "1m") else _FREE,
         citation=CITATION,
         inputs=describe(used),
+        notes=[encoding_note(file, "latin-1") for file in used if family in ("100k", "1m")],
         folder=bundle.path,
     )
 
@@ -222,79 +249,39 @@ def _rating_columns(layout: _Layout) -> list[Column]:
 
 
 def _read_items(bundle: Bundle, family: str, used: list[InputFile]) -> pd.DataFrame:
-    if family == "csv":
-        file = bundle.require("movies.csv", "titles and genres")
-        columns = [
-            Column("movieId", ITEM_ID, "integer id"),
-            Column("title", TITLE),
-            Column("genres", GENRES),
-        ]
-        items = read_columns(file, columns)
-        genres = items[GENRES].str.split("|")
-    elif family == "100k":
-        file = bundle.require("u.item", "titles and genres")
-        rows = _plain_rows(file, "|", "latin-1", 5 + len(_GENRES_100K))
-        items = pd.DataFrame({ITEM_ID: _integers(file, rows, 0), TITLE: [r[1] for _, r in rows]})
-        genres = pd.Series(
-            [[g for g, f in zip(_GENRES_100K, r[5:], strict=True) if f == "1"] for _, r in rows],
-            dtype=object,
-        )
-    else:
-        file = bundle.require("movies.dat", "titles and genres")
-        rows = _plain_rows(file, "::", "latin-1" if family == "1m" else "utf-8", 3)
-        items = pd.DataFrame({ITEM_ID: _integers(file, rows, 0), TITLE: [r[1] for _, r in rows]})
-        genres = pd.Series([r[2].split("|") for _, r in rows], dtype=object)
+    file = bundle.require(_ITEMS[family].name, "titles and genres")
+    text = _ITEMS[family].text
+    columns = [Column("movieId", ITEM_ID, "integer id"), Column("title", TITLE)]
     used.append(file)
+    if family == "100k":
+        marks = [Column(genre, genre) for genre in _GENRES_100K]
+        items = read_columns(file, [*columns, *marks], text)
+        marked = items[list(_GENRES_100K)].to_numpy() == "1"
+        genres = [[g for g, m in zip(_GENRES_100K, row, strict=True) if m] for row in marked]
+        items = items[[ITEM_ID, TITLE]]
+    else:
+        items = read_columns(file, [*columns, Column("genres", GENRES)], text)
+        genres = items[GENRES].fillna("").str.split("|")
     refuse_repeated(items[ITEM_ID], file, "film")
-    items[GENRES] = pd.Series(
-        [[g for g in listed if g and g != _NO_GENRES] for listed in genres], dtype=object
-    )
-    year = items[TITLE].str.extract(r"\((\d{4})\)\s*$")[0]
-    items[YEAR] = year.astype("Int16")
-    return items
+    listed = [[g for g in row if g and g != _NO_GENRES] for row in genres]
+    items = items.assign(**{GENRES: pd.Series(listed, dtype=object)})
+    year = items[TITLE].str.extract(r"\(([0-9]{4})\)\s*$")[0]
+    return items.assign(**{YEAR: year.astype("Int16")})
 
 
 def _read_users(bundle: Bundle, family: str, used: list[InputFile]) -> pd.DataFrame | None:
-    layouts = {
-        "100k": ("u.user", "|", ("user_id", "age", "gender", "occupation", "zip")),
-        "1m": ("users.dat", "::", ("user_id", "gender", "age", "occupation", "zip")),
-    }
-    if family not in layouts:
+    if family not in _USERS:
         return None
-    name, delimiter, columns = layouts[family]
-    file = bundle.find(name)
+    file = bundle.find(_USERS[family].name)
     if file is None:
         return None
     used.append(file)
-    rows = _plain_rows(file, delimiter, "latin-1", len(columns))
-    users = pd.DataFrame([cells for _, cells in rows], columns=list(columns))
-    users[USER_ID] = _integers(file, rows, 0)
-    users["age"] = _integers(file, rows, columns.index("age"))
+    text = _USERS[family].text
+    kinds = {USER_ID: "integer id", "age": "integer id"}
+    columns = [Column(name, name, kinds.get(name, "text")) for name in text.header]
+    users = read_columns(file, columns, text)
     refuse_repeated(users[USER_ID], file, "user")
     return users
-
-
-def _plain_rows(
-    file: InputFile, delimiter: str, encoding: str, width: int
-) -> list[tuple[int, list[str]]]:
-    rows = list(read_rows(file, TextFormat(delimiter, encoding=encoding, quotes=False)))
-    if not rows:
-        raise DataError(f"{file.label} is empty: expected at least one row of data.")
-    for line, cells in rows:
-        if len(cells) != width:
-            raise DataError(
-                f"{file.label}, line {line}: expected {width} cells separated by {delimiter!r}, "
-                f"got {len(cells)}. Is this the file as GroupLens published it?"
-            )
-    return rows
-
-
-def _integers(file: InputFile, rows: list[tuple[int, list[str]]], place: int) -> list[int]:
-    column = Column(f"cell {place + 1}", "", "integer id")
-    for line, cells in rows:
-        if wrong := column.complaint(cells[place]):
-            raise DataError(f"{file.label}, line {line}: {column.there} {wrong}.")
-    return [int(cells[place]) for _, cells in rows]
 
 
 def _check_known(

@@ -16,45 +16,49 @@ from numpy.typing import NDArray
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from candgen.checks import Count, CountOrZero, Settings
-from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
+from candgen.columns import ENGAGED, ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import given, movielens, tables
-from candgen.datasets.cells import date_to_seconds
+from candgen.datasets.cells import NANOS, date_to_seconds
 from candgen.datasets.dataset import SHAPED_BY_TEST, Dataset, write_dataset
+from candgen.datasets.filtering import Kept, kept_events, kept_parts, where_of
 from candgen.datasets.interactions import (
     DUPLICATES,
+    Duplicates,
     Numbered,
     code_of,
-    k_core,
     number,
-    positives,
-    settle_duplicates,
 )
+from candgen.datasets.periods import stored
+from candgen.datasets.reading import free_name
 from candgen.datasets.source import Source
 from candgen.datasets.splits import (
     NAMES,
     TRAIN,
     Events,
     Policy,
+    Rows,
     Split,
     SplitSettings,
     SplitShares,
     check_parts,
     futures_seen,
-    held_out_rows,
     leak_warnings,
+    parts_of_rows,
     split,
+    tie_warnings,
     validation_from_train,
 )
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.seeds import derive_seed
 
+_OF_EVENTS = (USER, ITEM, TIMESTAMP)
 SOURCES = ("world", "movielens", "table", "given")
-HELD_OUT = "_held_out"
 _READERS: dict[str, tuple[Callable[..., Source], type[Settings]]] = {
     "movielens": (movielens.read, movielens.MovieLensSettings),
     "table": (tables.read, tables.TableSettings),
     "given": (given.read, given.GivenSettings),
 }
+FIRST_ROWS = 100  # rows of each input that are checked before any work starts
 
 
 class PreparationSettings(SplitShares):
@@ -74,8 +78,8 @@ class PreparationSettings(SplitShares):
     """Fewest events of a user, applied with `min_item_events` until both hold."""
     min_item_events: Count = 1
     """Fewest events of an item."""
-    duplicates: Literal[*DUPLICATES] = "refuse"
-    """Repeated pairs of user and item: refuse, first, last or keep."""
+    duplicates: Literal["", *DUPLICATES] = ""
+    """Repeated pairs: refuse, first, last or keep; empty: last for a table."""
     split: Literal["", Policy] = ""
     """Policy by which events are held out; empty: timeline, or as given."""
     test_from: str = ""
@@ -103,6 +107,11 @@ class PreparationSettings(SplitShares):
             )
         _ = self.split_settings
         return self
+
+    @property
+    def of_repeated_pairs(self) -> Duplicates:
+        """Policy for repeated pairs: as set, else last for a table and refuse for other sources."""
+        return self.duplicates or ("last" if self.source == "table" else "refuse")
 
     @property
     def split_settings(self) -> SplitSettings:
@@ -134,11 +143,12 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     folder = Path(folder)
     own, of_source = check_settings(settings, name=folder.resolve().name)
     source = _read(own, of_source, Path(relative_to))
-    kept = _kept_parts(source, own) if source.parts else _kept_events(source, own)
+    kept = kept_parts(source, own) if source.parts else kept_events(source, own)
     numbered = _number(kept, source)
     made = _split(numbered, kept, own)
     tables_, extras = _tables(source, numbered, made)
     policy = own.split_settings.policy
+    parameters = own.model_dump() | {"split": policy, "duplicates": own.of_repeated_pairs}
     events = numbered.events
     seen = None if events.times is None else futures_seen(events, made.parts)
     _save_oracle(source, folder, numbered)
@@ -152,7 +162,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         },
         "licence": source.licence,
         "citation": source.citation,
-        "parameters": own.model_dump() | {"split": policy} | of_source.model_dump(),
+        "parameters": parameters | of_source.model_dump(),
         "steps": kept.steps,
         "split": {
             "policy": policy,
@@ -161,7 +171,11 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
             "futures_seen": None if seen is None else seen._asdict(),
         },
         "extras": extras,
-        "warnings": leak_warnings(policy, events, made.parts, seen),
+        "notes": [*source.notes, *kept.notes],
+        "warnings": [
+            *leak_warnings(policy, events, made.parts, seen),
+            *tie_warnings(policy, events, made.parts, kept.events.get(NANOS)),
+        ],
     }
     return write_dataset(folder, tables_, info)
 
@@ -198,6 +212,24 @@ def check_settings(
     return own, by_source[own.source](**of_source)
 
 
+def check_inputs(*, relative_to: Path | str = "", **settings: Any) -> None:
+    """Check settings, and the header and first rows of each input, in well under a second a file.
+
+    Args:
+        relative_to: Folder that relative paths among the settings start from.
+        **settings: As for `prepare`.
+
+    Raises:
+        SettingError: If a setting is unknown, out of range, or belongs to another source.
+        DataError: If a file is missing, cannot be opened, lacks a column, or its first rows break a
+            rule.
+    """
+    own, of_source = check_settings(settings)
+    downloads = own.source == "movielens" and not of_source.path
+    if own.source != "world" and not downloads:
+        _read(own, of_source, Path(relative_to), limit=FIRST_ROWS)
+
+
 def source_settings(source: str) -> type[Settings]:
     """Return the settings class of a source."""
     if source == "world":
@@ -207,78 +239,19 @@ def source_settings(source: str) -> type[Settings]:
     return _READERS[source][1]
 
 
-# --- reading and filtering
+# --- reading
 
 
-class _Kept(NamedTuple):
-    """Events that passed the filters, with raw ids, and the counts after each step."""
-
-    events: pd.DataFrame
-    parts: NDArray[np.uint8] | None
-    candidate_lists: pd.DataFrame | None
-    steps: list[dict[str, Any]]
-
-
-def _read(own: PreparationSettings, of_source: Settings, root: Path) -> Source:
+def _read(
+    own: PreparationSettings, of_source: Settings, root: Path, limit: int | None = None
+) -> Source:
     if own.source == "world":
         from candgen.datasets.world import make_world
 
         return make_world(of_source, derive_seed(own.seed, "world"))
     read, _ = _READERS[own.source]
-    return read(**{k: _from(root, v) if k.endswith("path") else v for k, v in of_source})
-
-
-def _kept_events(source: Source, own: PreparationSettings) -> _Kept:
-    events = source.interactions
-    steps = [_step("read", events)]
-    events = settle_duplicates(events, own.duplicates, where=_where(source))
-    if own.duplicates in ("first", "last"):
-        steps.append(_step(f"{own.duplicates} of repeated pairs", events))
-    if own.min_rating:
-        events = positives(events, own.min_rating)
-        steps.append(_step(f"rated {own.min_rating:g} or better", events))
-    if max(own.min_user_events, own.min_item_events) > 1:
-        stays = k_core(
-            number(events[USER]).codes,
-            number(events[ITEM]).codes,
-            per_user=own.min_user_events,
-            per_item=own.min_item_events,
-        )
-        events = events[stays].reset_index(drop=True)
-        label = f"{own.min_user_events} or more a user, {own.min_item_events} or more an item"
-        steps.append(_step(label, events))
-    if not len(events):
-        before = ", ".join(f"{s['step']}: {s['events']:,}" for s in steps)
-        raise DataError(
-            f"{_where(source)}: no events are left ({before}). Lower min_rating or the minimum "
-            "counts."
-        )
-    return _Kept(events, None, None, steps)
-
-
-def _kept_parts(source: Source, own: PreparationSettings) -> _Kept:
-    frames, codes, steps = [], [], []
-    for code, name in enumerate(NAMES):
-        if name not in source.parts:
-            continue
-        events = settle_duplicates(
-            source.parts[name], own.duplicates, where=f"{_where(source)}, {name} part"
-        )
-        events = positives(events, own.min_rating) if own.min_rating else events
-        frames.append(events)
-        codes.append(np.full(len(events), code, dtype=np.uint8))
-        steps.append(_step(f"given {name}", events))
-    events = pd.concat(frames, ignore_index=True)
-    return _Kept(events, np.concatenate(codes), source.parts.get("candidate_lists"), steps)
-
-
-def _step(label: str, events: pd.DataFrame) -> dict[str, Any]:
-    users, items = (events[c].nunique() for c in (USER, ITEM))
-    return {"step": label, "events": len(events), "users": users, "items": items}
-
-
-def _where(source: Source) -> str:
-    return " + ".join(i["path"] for i in source.inputs[:1]) or source.title
+    given_ = {k: _from(root, v) if k.endswith("path") else v for k, v in of_source}
+    return read(**given_, limit=limit)
 
 
 # --- numbering and splitting
@@ -294,7 +267,7 @@ class _NumberedEvents(NamedTuple):
     candidate_lists: pd.DataFrame | None
 
 
-def _number(kept: _Kept, source: Source) -> _NumberedEvents:
+def _number(kept: Kept, source: Source) -> _NumberedEvents:
     events, lists = kept.events, kept.candidate_lists
     users = number(events[USER])
     if lists is None:
@@ -318,12 +291,12 @@ def _number_lists(
     if (users < 0).any():
         unknown = lists[USER].iloc[int((users < 0).argmax())]
         raise DataError(
-            f"{_where(source)}: user {unknown} has a candidate list but no events in any part."
+            f"{where_of(source)}: user {unknown} has a candidate list but no events in any part."
         )
     return pd.DataFrame({USER: users, ITEM: items}).drop_duplicates(ignore_index=True)
 
 
-def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> Split:
+def _split(numbered: _NumberedEvents, kept: Kept, own: PreparationSettings) -> Split:
     settings = own.split_settings
     if kept.parts is None:
         return split(numbered.events, settings)
@@ -341,7 +314,7 @@ def _split(numbered: _NumberedEvents, kept: _Kept, own: PreparationSettings) -> 
         drawn = "an uneven" if shaped else "a random"
         rule += f"; validation is {drawn} {settings.validation_fraction:.0%} of each user's train"
     check_parts(parts, wants_validation=settings.validation_fraction > 0)
-    return Split.without_limits(numbered.events, parts, rule, facts)
+    return Split.of(numbered.events, parts, rule, facts)
 
 
 # --- tables
@@ -362,9 +335,12 @@ def _tables(
         tables_["candidate_lists"] = numbered.candidate_lists
     facts = {}
     for name, extra in source.extras.items():
-        shown, held_out, facts[name] = _cut_extra(extra, numbered, made)
-        tables_[name] = shown
-        tables_[name + HELD_OUT] = held_out
+        frame, parts = _cut_extra(extra, numbered, made)
+        facts[name] = {"read": len(extra), "of_unknown": len(extra) - len(frame)}
+        for code, part in enumerate(NAMES):
+            if part in tables_ and part != "fold_in":
+                tables_[stored(name, part)] = frame[parts == code].reset_index(drop=True)
+                facts[name][part] = int((parts == code).sum())
     return tables_, facts
 
 
@@ -381,25 +357,26 @@ def _described(
             f"{features[key].iloc[0]!r}, the events have {ids[0]!r}. Do both spell ids alike?"
         )
     matched = features.drop(columns=key).reset_index(drop=True)
+    if code in matched:  # a column of the user's own that is called like ours
+        matched = matched.rename(columns={code: free_name(code, [*frame, *matched])})
     matched = matched.take(rows) if (rows >= 0).all() else matched.reindex(rows)
     return pd.concat([frame, matched.reset_index(drop=True)], axis=1)
 
 
 def _cut_extra(
     extra: pd.DataFrame, numbered: _NumberedEvents, made: Split
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """Number a further event table and separate its held-out rows from those models may see."""
+) -> tuple[pd.DataFrame, NDArray[np.uint8]]:
+    """Number a further event table, without unknown users and items, and find each row's part."""
     users = code_of(extra[USER], numbered.user_ids)
     items = code_of(extra[ITEM], numbered.item_ids) if ITEM in extra else None
     known = users >= 0 if items is None else (users >= 0) & (items >= 0)
     frame = extra[known].reset_index(drop=True)
-    frame[USER] = users = users[known]
+    frame[USER] = users[known]
     if items is not None:
-        frame[ITEM] = items = items[known]
-    times = frame[TIMESTAMP].to_numpy() if TIMESTAMP in frame else None
-    out = held_out_rows(made, numbered.events, users, items, times)
-    facts = {"read": len(extra), "of_unknown": int((~known).sum()), "held_out": int(out.sum())}
-    return frame[~out].reset_index(drop=True), frame[out].reset_index(drop=True), facts
+        frame[ITEM] = items[known]
+    users, items, times = (frame[c].to_numpy() if c in frame else None for c in _OF_EVENTS)
+    engaged = frame[ENGAGED].to_numpy(bool) if ENGAGED in frame else None
+    return frame, parts_of_rows(made, numbered.events, Rows(users, items, times, engaged))
 
 
 def _save_oracle(source: Source, folder: Path, numbered: _NumberedEvents) -> None:

@@ -22,7 +22,8 @@ class Source:
     title: str
     """Name for people, such as "MovieLens ml-latest-small"."""
     interactions: pd.DataFrame | None
-    """Columns `user`, `item`, optional `rating` and `timestamp`. None when `parts` are given."""
+    """Columns `user`, `item`, optional `rating`, `timestamp` and, where times are finer than a
+    second, `nanoseconds`. None when `parts` are given."""
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
     """Splits made by others: `train`, `test`, optional `validation` and `candidate_lists`."""
     users: pd.DataFrame | None = None
@@ -37,6 +38,8 @@ class Source:
     citation: str = ""
     inputs: list[dict[str, Any]] = field(default_factory=list)
     """Files that were read, each as `{"path": name, "bytes": int, "sha256": hex}`."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences on how the files were read, such as the encoding that was found."""
     oracle: Any = None
     """True relevance, of the world only: an object with `save(folder, user_ids, item_ids)`."""
     folder: Path | None = None

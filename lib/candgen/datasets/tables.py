@@ -1,66 +1,68 @@
-"""Reader of event tables in CSV or Parquet, with the names of the columns as settings."""
+"""Reader of event tables in text, Parquet or JSON lines; names of columns are settings."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from candgen.checks import Settings
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
-from candgen.datasets.archives import InputFile, describe
-from candgen.datasets.cells import TIME_UNITS, Column, Kind, TextFormat
-from candgen.datasets.reading import head, read_columns
+from candgen.datasets.archives import InputFile, describe, input_file, usable
+from candgen.datasets.cells import TIME_UNITS, Column, Kind
+from candgen.datasets.reading import FileFormat, TextFormat, encoding_note, first_rows, read_columns
+from candgen.datasets.reading.formats import of_one_file
 from candgen.datasets.source import Source
 from candgen.errors import DataError, SettingError, did_you_mean
 
 ID_TYPES = ("auto", "integer", "text")
-_ENCODINGS = ("utf-8", "latin-1", "cp1252", "utf-16")
 
 
-class FileSettings(Settings):
-    """Settings of every source that consists of a person's own files."""
+class FileSettings(FileFormat):
+    """Settings of every source that consists of a person's own files.
+
+    The format is that of the main files. `users_format` and `items_format` say what differs in the
+    tables of users and items; delimiter, encoding, quote and escape are otherwise shared.
+    """
 
     user_column: str = "user"
     """Header of the user ids."""
     item_column: str = "item"
     """Header of the item ids."""
     id_type: Literal[*ID_TYPES] = "auto"
-    """Type of the ids; auto: integer if the first row holds integers, else text."""
-    delimiter: str = ""
-    """Separator of cells; empty: comma in tables, white space in given files."""
-    encoding: str = "utf-8"
-    """Encoding of text files."""
+    """Type of the ids; auto: integer if all are whole numbers (no 007)."""
     users_path: str = ""
     """Optional table with one row a user; further columns are features."""
     items_path: str = ""
     """Optional table with one row an item: title, genres (a|b), features."""
+    users_format: dict[str, Any] = {}
+    """Format of the table of users, where it differs: {delimiter: ";"}."""
+    items_format: dict[str, Any] = {}
+    """Format of the table of items, where it differs."""
+    title_column: str = ""
+    """Header of the titles; empty: `title`, whatever its capital letters."""
+    leave_out: list[str] = []
+    """Headers of columns that are not read, in any file."""
+    text_columns: list[str] = []
+    """Headers of features that stay text if they look like numbers."""
 
-    @field_validator("delimiter")
-    @classmethod
-    def _is_one_character(cls, delimiter: str) -> str:
-        if len(delimiter) > 1:
+    @model_validator(mode="after")
+    def _formats_are_known(self) -> FileSettings:
+        _ = self.format_of("users"), self.format_of("items")
+        if self.user_column == self.item_column:
             raise SettingError(
-                "delimiter must be one character (a comma, semicolon, pipe or tab) or empty, "
-                f"got {delimiter!r}."
+                f"user_column and item_column are both {self.user_column!r}. Name two columns."
             )
-        return delimiter
+        return self
 
-    @field_validator("encoding")
-    @classmethod
-    def _is_known(cls, encoding: str) -> str:
-        try:
-            "".encode(encoding)
-        except LookupError:
-            raise SettingError(
-                f"encoding must be one that Python knows, got {encoding!r}."
-                f"{did_you_mean(encoding, _ENCODINGS)}"
-            ) from None
-        return encoding
+    def format_of(self, table: Literal["users", "items"]) -> FileFormat:
+        """Return the format of the table of users or items."""
+        own = self.users_format if table == "users" else self.items_format
+        return of_one_file(f"{table}_format", self._shared(), own)
+
+    def _shared(self) -> dict[str, Any]:
+        names = ("delimiter", "encoding", "quote", "escape")
+        return {name: getattr(self, name) for name in names}
 
 
 class TableSettings(FileSettings):
@@ -89,10 +91,11 @@ class TableSettings(FileSettings):
         return scale
 
 
-def read(**settings: Any) -> Source:
-    """Read events from a CSV or Parquet file, with optional tables of users and items.
+def read(*, limit: int | None = None, **settings: Any) -> Source:
+    """Read events from a file, with optional tables of users and items.
 
     Args:
+        limit: Read this many rows of each file only, to check names and formats.
         **settings: Fields of `TableSettings`; `path` is required.
 
     Raises:
@@ -100,71 +103,146 @@ def read(**settings: Any) -> Source:
         DataError: If a file is missing or has a wrong cell; the message names file and row.
     """
     own = TableSettings(**settings)
-    scale = tuple(own.rating_scale) or None
-    text = TextFormat(own.delimiter or ",", encoding=own.encoding)
-    file = existing(own.path, "path", "the events")
-    present = column_names(file, text)
-    kind = kind_of(own.id_type)
-    columns = [Column(own.user_column, USER, kind), Column(own.item_column, ITEM, kind)]
-    if own.rating_column or RATING in present:
-        columns.append(Column(own.rating_column or RATING, RATING, "rating", scale=scale))
-    if own.timestamp_column or TIMESTAMP in present:
-        name = own.timestamp_column or TIMESTAMP
-        columns.append(Column(name, TIMESTAMP, "time", unit=own.timestamp_unit))
-    interactions = read_columns(file, columns, text)
+    file = existing(own.path, "path", "the events", own.compression)
+    present = column_names(file, own.text_format())
+    interactions = read_columns(file, event_columns(own, present), own.text_format(), limit=limit)
     used = [file]
-    users, items = read_user_and_item_features(own, text, used)
+    users, items = read_user_and_item_features(own, used, present, limit)
+    interactions, users, items = alike(interactions, users, items)
     return Source(
         kind="table",
         title=file.path.stem,
         interactions=interactions,
         users=users,
         items=items,
-        rating_scale=scale,
+        rating_scale=tuple(own.rating_scale) or None,
         inputs=describe(used),
+        notes=encoding_notes(own, used),
         folder=file.path.parent,
     )
 
 
+def event_columns(own: TableSettings, present: list[str]) -> list[Column]:
+    """Return the columns to read of a table of events that has these headers."""
+    kind = kind_of(own.id_type)
+    columns = [Column(own.user_column, USER, kind), Column(own.item_column, ITEM, kind)]
+    taken = {own.user_column, own.item_column, *own.leave_out}
+    if own.rating_column or (RATING in present and RATING not in taken):
+        scale = tuple(own.rating_scale) or None
+        columns.append(Column(own.rating_column or RATING, RATING, "rating", scale=scale))
+    taken |= {own.rating_column}
+    if own.timestamp_column or (TIMESTAMP in present and TIMESTAMP not in taken):
+        name = own.timestamp_column or TIMESTAMP
+        columns.append(Column(name, TIMESTAMP, "time", unit=own.timestamp_unit))
+    return columns
+
+
 def read_user_and_item_features(
-    own: FileSettings, text: TextFormat, used: list[InputFile]
+    own: FileSettings, used: list[InputFile], present: list[str], limit: int | None = None
 ) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     """Read the optional tables of users and of items; each is None without a path.
 
     Args:
-        own: Settings that name the files and the columns of ids.
-        text: Format of text files.
+        own: Settings that name the files, their formats and the columns of ids.
         used: Files read so far; the two files are appended.
+        present: Headers of the files read so far.
+        limit: Read this many rows only.
 
     Raises:
-        DataError: If an id is missing, negative or occurs twice.
+        DataError: If an id is missing, negative or occurs twice, or no file has a column that is
+            to be left out or read as text.
     """
     kind = kind_of(own.id_type)
+    headers = [*present]
     user, item = Column(own.user_column, USER_ID, kind), Column(own.item_column, ITEM_ID, kind)
-    users = read_features(own.users_path, "users_path", user, text, used)
-    return users, read_features(own.items_path, "items_path", item, text, used)
+    users = _read_features(own, "users", user, (), used, headers, limit)
+    items = _read_features(own, "items", item, (TITLE, GENRES), used, headers, limit)
+    for setting in ("leave_out", "text_columns"):
+        for name in getattr(own, setting):
+            if name not in headers:
+                raise DataError(
+                    f"{setting} names {name!r}, but no file has such a column."
+                    f"{did_you_mean(name, set(headers))}"
+                )
+    return users, items
 
 
-def read_features(
-    path: str, setting: str, key: Column, text: TextFormat, used: list[InputFile]
+def _read_features(
+    own: FileSettings,
+    table: Literal["users", "items"],
+    key: Column,
+    known: tuple[str, ...],
+    used: list[InputFile],
+    headers: list[str],
+    limit: int | None,
 ) -> pd.DataFrame | None:
-    """Read a table with one row a user or item and all its columns; None without a path.
-
-    Raises:
-        DataError: If an id is missing, negative or occurs twice.
-    """
+    """Read a table with one row a user or item and all its columns; None without a path."""
+    path = own.users_path if table == "users" else own.items_path
     if not path:
         return None
-    file = existing(path, setting, "the features")
+    form = own.format_of(table)
+    file = existing(path, f"{table}_path", "the features", form.compression)
     used.append(file)
-    frame = read_columns(file, [key], text, extra=True)
+    present = column_names(file, form.text_format())
+    headers += present
+    columns = [key]
+    for name in known:
+        header = own.title_column if name == TITLE else ""
+        header = header or _whatever_capitals(name, present, {key.there, *own.leave_out})
+        if header:
+            columns.append(Column(header, name, "text" if name == TITLE else "feature"))
+    left_out = [name for name in own.leave_out if name in present]
+    frame = read_columns(
+        file,
+        columns,
+        form.text_format(),
+        extra=True,
+        leave_out=left_out,
+        as_text=own.text_columns,
+        limit=limit,
+    )
     refuse_repeated(frame[key.here], file, key.there)
-    if TITLE in frame:
-        frame[TITLE] = frame[TITLE].astype("str")
     if GENRES in frame and pd.api.types.is_string_dtype(frame[GENRES]):
         listed = frame[GENRES].fillna("").str.split("|")
         frame[GENRES] = pd.Series([[g for g in row if g] for row in listed], dtype=object)
     return frame
+
+
+def _whatever_capitals(name: str, present: list[str], taken: set[str]) -> str:
+    """Return the header that is `name`, else the only one that differs in capitals; else empty."""
+    if name in present:
+        return "" if name in taken else name
+    alike = [header for header in present if header.lower() == name and header not in taken]
+    return alike[0] if len(alike) == 1 else ""
+
+
+def alike(
+    events: pd.DataFrame, users: pd.DataFrame | None, items: pd.DataFrame | None
+) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None]:
+    """Give ids one type in all tables: text, if one table holds ids that are no whole numbers."""
+    events, users = _of_one_type(events, USER, users, USER_ID)
+    events, items = _of_one_type(events, ITEM, items, ITEM_ID)
+    return events, users, items
+
+
+def _of_one_type(
+    events: pd.DataFrame, column: str, table: pd.DataFrame | None, key: str
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    if table is None:
+        return events, table
+    texts = [pd.api.types.is_string_dtype(ids) for ids in (events[column], table[key])]
+    if texts == [True, False]:
+        table = table.assign(**{key: table[key].astype("str")})
+    elif texts == [False, True]:
+        events = events.assign(**{column: events[column].astype("str")})
+    return events, table
+
+
+def encoding_notes(own: FileSettings, used: list[InputFile]) -> list[str]:
+    """Return notes on the encoding of files, where it is set to another than UTF-8."""
+    if own.encoding == "utf-8":
+        return []
+    return [encoding_note(file, own.encoding) for file in used]
 
 
 def refuse_repeated(ids: pd.Series, file: InputFile, column: str) -> None:
@@ -183,30 +261,24 @@ def refuse_repeated(ids: pd.Series, file: InputFile, column: str) -> None:
         )
 
 
-def existing(path: str, setting: str, what: str) -> InputFile:
-    """Return the file at a path.
+def existing(path: str, setting: str, what: str, compression: str = "auto") -> InputFile:
+    """Return the file at a path, to be unpacked while it is read.
 
     Raises:
         SettingError: If the path is empty.
-        DataError: If there is no file.
+        DataError: If there is no file, or it cannot be opened.
     """
     if not path:
         raise SettingError(f"{setting} is empty: give the file with {what}.")
-    found = Path(path).expanduser()
+    found = usable(path)
     if not found.is_file():
         raise DataError(f"There is no file {found} ({setting}: {what}). Check the path.")
-    return InputFile(found)
+    return input_file(found, compression)
 
 
 def column_names(file: InputFile, text: TextFormat) -> list[str]:
-    """Return the header of a text file, or the names in a Parquet schema."""
-    if file.name.endswith((".parquet", ".pq")):
-        try:
-            return pq.read_schema(file.path).names
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{file.label} is not a Parquet file: {error}") from error
-    lines = head(file, text.encoding)
-    return [name.strip('"') for name in lines[0].split(text.delimiter)] if lines else []
+    """Return the names of the columns of a file."""
+    return first_rows(file, text, 1).names
 
 
 def kind_of(id_type: str) -> Kind:

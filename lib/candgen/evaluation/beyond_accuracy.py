@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from scipy.sparse import csr_array
 
 from candgen.columns import GENRES
 from candgen.datasets.dataset import Dataset
+from candgen.numba_cache import njit
 
 _WORD = 64
 
@@ -156,7 +156,7 @@ def _mean_of_means(items: NDArray[np.integer], worth: NDArray) -> float:
     return float((sums[filled] / lengths[filled]).mean()) if filled.any() else 0.0
 
 
-@numba.njit(cache=True)
+@njit
 def _distances(items, marks):  # pragma: no cover - compiled
     """Sum the distances from each item to those before it in the list, and count the pairs."""
     n_users, k = items.shape
@@ -183,7 +183,7 @@ def _distances(items, marks):  # pragma: no cover - compiled
     return sums, pairs
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _ones(word):  # pragma: no cover - compiled
     """Count the bits that are set."""
     count = 0

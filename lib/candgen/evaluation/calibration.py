@@ -27,7 +27,7 @@ from scipy.special import expit, logit
 from scipy.stats import rankdata
 
 from candgen.checks import Positive, checked
-from candgen.columns import ITEM, TIMESTAMP, USER
+from candgen.columns import ITEM, USER
 from candgen.datasets.feedback import LABEL, labels
 from candgen.evaluation.beyond_accuracy import item_popularity
 from candgen.evaluation.freshness import best_candidates
@@ -43,7 +43,6 @@ EDGES = {
     "probability": np.linspace(0, 1, 11),
     "lift": np.array([0, *2.0 ** np.arange(-6, 8), np.inf]),
 }
-_LATER = "impressions_held_out"
 _ALIKE = 1e-5  # vectors whose lengths differ by less, as a share, are of one length
 
 
@@ -117,9 +116,9 @@ def calibrate(
 ) -> Calibration:
     """Compare a generator's scores with later events and, with an oracle, with true relevance.
 
-    A logistic loss's probabilities are held against whether an item that was shown after training
-    was taken, where the dataset knows what was shown; otherwise, as lifts are, against what is
-    held out, with all that is not held out as not taken.
+    A logistic loss's probabilities are held against whether an item that was shown in the judged
+    period was taken, where the dataset knows what was shown and ignored then; otherwise, as lifts
+    are, against what is held out, with all that is not held out as not taken.
 
     Args:
         generator: Fitted to the dataset.
@@ -133,7 +132,9 @@ def calibrate(
     """
     checked("temperature", temperature, Positive)
     meaning = MEANINGS.get(loss, "order")
-    by_impressions = meaning == "probability" and dataset.has(_LATER)
+    by_impressions = (
+        meaning == "probability" and dataset.judges("impressions") and dataset.judges_whole_log
+    )
     logged, truth = (_Bins(EDGES.get(meaning, np.array([0, 1]))) for _ in range(2))
     spread, together, ranks = 0.0, 0.0, np.full(len(users), np.nan)
     for row, user, items, logits in _logits(generator, dataset, users, temperature, rows_per_block):
@@ -203,11 +204,9 @@ def _outcomes(
 def _shown_later(
     generator: Generator, dataset: Dataset, users: NDArray[np.integer], temperature: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return predictions and outcomes of the pairs that were first shown after training."""
-    shown = dataset.table(_LATER)
+    """Return predictions and outcomes of the pairs that were shown in the judged period."""
+    shown = dataset.judging("impressions")
     shown = shown[shown[USER].isin(users) & generator.known_items_[shown[ITEM]]]
-    if TIMESTAMP in shown and TIMESTAMP in dataset.train:
-        shown = shown[shown[TIMESTAMP] > dataset.train[TIMESTAMP].max()]
     pairs = labels(shown)
     history, predicted, observed = dataset.history_matrix, [np.zeros(0)], [np.zeros(0)]
     for user, of_user in pairs.groupby(USER):

@@ -1,7 +1,7 @@
 """Readers of candidate lists, our own and those of other systems.
 
-Accepted: Parquet or text, three separators, ids as integers or as text. Refused, with file and row:
-everything ambiguous.
+Accepted: Parquet, JSON lines or text with one of three separators, compressed or not, ids as
+integers or as text. Refused, with file and row: everything ambiguous.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from candgen.columns import ITEM, ITEM_ID, RANK, SCORE, USER, USER_ID
+from candgen.datasets.archives import input_file
 from candgen.datasets.dataset import Dataset
+from candgen.datasets.reading import EmptyFileError, Opened, TextFormat, open_file, values
 from candgen.errors import DataError
 
 IDS = "candgen.ids"  # "dense" in our files of before December 2026; own ids otherwise
 DENSE = "dense"
 DIGEST = "candgen.dataset_digest"
 
-_SEPARATORS = (",", ";", "\t")
+_FORMATS = tuple(TextFormat(separator) for separator in (",", ";", "\t"))
+_WANTED = (USER, ITEM, RANK, SCORE)
 _ALSO_CALLED = {USER_ID: USER, ITEM_ID: ITEM}
 
 
@@ -38,15 +39,15 @@ class Lists(NamedTuple):
 
 
 class _File(NamedTuple):
-    """A table with what is needed to point at one of its rows."""
+    """Columns of a table with what is needed to point at one of its rows."""
 
-    path: Path
-    table: pa.Table
-    is_text: bool
+    label: str
+    columns: dict[str, pa.Array]
+    opened: Opened
 
     def refuse(self, row: int, what: str) -> NoReturn:
-        line = f" (line {row + 2})" if self.is_text else ""
-        raise DataError(f"{self.path}, row {row + 1}{line}: {what}")
+        line = "" if self.opened.row_is_a_place else f" ({self.opened.place(row)})"
+        raise DataError(f"{self.label}, row {row + 1}{line}: {what}")
 
 
 def read(path: Path | str, dataset: Dataset) -> Lists:
@@ -70,56 +71,51 @@ def read(path: Path | str, dataset: Dataset) -> Lists:
 def _open(path: Path) -> _File:
     if not path.is_file():
         raise DataError(f"There is no file {path}. Give a Parquet or a CSV of candidate lists.")
-    with open(path, "rb") as beginning:
-        is_text = beginning.read(4) != b"PAR1"
+    file = input_file(path)
     try:
-        table = _read_text(path) if is_text else pq.read_table(path)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, UnicodeDecodeError, EOFError) as error:
-        kind = "text separated by commas, in UTF-8" if is_text else "Parquet"
-        raise DataError(f"{path} cannot be read as {kind}: {error}") from error
-    names = [
-        _ALSO_CALLED.get(name.strip().lower(), name.strip().lower()) for name in table.schema.names
-    ]
-    for column in (USER, ITEM, RANK, SCORE):
+        opened = max((open_file(file, text) for text in _FORMATS), key=_known)
+    except EmptyFileError:
+        raise DataError(
+            f"{path} is empty. Expected a header with the columns user and item."
+        ) from None
+    names = [_ALSO_CALLED.get(name.lower(), name.lower()) for name in opened.names]
+    for column in _WANTED:
         if names.count(column) > 1:
-            raise DataError(f"{path} has two columns for {column!r}: {table.schema.names}.")
+            raise DataError(f"{path} has two columns for {column!r}: {_shown(opened.names)}.")
     if USER not in names or ITEM not in names:
         raise DataError(
             f"{path} must have the columns 'user' and 'item', and 'rank' or 'score' if its rows "
-            f"are not in order; it has {table.schema.names}."
+            f"are not in order; it has {_shown(opened.names)}."
         )
-    if not table.num_rows:
+    places = {column: names.index(column) for column in _WANTED if column in names}
+    # Text arrives as text, so that the id 007 stays what it is and faults can be shown.
+    held = opened.read(dict.fromkeys(places.values()))
+    columns = {}
+    for column, place in places.items():
+        with opened.naming(column):
+            columns[column] = values.plain(held[place]).combine_chunks()
+    if not len(columns[USER]):
         raise DataError(f"{path} holds no candidates: it has a header and no rows.")
-    metadata = table.schema.metadata
-    renamed = table.rename_columns(names).replace_schema_metadata(metadata)
-    return _File(path, renamed, is_text)
+    return _File(str(path), columns, opened)
 
 
-def _read_text(path: Path) -> pa.Table:
-    with pa.input_stream(str(path), compression="detect") as stream:
-        header = stream.read(65536).split(b"\n", 1)[0].decode("utf-8-sig").strip()
-    if not header:
-        raise DataError(f"{path} is empty. Expected a header with the columns user and item.")
-    separator = max(_SEPARATORS, key=header.count)
-    names = [name.strip().strip('"') for name in header.split(separator)]
-    # Everything arrives as text, so that the id 007 stays what it is and faults can be shown.
-    return pa.csv.read_csv(
-        path,
-        read_options=pa.csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
-        parse_options=pa.csv.ParseOptions(delimiter=separator),
-        convert_options=pa.csv.ConvertOptions(
-            column_types={name: pa.string() for name in names}, strings_can_be_null=False
-        ),
-    )
+def _shown(names: list[str]) -> list[str]:
+    """Return the first names, shortened, for messages."""
+    return [name if len(name) <= 60 else f"{name[:60]}…" for name in names[:20]]
+
+
+def _known(opened: Opened) -> tuple[int, int]:
+    names = [_ALSO_CALLED.get(name.lower(), name.lower()) for name in opened.names]
+    return sum(name in _WANTED for name in names), len(names)
 
 
 def _refuse_those_of_another_dataset(file: _File, dataset: Dataset) -> None:
-    metadata = file.table.schema.metadata or {}
-    arrived = metadata.get(DIGEST.encode(), b"").decode()
+    metadata = file.opened.metadata
+    arrived = metadata.get(DIGEST.encode(), b"").decode(errors="replace")
     ours = DIGEST.encode() in metadata or IDS.encode() in metadata
     if ours and arrived != dataset.digest:
         raise DataError(
-            f"{file.path} was made for another dataset: it has digest {arrived[:12]}…, "
+            f"{file.label} was made for another dataset: it has digest {arrived[:12]}…, "
             f"{dataset.name!r} has {dataset.digest[:12]}…. Its generator may have learned from "
             "what this dataset holds out; make the candidates again, or name the dataset they "
             "were made for."
@@ -130,16 +126,15 @@ def _refuse_those_of_another_dataset(file: _File, dataset: Dataset) -> None:
 
 
 def _ids(file: _File, column: str, dataset: Dataset) -> NDArray[np.int32]:
-    raw = file.table[column].combine_chunks()
+    raw = file.columns[column]
     if raw.null_count:
         file.refuse(_first(raw.is_null()), f"the column {column!r} is empty.")
-    metadata = file.table.schema.metadata or {}
-    if metadata.get(IDS.encode()) == DENSE.encode():
+    if pa.types.is_nested(raw.type):
+        raise DataError(f"{file.label}: {column} holds values of type {raw.type}, expected ids.")
+    if file.opened.metadata.get(IDS.encode()) == DENSE.encode():
         return _dense_ids(file, column, raw, dataset)
     table, id_column = ("users", USER_ID) if column == USER else ("items", ITEM_ID)
     known = dataset.table(table)[id_column]
-    if pa.types.is_dictionary(raw.type):
-        raw = raw.dictionary_decode()
     coded = raw.dictionary_encode()
     whole_numbers = pd.api.types.is_integer_dtype(known.dtype)
     spelled = [_spelling(value, whole_numbers) for value in coded.dictionary.to_pylist()]
@@ -151,17 +146,15 @@ def _ids(file: _File, column: str, dataset: Dataset) -> NDArray[np.int32]:
         row = _first(np.isnan(dense))
         file.refuse(
             row,
-            f"{column} {raw[row].as_py()!r} is not in dataset {dataset.name!r} ({unknown:,} of "
-            f"the {len(meaning):,} {column} ids of this file are not). Ids must be those the data "
-            f"came with, such as {known.iloc[:1].tolist()[0]!r}.",
+            f"{column} {_cell(raw, row)} is not in dataset {dataset.name!r} "
+            f"({unknown:,} of the {len(meaning):,} {column} ids of this file are not). Ids must be "
+            f"those the data came with, such as {known.iloc[:1].tolist()[0]!r}.",
         )
     return dense.astype(np.int32)
 
 
 def _spelling(value: object, whole_numbers: bool) -> str:
     """Spell an id as text; 7, 7.0 and " 7 " mean the same where ids are whole numbers."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", errors="replace")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = str(value)
@@ -171,6 +164,8 @@ def _spelling(value: object, whole_numbers: bool) -> str:
 
 
 def _dense_ids(file: _File, column: str, raw: pa.Array, dataset: Dataset) -> NDArray[np.int32]:
+    if not pa.types.is_integer(raw.type):
+        raise DataError(f"{file.label}: {column} holds values of type {raw.type}, expected ids.")
     dense = raw.to_numpy()
     bound = dataset.n_users if column == USER else dataset.n_items
     outside = (dense < 0) | (dense >= bound)
@@ -185,7 +180,7 @@ def _dense_ids(file: _File, column: str, raw: pa.Array, dataset: Dataset) -> NDA
 
 def _ranking(file: _File, users: NDArray) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the order of the rows, by user and best first, and a score for each row."""
-    names = file.table.schema.names
+    names = file.columns
     scores = _numbers(file, SCORE) if SCORE in names else None
     if RANK in names:
         ranks = _numbers(file, RANK)
@@ -193,8 +188,8 @@ def _ranking(file: _File, users: NDArray) -> tuple[NDArray[np.int64], NDArray[np
         same = (np.diff(users[order]) == 0) & (np.diff(ranks[order]) == 0)
         if same.any():
             row = int(order[1:][same].min())
-            user = file.table[USER][row].as_py()
-            file.refuse(row, f"two items of user {user!r} have the rank {ranks[row]:g}.")
+            user = _cell(file.columns[USER], row)
+            file.refuse(row, f"two items of user {user} have the rank {ranks[row]:g}.")
         return order, (-ranks if scores is None else scores).astype(np.float32)
     if scores is not None:
         return np.lexsort((-scores, users)), scores.astype(np.float32)
@@ -203,11 +198,14 @@ def _ranking(file: _File, users: NDArray) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _numbers(file: _File, column: str) -> NDArray[np.float64]:
-    raw = file.table[column].combine_chunks()
+    raw = file.columns[column]
+    kind = raw.type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or values.is_text(raw)):
+        raise DataError(f"{file.label}: {column} holds values of type {kind}, expected numbers.")
     numbers = pd.to_numeric(raw.to_pandas(), errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if np.isnan(numbers).any():
         row = _first(np.isnan(numbers))
-        file.refuse(row, f"{column} must be a number, got {raw[row].as_py()!r}.")
+        file.refuse(row, f"{column} must be a number, got {_cell(raw, row)}.")
     return numbers
 
 
@@ -216,8 +214,13 @@ def _refuse_repeats(file: _File, users: NDArray, items: NDArray) -> None:
     same = (np.diff(users[order]) == 0) & (np.diff(items[order]) == 0)
     if same.any():
         row = int(order[1:][same].min())
-        user, item = (file.table[column][row].as_py() for column in (USER, ITEM))
-        file.refuse(row, f"user {user!r} has item {item!r} twice. Keep its best place only.")
+        user, item = (_cell(file.columns[column], row) for column in (USER, ITEM))
+        file.refuse(row, f"user {user} has item {item} twice. Keep its best place only.")
+
+
+def _cell(values: pa.Array, row: int) -> str:
+    """Return a value for a message."""
+    return repr(values[row].as_py())[:60]
 
 
 def _first(wrong: NDArray | pa.BooleanArray) -> int:

@@ -52,10 +52,7 @@ def known_of(dataset: Dataset, user: int, *, most: int = 3) -> dict[str, str]:
     columns = [f"{name} {dataset.users[name].iloc[user]}" for name in names]
     searches, history = pd.DataFrame({USER: []}), dataset.train
     if dataset.has("searches"):
-        searches = dataset.table("searches")
-        if TIMESTAMP in searches and TIMESTAMP in history:
-            searches = searches[searches[TIMESTAMP] <= history[TIMESTAMP].max()]
-        searches = _last(searches, user, most)
+        searches = _last(dataset.known("searches"), user, most)
     taken = dataset.titles[_last(history, user, most)[ITEM].to_numpy()]
     said = {"columns": columns, "searches": searches.get("query", []), "history": taken}
     return {what: ", ".join(values) or "nothing" for what, values in said.items()}

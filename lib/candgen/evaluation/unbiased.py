@@ -41,14 +41,17 @@ if TYPE_CHECKING:
 
 
 def held_out_exposure(dataset: Dataset) -> NDArray[np.int64]:
-    """Return how often each item was shown while events were held out, shape `(n_items,)`.
+    """Return how often each item was shown in the time of the held-out events, shape `(n_items,)`.
 
-    Where nobody noted that, exposure in training stands for it. At least 1, and at least as often
+    Where a split holds out engagements of all times, that is the time of training, too. Where
+    nobody noted impressions, exposure in training stands for it. At least 1, and at least as often
     as the item was taken.
     """
-    if not dataset.has("impressions_held_out"):
+    if not dataset.judges("impressions"):
         return item_exposure(dataset)
-    shown = np.bincount(dataset.table("impressions_held_out")[ITEM], minlength=dataset.n_items)
+    shown = np.bincount(dataset.judging("impressions")[ITEM], minlength=dataset.n_items)
+    if not dataset.judges_whole_log:
+        shown += np.bincount(dataset.known("impressions")[ITEM], minlength=dataset.n_items)
     taken = np.bincount(dataset.held_out[ITEM], minlength=dataset.n_items)
     return np.maximum(np.maximum(shown, taken), 1)
 

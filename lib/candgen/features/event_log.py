@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from candgen.columns import ITEM, TIMESTAMP, USER
 from candgen.datasets import Dataset
+from candgen.errors import DataError, SettingError, did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +35,21 @@ class EventLog:
     """The item of each event, shape `(n,)`."""
     times: NDArray[np.int64] | None
     """Seconds since 1970 of each event, shape `(n,)`; None where the data has no times."""
+    amounts: NDArray[np.float32] | None = None
+    """How much there was of each event, such as the share watched, shape `(n,)`; None: not read."""
 
     @classmethod
-    def of(cls, events: pd.DataFrame, n_users: int) -> Self:
+    def of(cls, events: pd.DataFrame, n_users: int, amount: str = "") -> Self:
         """Sort events.
 
         Args:
             events: Dense users and items, and perhaps times; treated as read-only.
             n_users: Users of the dataset; those without events have an empty stretch.
+            amount: Column that says how much there was of each event; empty: none is read.
+
+        Raises:
+            SettingError: If there is no such column.
+            DataError: If it holds anything but finite numbers of 0 or more.
         """
         users = events[USER].to_numpy()
         times = None
@@ -53,7 +61,8 @@ class EventLog:
             order = np.argsort(users, kind="stable")
         offsets = np.zeros(n_users + 1, dtype=np.int64)
         np.cumsum(np.bincount(users, minlength=n_users), out=offsets[1:])
-        return cls(offsets, events[ITEM].to_numpy(np.int32)[order], times)
+        amounts = _amounts(events, amount)[order] if amount else None
+        return cls(offsets, events[ITEM].to_numpy(np.int32)[order], times, amounts)
 
     @classmethod
     def of_training(cls, dataset: Dataset) -> Self:
@@ -61,21 +70,28 @@ class EventLog:
         return cls.of(_in_the_order_of_rows(dataset.train, dataset), dataset.n_users)
 
     @classmethod
-    def of_history(cls, dataset: Dataset) -> Self:
-        """Sort what is known of each user when candidates are asked for: training plus fold-in."""
+    def of_history(cls, dataset: Dataset, amount: str = "") -> Self:
+        """Sort what is known of each user when candidates are asked for: training plus fold-in.
+
+        Args:
+            dataset: Where the events are.
+            amount: See `of`.
+        """
         events = dataset.train
         if dataset.has("fold_in"):
             parts = [events, dataset.table("fold_in")]
-            columns = [c for c in (USER, ITEM, TIMESTAMP) if all(c in part for part in parts)]
+            columns = [
+                c for c in (USER, ITEM, TIMESTAMP, amount) if all(c in part for part in parts)
+            ]
             events = pd.concat([part[columns] for part in parts], ignore_index=True)
-        return cls.of(_in_the_order_of_rows(events, dataset), dataset.n_users)
+        return cls.of(_in_the_order_of_rows(events, dataset), dataset.n_users, amount)
 
     def part(self, places: NDArray[np.int64]) -> Self:
         """Return the log of some events alone; `places` rise, and users are what they were."""
         offsets = np.zeros_like(self.offsets)
         np.cumsum(np.bincount(self.users[places], minlength=self.n_users), out=offsets[1:])
-        times = None if self.times is None else self.times[places]
-        return type(self)(offsets, self.items[places], times)
+        times, amounts = (None if a is None else a[places] for a in (self.times, self.amounts))
+        return type(self)(offsets, self.items[places], times, amounts)
 
     def shuffled(self, *, seed: int = 0, keep_newest: int = 0) -> Self:
         """Return the same events of each user in an order drawn at random, without times.
@@ -88,7 +104,9 @@ class EventLog:
         to_come = self.offsets[self.users + 1] - np.arange(len(self))  # 1: the newest
         newest = to_come <= keep_newest
         keys[newest] = 1 + keep_newest - to_come[newest]  # above all others, in their order
-        return type(self)(self.offsets, self.items[np.lexsort((keys, self.users))], None)
+        order = np.lexsort((keys, self.users))
+        amounts = None if self.amounts is None else self.amounts[order]
+        return type(self)(self.offsets, self.items[order], None, amounts)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -110,6 +128,29 @@ class EventLog:
     def users(self) -> NDArray[np.int32]:
         """The owner of each event, shape `(n,)`."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), self.lengths)
+
+
+def _amounts(events: pd.DataFrame, column: str) -> NDArray[np.float32]:
+    if column not in events:
+        raise SettingError(
+            f"The events have no column {column!r} that says how much was watched; they have "
+            f"{', '.join(events)}.{did_you_mean(column, events)}"
+        )
+    if not pd.api.types.is_numeric_dtype(events[column]):
+        raise DataError(
+            f"Column {column!r} of the events must hold numbers of 0 or more, got "
+            f"{events[column].dtype}."
+        )
+    found = events[column].to_numpy(np.float64, na_value=np.nan)
+    with np.errstate(over="ignore"):
+        held = found.astype(np.float32)
+    if not (np.isfinite(held).all() and held.min(initial=0) >= 0):
+        row = int((~np.isfinite(held) | (held < 0)).argmax())
+        raise DataError(
+            f"Column {column!r} of the events must hold finite numbers of 0 or more; row {row} of "
+            f"the events has {found[row]:g}. Fill what is missing, or leave such events out."
+        )
+    return held
 
 
 def appeared_at(dataset: Dataset, log: EventLog, uploaded: str) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@
 |---|---|---|
 | numeric | numbers, or logarithms | one standardized column; or, with `bins`, overlapping bins |
 | categorical | one value a row | one column a value |
-| multi | a list of values a row | one column a value |
+| multi | a list of values a row, or text with bars | one column a value |
 | text | words | TF-IDF of the words (scikit-learn), rows of length 1 |
 
 Everything that is learned (means, bins, vocabularies, word weights) is learned from the rows that
@@ -324,6 +324,9 @@ class _Values:
     def _lists(self, column: pd.Series) -> list[Any]:
         if not self.multi:
             missing = column.isna().to_numpy(bool)
+            if pd.api.types.is_float_dtype(column.dtype):  # 7 stays 7 where others are missing
+                column = [int(v) if not m and v == np.floor(v) and abs(v) < 2**53 else v
+                          for v, m in zip(column, missing, strict=True)]  # fmt: skip
             return [() if m else (v,) for v, m in zip(column, missing, strict=True)]
         found = []
         for row, held in enumerate(column):
@@ -331,10 +334,12 @@ class _Values:
                 found.append(())
             elif isinstance(held, (list, tuple, np.ndarray)):
                 found.append(held)
+            elif isinstance(held, str):
+                found.append([value for part in held.split("|") if (value := part.strip())])
             else:
                 raise DataError(
                     f"Column {self.column!r}, row {row}: declared multi, expected a list of "
-                    f"values, got {held!r}. Declare it categorical or text."
+                    f"values or text such as Audio|Video, got {held!r}. Declare it categorical."
                 )
         return found
 

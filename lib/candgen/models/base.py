@@ -33,7 +33,13 @@ from numpy.typing import ArrayLike, NDArray
 from candgen import checks
 from candgen.columns import ITEM_ID, USER_ID
 from candgen.datasets import Dataset
-from candgen.errors import ColdStartError, SettingError, UnsupportedError, did_you_mean
+from candgen.errors import (
+    ColdStartError,
+    SettingError,
+    TrainingError,
+    UnsupportedError,
+    did_you_mean,
+)
 from candgen.models import own_ids
 from candgen.training.compile_time import Stopwatch
 
@@ -124,6 +130,9 @@ class Generator(ABC):
 
         Returns:
             The generator itself.
+
+        Raises:
+            TrainingError: If what was learned is not finite.
         """
         clock = Stopwatch()
         self.history_matrix_ = dataset.history_matrix
@@ -136,6 +145,8 @@ class Generator(ABC):
         self.known_items_ = everything if self.answers_cold_items else self.item_counts_ > 0
         self._dataset = dataset
         self._fit(dataset)
+        for what, held in self._learned_numbers().items():
+            self._refuse_infinite(what, held)
         self.fit_seconds_, self.fit_cpu_seconds_, self.compile_seconds_ = clock.read()
         return self
 
@@ -281,6 +292,19 @@ class Generator(ABC):
             raise RuntimeError(f"{self.name} has not learned anything yet: call fit(dataset).")
         return getattr(self, attribute)
 
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        """Return by name what `fit` refuses unless it is finite, one row a user or an item."""
+        return {}
+
+    def _refuse_infinite(self, what: str, held: NDArray) -> None:
+        finite = np.isfinite(held).reshape(len(held), -1).all(axis=1)
+        if not finite.all():
+            raise TrainingError(
+                f"{self.name}: {(~finite).sum():,} of {len(held):,} {what} are not finite after "
+                "training. Look for very large numbers in the columns that it reads, lower "
+                "learning_rate if there is one, or raise the regularization."
+            )
+
     @abstractmethod
     def _fit(self, dataset: Dataset) -> None:
         """Learn. History, counts and known users and items are set already."""
@@ -319,6 +343,9 @@ class VectorGenerator(Generator):
     @abstractmethod
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the vectors of checked users."""
+
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        return {"vectors of items": self.item_vectors()}
 
     def _score(
         self, users: NDArray[np.int64], items: NDArray[np.int64] | None

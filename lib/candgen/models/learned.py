@@ -35,7 +35,7 @@ class LearnedGenerator(Generator):
         """Keep what serving needs; `dataset` is the one to serve, with the whole history."""
 
     def _fit(self, dataset: Dataset) -> None:
-        learned, watch = dataset, None
+        learned = dataset
         if self.chosen.patience:
             if not dataset.has("validation") or not len(dataset.table("validation")):
                 raise DataError(
@@ -44,24 +44,29 @@ class LearnedGenerator(Generator):
                     "or set patience to 0 and choose epochs yourself."
                 )
             learned = dataset.for_validation()
-            metric, k = self.chosen.watched_metric()
-            watch = Watch(learned, metric, k, seed=derive_seed(self.chosen.seed, "watch"))
         learner = self._learner(learned)
         if learner.n_examples < 1:
             raise DataError(
                 f"{self.name} finds nothing to learn from in dataset {dataset.name!r}: "
                 f"{len(learned.train):,} training events give no example."
             )
+        if not self.answers_cold_items:  # with patience, less is learned than is served
+            self.known_items_ &= learner.learned_items
         trained = train(
             learner,
             self.chosen,
             name=self.name,
-            watch=watch,
+            watch=self._watch(learned) if self.chosen.patience else None,
             checkpoint=self._checkpoint(dataset),
         )
         self.history_: list[Epoch] = trained.history
         self.best_epoch_, self.resumed_after_ = trained.best_epoch, trained.resumed_after
         self._finish(learner, dataset)
+
+    def _watch(self, learned: Dataset) -> Watch:
+        metric, k = self.chosen.watched_metric()
+        seed = derive_seed(self.chosen.seed, "watch")
+        return Watch(learned, metric, k, offered=self.known_items_, seed=seed)
 
     def _checkpoint(self, dataset: Dataset) -> Checkpoint | None:
         folder = kept_in()

@@ -6,17 +6,18 @@ worse. Start with scores of -inf and items of -1: such places are filled first.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from candgen.numba_cache import njit
 
-@numba.njit(cache=True, inline="always")
+
+@njit(inline="always")
 def worse(score, item, other_score, other_item):
     """Return whether the first pair ranks behind the other."""
     return score < other_score or (score == other_score and item > other_item)
 
 
-@numba.njit(cache=True)
+@njit
 def replace_root(scores, items, size, score, item):
     """Put an entry in the place of the root and restore the heap of `size` entries."""
     one, size = np.uint64(1), np.uint64(size)  # unsigned: no check for negative indices
@@ -35,7 +36,7 @@ def replace_root(scores, items, size, score, item):
     scores[place], items[place] = score, item
 
 
-@numba.njit(cache=True)
+@njit
 def sort_best_first(scores, items):
     """Turn a whole heap into a list, best first."""
     for last in range(len(scores) - 1, 0, -1):

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from candgen.checks import Count, checked
 from candgen.errors import SettingError
+from candgen.numba_cache import njit
 
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -77,7 +77,7 @@ class FrequencyEstimator:
         self._gaps[:], self.n_seen = state["gaps"], int(state["seen"])
 
 
-@numba.njit(cache=True, inline="always")
+@njit(inline="always")
 def _slot(item, which, n_slots):
     z = (np.uint64(item) + np.uint64(1)) * _GOLDEN + np.uint64(which) * _MIX_2
     z = (z ^ (z >> np.uint64(30))) * _MIX_1
@@ -85,7 +85,7 @@ def _slot(item, which, n_slots):
     return np.int64((z ^ (z >> np.uint64(31))) & np.uint64(n_slots - 1))
 
 
-@numba.njit(cache=True)
+@njit
 def _observe(items, n_seen, last, hits, gaps, rate):
     n_hashes, n_slots = last.shape
     for item in items:
@@ -101,7 +101,7 @@ def _observe(items, n_seen, last, hits, gaps, rate):
     return n_seen
 
 
-@numba.njit(cache=True)
+@njit
 def _shares(items, n_seen, hits, gaps):
     n_hashes, n_slots = hits.shape
     found = np.empty(len(items))

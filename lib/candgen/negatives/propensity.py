@@ -6,7 +6,7 @@ makes the log's sums those of a world that shows all items alike (inverse propen
 Schnabel et al., *Recommendations as treatments*, ICML 2016; Saito et al., *Unbiased recommender
 learning from missing-not-at-random implicit feedback*, WSDM 2020).
 
-Exposure is the number of impressions of an item in training, each counted once, whatever its
+Exposure is the number of impressions of an item that a model knows, each counted once, whatever its
 position: how attention falls down a page is not in the log, and cannot be told from it without an
 experiment, for the best is put on top. Where nobody noted impressions, an item's training events
 stand for them. That is what can be done, and it is biased: of two items shown alike the more
@@ -30,14 +30,14 @@ from candgen.datasets import Dataset
 
 
 def item_exposure(dataset: Dataset) -> NDArray[np.int64]:
-    """Return how often each item was shown in training, shape `(n_items,)`; at least 1.
+    """Return how often each item was shown while a model learns, shape `(n_items,)`; at least 1.
 
     An item that was taken more often than it was noted as shown was shown as often as taken.
     """
     events = np.bincount(dataset.train[ITEM], minlength=dataset.n_items)
     shown = np.zeros_like(events)
     if dataset.has("impressions"):
-        shown = np.bincount(dataset.table("impressions")[ITEM], minlength=dataset.n_items)
+        shown = np.bincount(dataset.known("impressions")[ITEM], minlength=dataset.n_items)
     return np.maximum(np.maximum(shown, events), 1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -13,6 +12,7 @@ from candgen.columns import ITEM, USER
 from candgen.datasets import Dataset
 from candgen.datasets.feedback import LABEL, labels
 from candgen.errors import DataError
+from candgen.numba_cache import njit
 
 
 class Shown(NamedTuple):
@@ -23,10 +23,10 @@ class Shown(NamedTuple):
 
 
 def shown_in_vain(dataset: Dataset) -> Shown:
-    """Return each user's items that were shown and not engaged with by the end of train.
+    """Return each user's items that were shown and not engaged with, of what models know.
 
-    Impressions of the held-out period are in a table of their own, which is not read. An item in
-    the user's training events is left out, whatever its impressions say.
+    An item in the user's training events is left out, whatever its impressions say. An item that
+    the user engages with later stays: nobody knows that yet.
 
     Raises:
         DataError: If the dataset has no impressions.
@@ -37,7 +37,7 @@ def shown_in_vain(dataset: Dataset) -> Shown:
             f"{dataset.name!r} has no table 'impressions'. Choose another kind, such as "
             "'uniform', or the invented world."
         )
-    known = labels(dataset.table("impressions"))
+    known = labels(dataset.known("impressions"))
     left = dataset.matrix(known.loc[known[LABEL] == 0, [USER, ITEM]])
     left = csr_array(left - left.multiply(dataset.train_matrix))
     left.eliminate_zeros()
@@ -61,7 +61,7 @@ class KnownItems:
         return known
 
 
-@numba.njit(cache=True)
+@njit
 def _mark(starts, items, users, shared, first, known):
     """Set `known` where a user's row holds a shared item; `first` is -1 before and after."""
     following = np.empty(len(shared), np.int32)  # the next place of the same item, or -1

@@ -148,7 +148,7 @@ def _card(report: Report, ground: Comparison) -> dict[str, Any]:
     cells = counts["users"] * counts["items"]
     card["counts"].append(("density", f"{counts.get('interactions', 0) / max(cells, 1):.3%}"))
     card["counts"] += seen
-    card["warnings"] = [*ground.dataset.warnings, *card["warnings"]]
+    card["warnings"] = [*ground.dataset.warnings, *ground.dataset.notes, *card["warnings"]]
     card["facts"] = [(name, text) for name, text in _facts(info) if text]
     return card
 

@@ -17,6 +17,7 @@ from candgen.models.threads import one_blas_thread
 NO_ITEM = -1
 _SCORES_BYTES = 16 * 2**20  # whole rows of scores that are held at once
 _COLUMNS = 8_192  # items of a block of products
+_PARTS, _FEWEST_ROWS = 8, 64  # of few queries, each read the whole catalogue
 _BLOCK_BYTES = 4 * 2**20  # products held at once by each thread: they stay in its cache
 
 
@@ -42,8 +43,11 @@ def top_k(
 ) -> TopK:
     """Find the `k` items with the largest inner product for each query.
 
-    Ties go to the item with the smaller index. Memory stays near one block of scores, whatever
-    the number of queries.
+    Items that score the same go by their index. Memory stays near one block of scores, whatever
+    the number of queries. The same call gives the same items and scores on any number of threads.
+    BLAS may round a product differently in a block of another size: with other queries beside it,
+    or another `rows_per_block`, a query's scores can differ in their last digit. Only then can
+    items whose scores tie up to rounding (two with the same vector, say) change places.
 
     Args:
         query_vectors: Shape `(n_queries, dim)`.
@@ -53,7 +57,8 @@ def top_k(
             entry counts. Usually the history of the queried users.
         allowed: Items that may be offered: a mask of shape `(n_items,)` for everybody, or stored
             entries of shape `(n_queries, n_items)`, a candidate list for each query.
-        rows_per_block: Queries that a thread scores at once; by default as many as fit 4 MiB.
+        rows_per_block: Queries that a thread scores at once; by default an eighth of them, but
+            64 at least, and no more than fit 4 MiB.
 
     Returns:
         Items and scores, each of shape `(n_queries, min(k, n_items))`.
@@ -169,10 +174,20 @@ class Ranking:
 
         n_threads = numba.get_num_threads()
         columns = max(1, min(_COLUMNS, len(items)))
-        rows = min(rows or _BLOCK_BYTES // (4 * columns), -(-len(queries) // n_threads))
-        scratch = np.empty((n_threads, max(1, rows), columns), dtype=np.float32)
+        rows = rows or min(_BLOCK_BYTES // (4 * columns), _rows_of_a_part(len(queries)))
+        rows = max(1, min(rows, len(queries)))
+        scratch = np.empty((n_threads, rows, columns), dtype=np.float32)
         with one_blas_thread():
             select_products(queries, items, self.masks, scratch, *self.found)
+
+
+def _rows_of_a_part(n_queries: int) -> int:
+    """Share queries out for several threads, without a look at how many threads there are.
+
+    BLAS rounds a product by its place in a block, so blocks that followed the threads would change
+    the last digits of scores, and with them the order of near ties.
+    """
+    return -(-max(_FEWEST_ROWS, -(-n_queries // _PARTS)) // _FEWEST_ROWS) * _FEWEST_ROWS
 
 
 class Masks(NamedTuple):

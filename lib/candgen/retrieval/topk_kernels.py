@@ -11,12 +11,13 @@ import numba
 import numpy as np
 
 from candgen.models.top_k_heap import replace_root, sort_best_first
+from candgen.numba_cache import njit
 
 NOTHING = np.float32(-np.inf)
 STRETCH = 64  # scores compared with the worst kept one at a time
 
 
-@numba.njit(cache=True)
+@njit
 def _any_above(stretch, bar):
     found = np.int32(0)
     for score in stretch:  # no early end: the comparisons run side by side in one register
@@ -24,7 +25,7 @@ def _any_above(stretch, bar):
     return found != 0
 
 
-@numba.njit(cache=True)
+@njit
 def _scan(row, offset, scores, items):
     """Offer consecutive items to the heap; stretches without a better score are skipped."""
     size = len(scores)
@@ -37,7 +38,7 @@ def _scan(row, offset, scores, items):
                     replace_root(scores, items, size, stretch[place], item)
 
 
-@numba.njit(cache=True)
+@njit
 def _within(ascending, first, last):
     """Return the part of ascending items that lies in [first, last)."""
     if not len(ascending):
@@ -45,7 +46,7 @@ def _within(ascending, first, last):
     return ascending[np.searchsorted(ascending, first) : np.searchsorted(ascending, last)]
 
 
-@numba.njit(cache=True)
+@njit
 def _offer(row, offset, withheld, forbidden, is_listed, listed, items, scores):
     """Offer the scores of consecutive items, the first of which is `offset`, to the heap."""
     last = offset + len(row)
@@ -61,7 +62,7 @@ def _offer(row, offset, withheld, forbidden, is_listed, listed, items, scores):
             replace_root(scores, items, len(scores), row[item - offset], item)
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def select(block, masks, items, scores):
     """Write the best items of each row of `block` into `items` and `scores`.
 
@@ -82,7 +83,7 @@ def select(block, masks, items, scores):
         sort_best_first(scores[row], items[row])
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def select_products(queries, vectors, masks, scratch, items, scores):
     """Write the best items of each query; each thread multiplies and ranks blocks of its own.
 

@@ -104,15 +104,23 @@ class QueryTower:
         if about["mean_of_items"]:
             made = np.asarray(items[history, : about["dim"]], dtype=np.float32).mean(axis=0)
         else:
-            made = self._through(features, history[-about["last"] :] if about["last"] else history)
+            made = self._through(features, history)
         if about["unit"]:
             made = made / np.sqrt(max(float(made @ made), 1e-12))
         return np.append(made, np.ones(about["ones"], np.float32)).astype(np.float32)
 
     def _through(self, features: dict[str, Any], history: np.ndarray) -> np.ndarray:
         about, parts = self.about, []
+        watched = _watched(features, len(history))
+        if about["last"]:
+            history, watched = history[-about["last"] :], watched[-about["last"] :]
         for place, one in enumerate(about["inputs"]):
-            part = self._part(place, one, features, history)
+            if one["kind"] == "watch_time":
+                part = self._watch_time(place, watched)
+            elif one["kind"] == "history":
+                part = self._history(place, one, history, watched)
+            else:
+                part = self._part(place, one, features, history)
             share = about["id_share"] if not about["layers"] else 0
             names = {other["name"] for other in about["inputs"]}
             if share and {"id", "history"} <= names and one["name"] in ("id", "history"):
@@ -141,8 +149,6 @@ class QueryTower:
         table, kind = self._arrays[f"{place}/table"], one["kind"]
         if kind == "id":
             return table[0]
-        if kind == "history":
-            return self._history(place, one, history)
         if kind == "column":
             return _weights(one, features.get(one["column"])) @ table
         if kind == "searches":
@@ -153,7 +159,19 @@ class QueryTower:
         days = max(one["end"] - moment, 0) / _DAY
         return _shared(self._arrays[f"{place}/knots"], days) @ table
 
-    def _history(self, place: int, one: dict[str, Any], history: np.ndarray) -> np.ndarray:
+    def _watch_time(self, place: int, watched: np.ndarray) -> np.ndarray:
+        knots = self._arrays[f"{place}/knots"]
+        of_each = np.zeros((2, len(knots) + 1), np.float32)
+        if len(watched):
+            for made, value in zip(of_each, (watched[-1], watched.mean()), strict=True):
+                made[:-1] = _shared(knots, value)
+        else:
+            of_each[:, -1] = 1
+        return of_each.ravel() @ self._arrays[f"{place}/table"]
+
+    def _history(
+        self, place: int, one: dict[str, Any], history: np.ndarray, watched: np.ndarray
+    ) -> np.ndarray:
         table = self._arrays[f"{place}/table"]
         nothing = np.zeros(table.shape[1], np.float32)
         if one["pooling"] == "attention":
@@ -167,6 +185,10 @@ class QueryTower:
             held = self._arrays.get(f"{place}/nothing")
             return nothing if held is None else held[0]
         weights = np.float32(one["fading"]) ** np.arange(len(history) - 1, -1, -1, dtype=np.float32)
+        if one.get("weighted"):
+            weights = weights * watched.astype(np.float32)
+        if not weights.any():
+            return nothing
         return (weights / weights.sum()) @ table[self._arrays[f"{place}/rows"][history]]
 
     def _moments(self, features: dict[str, Any], known: int) -> tuple[int, int | None]:
@@ -214,6 +236,8 @@ def reads(about: dict[str, Any]) -> dict[str, str]:
     made = {}
     if "history" in kinds or about["needs_history"]:
         made["history"] = "list of item ids, oldest first"
+    if "watch_time" in kinds or any(one.get("weighted") for one in about["inputs"]):
+        made["watched"] = "list of how much was watched, a number for each item of the history"
     for one in about["inputs"]:
         if one["kind"] == "column":
             made[one["column"]] = _form_of(one)
@@ -224,6 +248,19 @@ def reads(about: dict[str, Any]) -> dict[str, str]:
     if "time" in kinds:
         made["last_event"] = _MOMENTS["last_event"]
     return made
+
+
+def _watched(features: dict[str, Any], n: int) -> np.ndarray:
+    """Return how much was watched of each item of the history; all alike where nobody says."""
+    given = features.get("watched")
+    found = np.ones(n) if given is None else np.asarray(given)
+    numbers = found.dtype.kind in "iuf" or not n
+    if found.shape != (n,) or not numbers or not np.isfinite(found).all() or (found < 0).any():
+        raise FeatureError(
+            f"watched must be a list of {n} numbers of 0 or more, one for each item of the "
+            f"history; got {given!r}."
+        )
+    return found.astype(np.float64)
 
 
 def _form_of(one: dict[str, Any]) -> str:

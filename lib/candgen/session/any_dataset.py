@@ -18,8 +18,7 @@ import pyarrow as pa
 from candgen import files
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
 from candgen.datasets import Dataset, open_dataset, preparation, tables
-from candgen.datasets.archives import InputFile
-from candgen.datasets.cells import TextFormat
+from candgen.datasets.archives import open_bundle
 from candgen.errors import DataError, SettingError
 from candgen.session import paths, runs
 
@@ -50,7 +49,7 @@ def dataset(
 
             - a DataFrame with the columns user and item (or user_id and item_id), and if you have
               them rating and timestamp (seconds since 1970, or datetimes);
-            - a CSV or Parquet file of such columns;
+            - a CSV, Parquet or JSON lines file of such columns, which may be compressed;
             - a folder or zip of MovieLens, such as "ml-latest-small.zip";
             - "world", the invented world;
             - a prepared dataset, by folder or by name.
@@ -77,7 +76,7 @@ def dataset(
             f"data is of type {type(data).__name__}, expected a pandas DataFrame, a path or a name."
         )
     file = _existing(data, Path.is_file)
-    if file is not None and file.suffix.lower() != ".zip":
+    if file is not None and not _holds_movielens(file):
         return runs.opened(_of_file(file, features, settings), evaluate_on)
     for name, frame in features.items():
         if frame is not None:
@@ -104,11 +103,18 @@ def _of_frame(
     """Prepare a DataFrame by way of a Parquet file that is gone afterwards."""
     columns = _columns(list(data.columns), "The DataFrame", settings)
     times = columns.get("timestamp_column")
-    if times is not None and pd.api.types.is_string_dtype(data[times]) and len(data):
+    if repeated := [name for name in columns.values() if (data.columns == name).sum() > 1]:
+        raise DataError(f"The DataFrame: two columns are called {repeated[0]!r}. Rename one.")
+    dates = settings.get("timestamp_unit") == "iso"
+    if times and not dates and pd.api.types.is_string_dtype(data[times]) and len(data):
         raise DataError(
             f"The DataFrame: {times} holds text such as {data[times].iloc[0]!r}. Turn it into "
-            f"times: df[{times!r}] = pd.to_datetime(df[{times!r}])."
+            f"times: df[{times!r}] = pd.to_datetime(df[{times!r}]), or set timestamp_unit=iso."
         )
+    if "leave_out" in settings:  # the columns of the DataFrame are left out here
+        described = {name for frame in features.values() if frame is not None for name in frame}
+        left = [n for n in settings["leave_out"] if n in described or n not in data.columns]
+        settings = {**settings, "leave_out": left}
     with tempfile.TemporaryDirectory(prefix="candgen-") as folder:
         file = Path(folder) / "DataFrame.parquet"
         _write(data[list(columns.values())], file, "The DataFrame")
@@ -118,12 +124,20 @@ def _of_frame(
             raise DataError(str(error).replace(str(file), "The DataFrame")) from None
 
 
+def _holds_movielens(file: Path) -> bool:
+    """Tell whether a file is a zip of several files, or of one that MovieLens has."""
+    if file.suffix.lower() != ".zip":
+        return False
+    bundle = open_bundle(file)
+    return len(bundle.members) != 1 or any(map(bundle.find, ("ratings.csv", "u.data")))
+
+
 def _of_file(
     file: Path, features: dict[str, pd.DataFrame | None], settings: dict[str, Any]
 ) -> Dataset:
-    preparation.check_settings({**settings, "source": "table"})
-    text = TextFormat(settings.get("delimiter") or ",", encoding=settings.get("encoding", "utf-8"))
-    columns = _columns(tables.column_names(InputFile(file), text), str(file), settings)
+    _, own = preparation.check_settings({**settings, "source": "table"})
+    opened = tables.existing(str(file), "data", "the events", own.compression)
+    columns = _columns(tables.column_names(opened, own.text_format()), str(file), settings)
     return _of_table(file, features, {**settings, **columns})
 
 
@@ -136,7 +150,8 @@ def _of_table(
             frame = features[name]
             if frame is None:
                 continue
-            key = _columns(list(frame.columns), f"The table of {name}", {}, (column,))[column]
+            own = {column: settings[column]} if settings[column] in frame.columns else {}
+            key = _columns(list(frame.columns), f"The table of {name}", own, (column,))[column]
             file_of = Path(folder) / f"{name}.parquet"
             renamed = frame.rename(columns={key: settings[column]})
             _write(renamed, file_of, f"The table of {name}")
@@ -197,6 +212,7 @@ def _columns(
     for setting, known in _KNOWN_AS.items():
         if wanted is not None and setting not in wanted:
             continue
+        known = [name for name in known if name not in settings.get("leave_out", [])]
         options = [settings[setting]] if settings.get(setting) else known
         there = [name for name in options if name in names]
         if there:

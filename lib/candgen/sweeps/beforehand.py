@@ -65,6 +65,31 @@ def check_columns(stage: Stage) -> Stage:
     return stage
 
 
+def check_cutoffs(stage: Stage) -> Stage:
+    """Return a run whose `headline` is at one of its `cutoffs`, none of which exceeds its `k`.
+
+    Raises:
+        SettingError: Naming the parameter, and the values that fit.
+    """
+    given = {**stage.notebook.defaults(), **stage.parameters}
+    cutoffs, k, headline = (given.get(name) for name in ("cutoffs", "k", "headline"))
+    if not isinstance(cutoffs, list) or not cutoffs or not all(type(c) is int for c in cutoffs):
+        return stage  # other pages have none; what is no number is refused where it is judged
+    if isinstance(k, int) and max(cutoffs) > k:
+        raise SettingError(
+            f"cutoffs: k = {k} candidates cannot be cut at {max(cutoffs)}. Raise k or lower the "
+            "cutoffs."
+        )
+    metric, _, cutoff = str(headline or "").partition("@")
+    if cutoff and cutoff not in map(str, cutoffs):
+        choices = ", ".join(f"{metric}@{each}" for each in cutoffs)
+        raise SettingError(
+            f"headline: {headline} is not at one of the cutoffs {cutoffs}. Choose {choices}, or "
+            "change cutoffs."
+        )
+    return stage
+
+
 def _check_value(name: str, column: str, asked: Any, held: list[Any]) -> None:
     values = {v for cell in held for v in (cell if isinstance(cell, list) else [cell])}
     for value in asked if isinstance(asked, list) else [asked]:

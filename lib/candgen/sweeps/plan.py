@@ -17,7 +17,7 @@ from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.reports import disclosures
 from candgen.session import paths
 from candgen.sweeps import effects, flat_settings, nested_settings
-from candgen.sweeps.beforehand import check_columns, check_text, dataset_fault
+from candgen.sweeps.beforehand import check_columns, check_cutoffs, check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
@@ -376,7 +376,7 @@ class _Reader:
             dataset, needs, inputs, self._explores(keys if kind == "run" else ()),
         )  # fmt: skip
         try:
-            return check_columns(check_text(made))
+            return check_columns(check_cutoffs(check_text(made)))
         except CandgenError as error:
             raise self.source.error(keys, error) from None
 

@@ -174,7 +174,7 @@ class SweepFile:
         """Refuse what looks like a date or a number and is none, such as 2024-02-30."""
         try:
             yaml.SafeLoader("").construct_object(node)
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
             raise SettingError(
                 f"{self.path}, line {node.start_mark.line + 1}: {_short(node.value)} is no valid "
                 f"value ({error}). If it is text, put quotes around it."
@@ -198,7 +198,7 @@ def parse_set(text: str) -> tuple[str, Any, str]:
     typed = raw.strip() or raw
     try:
         value = yaml.safe_load(raw)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         value = typed
     # What is not clearly a quoted text, a list or a mapping is meant as it was typed.
     plain = isinstance(value, str | dict) and typed[:1] not in ("'", '"', "{")

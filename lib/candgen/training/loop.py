@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Learner(ABC):
     """Interface between a generator and the loop: examples, tables, and the step of one batch."""
 
     n_examples: int
+    learned_items: NDArray[np.bool_]  # (n_items,): items that its examples teach
     tables: dict[str, EmbeddingTable]
     step: CompiledStep | None = None
 
@@ -122,7 +123,7 @@ def train(
         checkpoint: Where to go on from, and what to write about once a minute.
 
     Raises:
-        TrainingError: If the loss is no longer a number; the message names batch and rate.
+        TrainingError: If the loss or what was learned is no longer finite; the message says where.
     """
     run = _Training(learner, settings, name, watch, checkpoint)
     try:
@@ -179,6 +180,9 @@ class _Training:
         if self.best_weights and self.settings.patience:
             best_epoch = self.best[1]
             self.learner.set_weights(self.best_weights)
+        for name, held in self.learner.weights().items():
+            if not np.isfinite(held).all():
+                self._refuse(f"some of its numbers ({name}) are not finite after the last step")
         if self.checkpoint is not None:
             self.checkpoint.forget()
         return Trained(self.history, best_epoch, self.resumed_after)
@@ -199,18 +203,21 @@ class _Training:
             )
             loss = learner.learn(examples, weights, rate, rng)
             if not math.isfinite(loss):
-                self._refuse(number, step, n_steps, rate)
+                self._refuse(
+                    f"the loss of batch {step + 1:,} of {n_steps:,} in epoch {number} is no longer "
+                    f"a finite number, at a learning rate of {rate:g}"
+                )
             for table in learner.tables.values():
                 table.update(rate, l2=self.settings.l2)
             total += loss * n_real
             self.progress.steps(1)
         return total / learner.n_examples, rate
 
-    def _refuse(self, number: int, step: int, n_steps: int, rate: float) -> None:
+    def _refuse(self, what: str) -> NoReturn:
+        lower = self.settings.learning_rate / 10
         raise TrainingError(
-            f"{self.name}: the loss of batch {step + 1:,} of {n_steps:,} in epoch {number} is no "
-            f"longer a finite number, at a learning rate of {rate:g}. Lower learning_rate (try "
-            f"{rate / 10:g}), give it some warmup_steps, or raise the temperature if there is one."
+            f"{self.name}: {what}. Lower learning_rate (try {lower:g}), give it some warmup_steps, "
+            "or raise the temperature if there is one."
         )
 
     def _save_sometimes(self) -> None:

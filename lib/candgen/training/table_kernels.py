@@ -11,6 +11,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from candgen.numba_cache import njit
+
 _FAST = {"reassoc", "contract", "nsz"}  # sums in any order, which lets them run in registers
 _DECAY, _SQUARE_DECAY = np.float32(0.9), np.float32(0.999)  # of Adam's moments
 _TINY = np.float32(1e-8)
@@ -19,7 +21,7 @@ NO_SLOT = -1
 NO_ROW = -1
 
 
-@numba.njit(cache=True)
+@njit
 def mark(ids, slots, touched, n):
     """Give the rows named in `ids` a slot; return how many rows have one now."""
     for row in ids:
@@ -29,7 +31,7 @@ def mark(ids, slots, touched, n):
     return n
 
 
-@numba.njit(cache=True)
+@njit
 def mark_bags(rows, starts, stops, slots, touched, n):
     """Give the rows in any bag a slot; return how many rows have one now."""
     for bag in range(len(starts)):
@@ -41,7 +43,7 @@ def mark_bags(rows, starts, stops, slots, touched, n):
     return n
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def gather(table, ids, out):
     """Copy rows; `NO_ROW` gives zeros."""
     for place in numba.prange(len(ids)):
@@ -53,7 +55,7 @@ def gather(table, ids, out):
                 out[place, column] = table[row, column]
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def add(ids, gradients, slots, pending, n_threads):
     """Add a gradient to the slot of each row named."""
     for thread in numba.prange(n_threads):
@@ -67,12 +69,12 @@ def add(ids, gradients, slots, pending, n_threads):
                     pending[slot, column] += gradients[place, column]
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@njit(fastmath=_FAST, inline="always")
 def _weight(weights, weighted, place):
     return weights[place] if weighted else np.float32(1)
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def total_weights(starts, stops, skips, weights, fading, totals):
     """Sum the weights of each bag."""
     weighted = len(weights) > 0
@@ -85,7 +87,7 @@ def total_weights(starts, stops, skips, weights, fading, totals):
         totals[bag] = total
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def pool(table, rows, starts, stops, skips, weights, fading, scales, out):
     """Sum the rows in each bag, each with its weight, times the bag's scale."""
     weighted = len(weights) > 0
@@ -101,7 +103,7 @@ def pool(table, rows, starts, stops, skips, weights, fading, scales, out):
                 faded *= fading
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def add_pooled(
     rows, starts, stops, skips, weights, fading, scales, gradients, slots, pending, n_threads
 ):
@@ -121,7 +123,7 @@ def add_pooled(
                 faded *= fading
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def update_adam(table, moments, squares, touched, n, slots, pending, rate, l2, step):
     """Step along the moments of the touched rows; those of other rows rest with them."""
     bias = np.float32(1) - _DECAY ** np.float32(step)
@@ -139,7 +141,7 @@ def update_adam(table, moments, squares, touched, n, slots, pending, rate, l2, s
             table[row, column] -= scaled * m / (np.sqrt(s) + _TINY)
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def update_adagrad(table, squares, touched, n, slots, pending, rate, l2):
     """Step against the gradient over the root of all squares that the touched rows have seen."""
     for slot in numba.prange(n):
@@ -152,7 +154,7 @@ def update_adagrad(table, squares, touched, n, slots, pending, rate, l2):
             table[row, column] -= rate * g / np.sqrt(squares[row, column] + _FIRST_SQUARE)
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def update_sgd(table, touched, n, slots, pending, rate, l2):
     """Step against the gradient of the touched rows."""
     for slot in numba.prange(n):

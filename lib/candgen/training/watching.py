@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen.datasets import Dataset
+from candgen.numba_cache import njit
 
 MOST_USERS = 5000  # judged at a look; more would sharpen a value that only has to be compared
 _CELLS = 4_000_000  # scores held at once
@@ -22,13 +23,23 @@ _CELLS = 4_000_000  # scores held at once
 class Watch:
     """Measures recall or NDCG at a cut-off on the validation part of a dataset."""
 
-    def __init__(self, dataset: Dataset, metric: str, k: int, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        metric: str,
+        k: int,
+        *,
+        offered: NDArray[np.bool_] | None = None,
+        seed: int = 0,
+    ) -> None:
         """Choose the users to watch.
 
         Args:
             dataset: Its history is learned from; its held-out items are looked for.
             metric: recall or ndcg.
             k: The cut-off.
+            offered: Items that are ranked, shape `(n_items,)`; None ranks all. A held-out item
+                that is not ranked counts as missed.
             seed: Of the choice of users where there are more than `MOST_USERS`.
         """
         seen, held_out = dataset.history_matrix, dataset.held_out_matrix
@@ -38,6 +49,7 @@ class Watch:
             users = np.sort(rng.choice(users, MOST_USERS, replace=False))
         self.users, self.metric, self.k = users, metric, k
         self._seen, self._held_out = seen, held_out
+        self._withheld = np.zeros(0, np.int64) if offered is None else np.flatnonzero(~offered)
 
     def measure(self, scores: Callable[[NDArray[np.int64]], NDArray[np.float32]]) -> float:
         """Return the mean over users; NaN if nobody can be looked at.
@@ -49,8 +61,10 @@ class Watch:
         rows = max(1, _CELLS // self._seen.shape[1])
         for start in range(0, len(self.users), rows):
             users = self.users[start : start + rows]
+            found = np.array(scores(users), dtype=np.float32)
+            found[:, self._withheld] = -np.inf
             values[start : start + rows] = metric_of_ranks(
-                scores(users), self._seen[users], self._held_out[users], self.metric, self.k
+                found, self._seen[users], self._held_out[users], self.metric, self.k
             )
         return float(values.mean()) if len(values) else float("nan")
 
@@ -79,7 +93,7 @@ def metric_of_ranks(
     return found / best
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _sum_of_gains(scores, seen_starts, seen, held_starts, held_out, gains, found):
     for row in numba.prange(len(scores)):
         of_row = scores[row]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from candgen.datasets.splits import (
-    ALWAYS,
     FOLD_IN,
     POLICIES,
     TEST,
@@ -16,7 +15,6 @@ from candgen.datasets.splits import (
     Policy,
     SplitSettings,
     futures_seen,
-    held_out_rows,
     leak_warnings,
     split,
     validation_from_train,
@@ -277,58 +275,3 @@ def test_test_pairs_that_are_known_already_are_counted():
     events = of([0, 0, 0], [1, 2, 3], items=[4, 4, 5])
     warnings = warned("timeline", events, np.array([TRAIN, TEST, TEST]))
     assert warnings[0].startswith("1 test events repeat a pair")
-
-
-# --- what further tables may show
-
-
-def shown(events, policy, users, items, times, **settings):
-    made = split(events, SplitSettings(policy=policy, **settings))
-    out = held_out_rows(made, events, np.array(users), np.array(items), np.array(times))
-    return (~out).tolist()
-
-
-def test_after_a_timeline_ends_training_nothing_more_is_shown():
-    events = of([0] * 10, range(10))
-    assert shown(events, "timeline", [0, 0, 0], [0, 1, 2], [7, 8, 9]) == [True, False, False]
-
-
-def test_a_held_out_pair_is_never_shown_whenever_it_was():
-    events = of([0] * 10, range(10))
-    test, validation, train = 9, 8, 3
-    assert shown(events, "timeline", [0] * 3, [test, validation, train], [0] * 3) == [
-        False,
-        False,
-        True,
-    ]
-
-
-def test_leave_last_out_hides_what_came_after_the_users_own_first_held_out_event():
-    events = of([0, 0, 0, 1, 1, 1], [1, 2, 3, 11, 12, 13])
-    assert shown(events, "leave_last_out", [0, 0, 1], [5, 5, 0], [1, 2, 11]) == [True, False, True]
-
-
-@pytest.mark.parametrize("policy", ["held_out_users", "cold_users"])
-def test_users_that_are_absent_from_train_are_hidden_everywhere(policy):
-    events = invented()
-    made = split(events, SplitSettings(policy=policy))
-    users = np.arange(60, dtype=np.int32)
-    out = held_out_rows(made, events, users, None, np.zeros(60, dtype=np.int64))
-    trained = np.isin(users, events.users[made.parts == TRAIN])
-    assert np.array_equal(out, ~trained)
-
-
-def test_cold_items_are_hidden_everywhere():
-    events = invented()
-    made = split(events, SplitSettings(policy="cold_items"))
-    cold = np.flatnonzero(made.hidden_items)
-    assert set(cold) == set(events.items[made.parts != TRAIN])
-    users = np.zeros(len(cold), dtype=np.int32)
-    assert held_out_rows(made, events, users, cold, users).all()
-
-
-def test_without_times_only_users_without_a_limit_are_shown():
-    events = of([0, 0, 0, 1], [1, 2, 3, 4])
-    made = split(events, SplitSettings(policy="leave_last_out"))
-    assert made.known_until[1] == ALWAYS
-    assert held_out_rows(made, events, np.array([0, 1]), None, None).tolist() == [True, False]

@@ -1,15 +1,18 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from contract import VectorContract
 
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import SettingError
 from candgen.models import TwoBranch
+from candgen.models.content_based.two_branch_inputs import Inputs
 from candgen.models.content_based.two_branch_network import (
     Network,
     Pairs,
+    _parts,
     new_network,
     train_network,
 )
@@ -182,3 +185,109 @@ def test_importing_the_generator_does_not_load_tensorflow(root):
     )
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+# --- the event that is taught is not among the inputs
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """Eight users and six items of two genres; ratings and, for a user who folds in, one event."""
+    rng = np.random.default_rng(0)
+    pairs = [(u, i) for u in range(7) for i in rng.permutation(5)[: 1 + u % 4]]
+    pairs.append((0, 5))  # the only one of item 5
+    train = pd.DataFrame(pairs, columns=["user", "item"])
+    train["rating"] = rng.integers(1, 6, len(train)).astype(float)
+    fold_in = pd.DataFrame({"user": [7], "item": [2], "rating": [4.0]})
+    tables = {
+        "interactions": pd.concat([train, fold_in]),
+        "train": train,
+        "fold_in": fold_in,
+        "test": train[:1],
+        "users": pd.DataFrame({"user": range(8), "user_id": range(8)}),
+        "items": pd.DataFrame(
+            {"item": range(6), "item_id": range(6), "genre": ["a", "a", "b", "b", "a", "b"]}
+        ),
+    }
+    return write_dataset(tmp_path_factory.mktemp("watched"), tables, {"name": "watched"})
+
+
+def statistics_of(train, user, item, by_rating):
+    """What branches should see, before it is scaled, worked out event by event."""
+    own, of_item = train[train["user"] == user], train[train["item"] == item]
+    of_genres = [own[own["item"].isin(some)] for some in ([0, 1, 4], [2, 3, 5])]
+    if not by_rating:
+        profile = [len(some) / max(len(own), 1) for some in of_genres]
+        return profile, [np.log1p(len(of_item))]
+    mean = own["rating"].mean() if len(own) else 0.0
+    profile = [(some["rating"].sum() + mean) / (len(some) + 1) for some in of_genres]
+    return profile, [np.log1p(len(of_item)), of_item["rating"].sum(), len(of_item)]
+
+
+@pytest.mark.parametrize("by_rating", [True, False])
+def test_each_pair_is_taught_with_what_is_known_without_its_event(watched, by_rating):
+    model = TwoBranch()
+    model.item_counts_ = np.bincount(watched.train["item"], minlength=6)
+    inputs = model._inputs(watched, by_rating)
+    train, everybody = watched.train, watched.train["rating"].mean()
+    if not by_rating:  # in the order of the matrix of pairs
+        train = train.sort_values(["user", "item"], ignore_index=True)
+    n, rng = len(train), np.random.default_rng(1)
+    drawn = rng.integers(0, 6, n)
+    items = np.concatenate([train["item"], drawn])
+    pairs = Pairs(np.tile(train["user"], 2), items, np.ones(2 * n))
+    places = rng.permutation(2 * n)
+    users, statistics = inputs.of_pairs(Pairs(*(c[places] for c in pairs)), places)
+    for row, place in enumerate(places):
+        without = train.drop(index=place % n)
+        user, item = pairs.users[place], pairs.items[place]
+        profile, seen = statistics_of(without, user, item, by_rating)
+        only = not by_rating and (train["item"] == item).sum() == 1  # it stays
+        seen = [np.log(2)] if only else seen
+        if by_rating:
+            seen = [seen[0], (seen[1] + everybody) / (seen[2] + 1)]
+        wanted = (profile - inputs._of_profiles.mean) / inputs._of_profiles.spread
+        if not (without["user"] == user).any():
+            wanted[:] = 0  # who has nothing else stands at the mean
+        np.testing.assert_allclose(users[row], np.clip(wanted, -5, 5), atol=1e-4)
+        wanted = (seen - inputs._of_statistics.mean) / inputs._of_statistics.spread
+        if not only and not (without["item"] == item).any():
+            wanted[:] = 0
+        own = statistics[row, -len(wanted) :]
+        np.testing.assert_allclose(own, np.clip(wanted, -5, 5), atol=1e-4)
+
+
+def test_users_and_items_are_served_with_all_that_is_known(watched):
+    model = TwoBranch()
+    model.item_counts_ = np.bincount(watched.train["item"], minlength=6)
+    inputs = model._inputs(watched, True)
+    known = pd.concat([watched.train, watched.table("fold_in")])
+    for user in range(8):
+        profile, _ = statistics_of(known, user, 0, True)
+        wanted = (profile - inputs._of_profiles.mean) / inputs._of_profiles.spread
+        np.testing.assert_allclose(inputs.of_users()[user], np.clip(wanted, -5, 5), atol=1e-4)
+    trained = inputs._of_profiles.apply(inputs._profiles(np.arange(7)))
+    np.testing.assert_allclose(trained.mean(axis=0), 0, atol=1e-6)
+
+
+def test_parts_of_an_epoch_cover_it_in_whole_batches():
+    order = np.random.default_rng(0).permutation(300_001)
+    parts = _parts(order, 512)
+    np.testing.assert_array_equal(np.concatenate(parts), order)
+    assert len(parts) == 3 and all(len(part) % 512 == 0 for part in parts[:-1])
+    assert len({len(part) for part in parts[:-1]}) == 1
+
+
+def test_an_epoch_in_parts_teaches_every_pair_once(watched, monkeypatch):
+    monkeypatch.setattr("candgen.models.content_based.two_branch_network._PAIRS_AT_ONCE", 8)
+    seen, of_pairs = [], Inputs.of_pairs
+
+    def spy(self, pairs, places):
+        seen.append(places)
+        return of_pairs(self, pairs, places)
+
+    monkeypatch.setattr(Inputs, "of_pairs", spy)
+    model = TwoBranch(epochs=1, hidden=[4], dim=2, batch_size=4, n_negatives=2).fit(watched)
+    n = 3 * len(watched.train)
+    assert sorted(np.concatenate(seen)) == list(range(n)) and len(seen) > 1
+    assert 0 < model.losses_[0] < 4

@@ -142,17 +142,21 @@ def test_probabilities_follow_the_scores(taste_world):
 
 @pytest.fixture
 def shown(tmp_path):
-    """User 0 was shown all of four items and took the first; item 3 was shown after training."""
+    """User 0 was shown all of four items and took the first; item 3 was shown after training.
+
+    User 1 ignored item 1 once and then engaged with it, but that is no event (rated too low).
+    """
     events = pd.DataFrame({"user": [0, 1], "item": [0, 2], "timestamp": [5, 9]})
     impressions = pd.DataFrame(
         {
-            "user": [0, 0, 0, 0, 1],
-            "item": [0, 0, 1, 3, 2],
-            "timestamp": [4, 5, 6, 99, 9],
+            "user": [0, 0, 0, 0, 1, 1, 1],
+            "item": [0, 0, 1, 3, 2, 1, 1],
+            "timestamp": [4, 5, 6, 99, 9, 7, 8],
             "position": 1,
-            "engaged": [False, True, False, False, True],
+            "engaged": [False, True, False, False, True, False, True],
         }
     )
+    in_test = impressions["timestamp"] == 99
     later = pd.DataFrame({"user": [0], "item": [3], "timestamp": [200]})
     tables = {
         "interactions": pd.concat([events, later], ignore_index=True),
@@ -160,7 +164,8 @@ def shown(tmp_path):
         "test": later,
         "users": pd.DataFrame({"user": range(2), "user_id": ["a", "b"]}),
         "items": pd.DataFrame({"item": range(4), "item_id": list("wxyz")}),
-        "impressions": impressions,
+        "impressions": impressions[~in_test],
+        "impressions_test": impressions[in_test],
     }
     return write_dataset(tmp_path / "shown", tables, {"name": "shown"})
 

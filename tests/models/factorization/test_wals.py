@@ -282,8 +282,23 @@ def test_weights_that_are_not_positive_are_refused(taste_world):
 def test_the_solver_refuses_weights_it_cannot_minimize(spoilt):
     weights, _ = weighted_pairs()
     weights.data[5] = spoilt
-    with pytest.raises(ValueError, match="Weights must be finite"):
+    with pytest.raises(ValueError, match="Weights of observed pairs must be finite"):
         Observed.of(weights)
+
+
+def test_w0_over_all_pairs_is_w0_over_one_and_w0_over_the_unobserved():
+    """The other objective: (y - x)^2 of observed pairs and a weight on unobserved ones alone."""
+    w0, r, rng = 0.5, 0.3, np.random.default_rng(0)
+    fixed = rng.normal(size=(9, 3)).astype(np.float32)
+    taken = (rng.random((4, 9)) < 0.4).astype(float)
+    rows = np.zeros((4, 3), np.float32)
+    solve_rows(Observed.of(csr_array(taken)), fixed, Penalty(w0, r, 0.0), rows)
+    v, other, penalty, value = fixed.astype(float), w0 / (1 + w0), r / (1 + w0), 1 / (1 + w0)
+    for user in range(4):
+        weights = np.where(taken[user] > 0, 1.0, other)
+        a = v.T @ (weights[:, None] * v) + penalty * np.eye(3)
+        expected = np.linalg.solve(a, value * v.T @ taken[user])
+        np.testing.assert_allclose(rows[user], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_weights_and_values_must_be_of_the_same_pairs():

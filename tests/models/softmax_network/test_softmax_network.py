@@ -254,7 +254,7 @@ def test_candidates_are_asked_for_with_an_age_of_nothing(learned):
     asked = learned._learned.now(learned._log, users)
     (age,) = [one for one in learned._learned.queries if one.name == "example_age"]
     rows, weights = age.bins(asked)
-    assert learned.moment_ == learned._dataset.train["timestamp"].max() + 1
+    assert learned.moment_ == learned._dataset.known_until
     assert (weights.max(axis=1) == 1).all() and (rows[weights == 1] == 0).all()
 
 

@@ -81,12 +81,12 @@ def test_the_log_grows_by_what_was_taken_and_by_what_was_shown(world):
     assert grown.train["user"].iloc[n:].tolist() == [0, 5]
     assert grown.train["item"].iloc[n:].tolist() == [7, 7]
     assert grown.train["timestamp"].iloc[n:].tolist() == [2_000_000_001, 2_000_000_001]
-    shown = grown.table("impressions").iloc[len(world.table("impressions")) :]
+    shown = grown.known("impressions").iloc[len(world.known("impressions")) :]
     assert shown["item"].tolist() == [7, 9, 7] and shown["engaged"].tolist() == [True, False, True]
     assert grown.history_matrix[[0]].toarray()[0, 7] == 1
     assert grown.digest != world.digest
     for name in ("train", "impressions"):
-        before = world.train if name == "train" else world.table(name)
+        before = world.train if name == "train" else world.known(name)
         assert (grown.table(name).dtypes == before.dtypes).all()
         assert grown.table(name).iloc[: len(before)].equals(before)
 
@@ -103,8 +103,9 @@ def test_a_generator_sees_nothing_of_the_oracle_but_what_was_drawn(world, oracle
     first, second, _ = seen
     assert first is world
     assert set(second.info["tables"]) <= set(world.info["tables"])
-    new = second.table("impressions").iloc[len(world.table("impressions")) :]
-    assert set(new.columns) == set(world.table("impressions").columns)
+    before = world.known("impressions")
+    assert second.known("impressions").iloc[: len(before)].equals(before)
+    new = second.known("impressions").iloc[len(before) :]
     assert new["watched"].isna().all()  # the watched share is not drawn
     assert set(new["item"]) == set(range(5))
     taken = second.train.iloc[len(world.train) :]

@@ -109,15 +109,27 @@ def test_under_real_filters_the_rule_finds_what_exact_search_finds(data, fitted)
     assert (table["of exact"] >= 0.93).all()
 
 
-def test_ages_are_days_before_the_last_event(data):
+def test_ages_are_days_before_candidates_are_asked_for(data):
     ages = filtering.days_old(data, "upload_time")
     item = int(np.argmin(data.items["upload_time"]))
-    last = data.train["timestamp"].max()
-    assert ages[item] == (last - data.items["upload_time"].min()) / 86_400
+    assert ages[item] == (data.known_until - data.items["upload_time"].min()) / 86_400
     assert ages.min() >= 0
     years = filtering.days_old(data, "year")
     assert years[int(np.argmax(data.items["year"]))] == 0
     assert filtering.days_old(data, "") is filtering.days_old(data, "born") is None
+
+
+def test_recent_is_what_was_shown_before_candidates_are_asked_for(data, fitted, monkeypatch):
+    model, users, _ = fitted
+    asked, told = [], {"k": 10, "metric": "recall@10", "half_life": 100.0, "weight": 9.0}
+    own = filtering.filters.shown_recently
+    monkeypatch.setattr(
+        filtering.filters, "shown_recently", lambda *a, **k: asked.append(k) or own(*a, **k)
+    )
+    for judged in (data.for_validation(), data):
+        filtering.freshness(model, judged, users, since="", days=2.0, **told)
+    cuts = [data.info["split"][name] for name in ("train_ends", "test_starts")]
+    assert [(k["moment"], k["seconds"]) for k in asked] == [(cut, 172_800.0) for cut in cuts]
 
 
 def test_what_was_shown_recently_does_not_come_again_and_candidates_get_younger(data, fitted):
@@ -127,6 +139,13 @@ def test_what_was_shown_recently_does_not_come_again_and_candidates_get_younger(
     assert list(table.index) == ["as found", "not shown again", "new preferred", "both"]
     assert table.loc["as found", "shown before"] > 0
     assert (table.loc[["not shown again", "both"], "shown before"] == 0).all()
+    shown = data.known("impressions")
+    asked_for = data.held_out[data.held_out["user"].isin(users)]
+    recent = shown[shown["timestamp"] >= data.known_until - 86_400 * asked["days"]]
+    again = asked_for.merge(recent[["user", "item"]].drop_duplicates())
+    expected = pytest.approx(len(again) / len(asked_for))
+    assert 0 < table.loc["not shown again", "withheld"] == expected
+    assert table.loc["as found", "withheld"] == 0
     assert table.loc["new preferred", "age"] < table.loc["as found", "age"]
     without = filtering.freshness(model, data, users, since="", **asked)
     assert without["way"].tolist() == ["as found", "not shown again"]

@@ -76,7 +76,7 @@ def test_no_list_exceeds_the_best_possible_relevance(data, oracle, fitted):
 
 def test_items_with_five_impressions_are_not_rarely_shown(data):
     rarely = towers.rarely_shown(data)
-    shown = data.table("impressions")["item"].value_counts()
+    shown = data.known("impressions")["item"].value_counts()
     for item in range(data.n_items):
         assert rarely[item] == (shown.get(item, 0) < 5)
 

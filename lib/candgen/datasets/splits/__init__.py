@@ -1,6 +1,6 @@
 """Splits of events into train, validation and test, and measures of their leakage."""
 
-from candgen.datasets.splits.leakage import futures_seen, held_out_rows, leak_warnings
+from candgen.datasets.splits.leakage import Rows, futures_seen, leak_warnings, parts_of_rows
 from candgen.datasets.splits.policies import (
     ALWAYS,
     FOLD_IN,
@@ -11,12 +11,14 @@ from candgen.datasets.splits.policies import (
     TRAIN,
     VALIDATION,
     Events,
+    Limits,
     Split,
     check_parts,
     split,
     validation_from_train,
 )
 from candgen.datasets.splits.settings import Policy, SplitSettings, SplitShares
+from candgen.datasets.splits.ties import tie_warnings
 
 __all__ = [
     "ALWAYS",
@@ -28,14 +30,17 @@ __all__ = [
     "TRAIN",
     "VALIDATION",
     "Events",
+    "Limits",
     "Policy",
+    "Rows",
     "Split",
     "SplitSettings",
     "SplitShares",
     "check_parts",
     "futures_seen",
-    "held_out_rows",
     "leak_warnings",
+    "parts_of_rows",
     "split",
+    "tie_warnings",
     "validation_from_train",
 ]

@@ -1,4 +1,21 @@
-"""Leakage of a split: future events in training, and held-out pairs in other tables."""
+"""Leakage of a split: future events in training, and held-out engagements in other tables.
+
+A further event table, such as impressions or searches, is cut as a service would have it when it is
+asked for candidates: a row is known unless it comes too late or reveals a held-out engagement.
+
+| split | a row of a further table is hidden |
+|---|---|
+| timeline | from the first second of the held-out period on |
+| leave_last_out | from its user's first held-out event on; users without one keep all rows |
+| random_per_user, random_rows, given | never by time: events of all times are known, too |
+| held_out_users, cold_users | always, for held-out users: they join after training |
+| cold_items | always, for held-out items: they join after training |
+
+In every split a row of a held-out pair is also hidden if it may reveal the engagement: it records
+an engagement, or is not earlier than the held-out event. Rows of the pair that were shown in vain
+before stay. Without them a pair could be a negative only if it is no answer, and a model would
+learn the answers from what is missing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.datasets.splits.policies import TEST, TRAIN, Events, Split
+from candgen.datasets.splits.policies import ALWAYS, TEST, TRAIN, VALIDATION, Events, Split
 
 
 class FuturesSeen(NamedTuple):
@@ -74,36 +91,74 @@ def repeated_pairs(events: Events, parts: NDArray[np.uint8]) -> int:
     return int(_among(pairs[test], pairs[~test]).sum())
 
 
-def held_out_rows(
-    split: Split,
-    events: Events,
-    users: NDArray[np.int32],
-    items: NDArray[np.int32] | None,
-    times: NDArray[np.int64] | None,
-) -> NDArray[np.bool_]:
-    """Mark the rows of a further event table that would reveal held-out events to models.
+class Rows(NamedTuple):
+    """Rows of a further event table, one entry a row; None for a column that it lacks."""
 
-    A row is held out when it is not earlier than its user's limit (the end of train for a
-    timeline, the user's first held-out event for leave-last-out, always for users without a
-    training event), when its item is held out entirely, or when its pair of user and item is in
-    validation or test.
+    users: NDArray[np.int32]
+    items: NDArray[np.int32] | None = None
+    times: NDArray[np.int64] | None = None
+    engaged: NDArray[np.bool_] | None = None
+
+
+def parts_of_rows(split: Split, events: Events, rows: Rows) -> NDArray[np.uint8]:
+    """Return the part of each row of a further event table.
 
     Args:
         split: The split of the interactions.
         events: The interactions that were split.
-        users: Dense ids, one a row.
-        items: Dense ids, one a row; None for tables without items.
-        times: Seconds, one a row; None for tables without times.
+        rows: Dense users and items.
+
+    Returns:
+        TRAIN: known while validation and test are judged. VALIDATION: hidden while validation is
+        judged, known while test is. TEST: always hidden.
     """
-    limits = split.known_until[users]
-    out = limits <= (np.iinfo(np.int64).min if times is None else times)
-    if times is None:
-        out = limits != np.iinfo(np.int64).max  # without times, a user with any limit is held out
-    if items is not None:
-        held = (split.parts != TRAIN) & (split.parts <= TEST)
-        hidden = _keys(events.users[held], events.items[held], events.n_items)
-        out |= split.hidden_items[items] | _among(_keys(users, items, events.n_items), hidden)
-    return out
+    parts = np.full(len(rows.users), TRAIN, dtype=np.uint8)
+    for judged in (VALIDATION, TEST):
+        parts[_hidden(split, judged, events, rows)] = judged
+    return parts
+
+
+def _hidden(split: Split, judged: int, events: Events, rows: Rows) -> NDArray[np.bool_]:
+    """Mark the rows that a model may not read while a part is judged."""
+    limits = split.limits[judged]
+    until = limits.known_until[rows.users]
+    # Without times nobody can tell what is late, so a user with any limit is hidden.
+    hidden = until != ALWAYS if rows.times is None else rows.times >= until
+    if rows.items is None:
+        return hidden
+    revealing = _revealing(events, split.held_out(judged), rows)
+    return hidden | limits.hidden_items[rows.items] | revealing
+
+
+def _revealing(events: Events, held_out: NDArray[np.bool_], rows: Rows) -> NDArray[np.bool_]:
+    """Mark the rows of held-out pairs that may reveal the engagement.
+
+    These are rows that are not earlier than the pair's first held-out event, and engagements,
+    unless they are earlier and the pair has an event that is not held out. Where rows or events
+    have no times, nothing is earlier; rows that do not say whether they are engagements count as
+    such if they have no times either.
+    """
+    of_events = _keys(events.users, events.items, events.n_items)
+    of_rows = _keys(rows.users, rows.items, events.n_items)
+    of_held_out = _among(of_rows, of_events[held_out])
+    if rows.times is None or events.times is None:
+        return of_held_out if rows.engaged is None else of_held_out & rows.engaged
+    late = rows.times >= _first_times(of_rows, of_events[held_out], events.times[held_out])
+    if rows.engaged is None:
+        return of_held_out & late
+    of_known = _among(of_rows, of_events[~held_out])
+    return of_held_out & (late | (rows.engaged & ~of_known))
+
+
+def _first_times(
+    wanted: NDArray[np.int64], keys: NDArray[np.int64], times: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the earliest time of each wanted key; any number where it does not occur."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=np.int64)
+    order = np.lexsort((times, keys))
+    places = np.searchsorted(keys[order], wanted)  # the leftmost of equal keys is the earliest
+    return times[order][np.minimum(places, len(keys) - 1)]
 
 
 def _keys(users: NDArray[np.int32], items: NDArray[np.int32], n_items: int) -> NDArray[np.int64]:

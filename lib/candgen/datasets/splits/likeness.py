@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+
+from candgen.numba_cache import njit
 
 if TYPE_CHECKING:
     from candgen.datasets.splits.policies import Events
@@ -71,7 +72,7 @@ def _users_of(
     return starts.astype(np.int64), events.users[shuffled][held.indices[first]]
 
 
-@njit(cache=True)
+@njit
 def _likeness(users, items, starts, pivots, item_starts, item_users, counts):
     """Return the cosine of each event's item with its user's pivot, without that user."""
     found = np.ones(len(items))

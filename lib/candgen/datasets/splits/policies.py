@@ -50,37 +50,59 @@ class Events:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What is hidden of further tables while a part is judged."""
+
+    known_until: NDArray[np.int64]
+    """Per user: first second hidden from models; ALWAYS: no limit, NEVER: everything hidden."""
+    hidden_items: NDArray[np.bool_]
+    """Per item: held out entirely."""
+
+
+@dataclass(frozen=True)
 class Split:
     """The part of every event, and the limits on other tables that follow from it."""
 
     parts: NDArray[np.uint8]
     """TRAIN, VALIDATION, TEST or FOLD_IN, one per event."""
-    known_until: NDArray[np.int64]
-    """Per user: first second hidden from models; ALWAYS: no limit, NEVER: everything hidden."""
-    hidden_items: NDArray[np.bool_]
-    """Per item: held out entirely."""
+    limits: dict[int, Limits]
+    """By the part that is judged, VALIDATION or TEST."""
     rule: str
     """Description of the split in one sentence."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Cut-offs and counts to record, as JSON types."""
 
     @classmethod
-    def without_limits(
+    def of(
         cls,
         events: Events,
         parts: NDArray[np.uint8],
         rule: str,
         facts: dict[str, Any] | None = None,
         *,
-        known_until: NDArray[np.int64] | None = None,
-        hidden_items: NDArray[np.bool_] | None = None,
+        known_until: Callable[[int], NDArray[np.int64]] | None = None,
+        hidden_items: Callable[[int], NDArray[np.bool_]] | None = None,
     ) -> Split:
-        """Make a split that hides no user and no item unless the arguments say so."""
-        if known_until is None:
-            known_until = np.full(events.n_users, ALWAYS)
-        if hidden_items is None:
-            hidden_items = np.zeros(events.n_items, dtype=bool)
-        return cls(parts, known_until, hidden_items, rule, facts or {})
+        """Make a split that hides no user and no item unless the arguments say so.
+
+        Args:
+            events: Events that were split.
+            parts: Part of every event.
+            rule: Description in one sentence.
+            facts: Cut-offs and counts to record.
+            known_until: From the judged part to the limit of each user; None: no limits.
+            hidden_items: From the judged part to the hidden items; None: none are hidden.
+        """
+        limits = {}
+        for judged in (VALIDATION, TEST):
+            until = np.full(events.n_users, ALWAYS) if known_until is None else known_until(judged)
+            none = np.zeros(events.n_items, dtype=bool)
+            limits[judged] = Limits(until, none if hidden_items is None else hidden_items(judged))
+        return cls(parts, limits, rule, facts or {})
+
+    def held_out(self, judged: int) -> NDArray[np.bool_]:
+        """Mark the events that are hidden from models while a part is judged; fold-in is not."""
+        return _held_out(self.parts, judged)
 
 
 def split(events: Events, settings: SplitSettings) -> Split:
@@ -141,20 +163,20 @@ def _timeline(events: Events, settings: SplitSettings) -> Split:
         n_validation = _share(len(events), settings.validation_fraction)
         after_train = _newest(times, n_test + n_validation)
         test = _newest(times, n_test)
+        starts = [int(times[out].min(initial=ALWAYS)) for out in (after_train, test)]
         rule = "the newest events of all are held out; equal times by the order of rows"
     else:
-        test = times >= settings.test_from
         start = settings.test_from if settings.validation_from is None else settings.validation_from
-        after_train = times >= start
+        starts = [start, settings.test_from]
+        after_train, test = (times >= moment for moment in starts)
         rule = "events from a date on are held out"
     parts = np.where(test, TEST, np.where(after_train, VALIDATION, TRAIN)).astype(np.uint8)
-    cut = int(times[after_train].min()) if after_train.any() else int(ALWAYS)
-    facts = {"train_ends": cut}
-    if test.any():
-        facts["test_starts"] = int(times[test].min())
-    return Split.without_limits(
-        events, parts, rule, facts, known_until=np.full(events.n_users, cut)
-    )
+    facts = {"train_ends": starts[0], "test_starts": starts[1]}
+
+    def known_until(judged: int) -> NDArray[np.int64]:
+        return np.full(events.n_users, starts[1] if judged == TEST else starts[0])
+
+    return Split.of(events, parts, rule, facts, known_until=known_until)
 
 
 def _leave_last_out(events: Events, settings: SplitSettings) -> Split:
@@ -167,14 +189,17 @@ def _leave_last_out(events: Events, settings: SplitSettings) -> Split:
     parts[order[enough & (from_end == 0)]] = TEST
     if held == 2:
         parts[order[enough & (from_end == 1)]] = VALIDATION
-    known_until = np.full(events.n_users, ALWAYS)
-    out = parts != TRAIN
-    np.minimum.at(known_until, events.users[out], times[out])
+
+    def known_until(judged: int) -> NDArray[np.int64]:
+        limits, out = np.full(events.n_users, ALWAYS), _held_out(parts, judged)
+        np.minimum.at(limits, events.users[out], times[out])
+        return limits
+
     rule = (
         f"each user's newest event is test{', the one before validation' if held == 2 else ''}; "
         f"users with {held} events or fewer stay in train; equal times by the order of rows"
     )
-    return Split.without_limits(events, parts, rule, {}, known_until=known_until)
+    return Split.of(events, parts, rule, known_until=known_until)
 
 
 def _random_per_user(events: Events, settings: SplitSettings) -> Split:
@@ -184,14 +209,14 @@ def _random_per_user(events: Events, settings: SplitSettings) -> Split:
         left = np.flatnonzero(parts == TRAIN)
         rest = Events(events.users[left], events.items[left], None, events.n_users, events.n_items)
         parts[left] = _random_share(rest, share, settings, "validation", VALIDATION)
-    return Split.without_limits(
+    return Split.of(
         events, parts, "a random share of each user's events; every user keeps one in train"
     )
 
 
 def _random_rows(events: Events, settings: SplitSettings) -> Split:
     parts = _random_parts(len(events), settings)
-    return Split.without_limits(events, parts, "a random share of all events")
+    return Split.of(events, parts, "a random share of all events")
 
 
 def _held_out_users(events: Events, settings: SplitSettings) -> Split:
@@ -203,24 +228,25 @@ def _held_out_users(events: Events, settings: SplitSettings) -> Split:
         "a random share of users is absent from train; "
         f"{settings.fold_in_fraction:.0%} of their events are known when candidates are asked for"
     )
-    return Split.without_limits(
-        events, parts, rule, _roles(role, "users"), known_until=_of_trained(role)
-    )
+    return Split.of(events, parts, rule, _roles(role, "users"), known_until=_of_trained(role))
 
 
 def _cold_users(events: Events, settings: SplitSettings) -> Split:
     role = _random_parts(events.n_users, settings)
     rule = "all events of a random share of users are held out; their history is empty"
-    return Split.without_limits(
-        events, role[events.users], rule, _roles(role, "users"), known_until=_of_trained(role)
-    )
+    parts = role[events.users]
+    return Split.of(events, parts, rule, _roles(role, "users"), known_until=_of_trained(role))
 
 
 def _cold_items(events: Events, settings: SplitSettings) -> Split:
     role = _random_parts(events.n_items, settings)
     rule = "all events of a random share of items are held out; train has no event of them"
-    return Split.without_limits(
-        events, role[events.items], rule, _roles(role, "items"), hidden_items=role != TRAIN
+    return Split.of(
+        events,
+        role[events.items],
+        rule,
+        _roles(role, "items"),
+        hidden_items=lambda judged: _held_out(role, judged),
     )
 
 
@@ -306,8 +332,13 @@ def _places_from_end(sorted_users: NDArray[np.int32]) -> NDArray[np.int64]:
     return ends - 1 - np.arange(len(sorted_users))
 
 
-def _of_trained(role: NDArray[np.uint8]) -> NDArray[np.int64]:
-    return np.where(role == TRAIN, ALWAYS, NEVER)
+def _held_out(parts: NDArray[np.uint8], judged: int) -> NDArray[np.bool_]:
+    return (parts >= judged) & (parts <= TEST)
+
+
+def _of_trained(role: NDArray[np.uint8]) -> Callable[[int], NDArray[np.int64]]:
+    """Hide everything of the users that are held out while a part is judged."""
+    return lambda judged: np.where(_held_out(role, judged), NEVER, ALWAYS)
 
 
 def _roles(role: NDArray[np.uint8], what: str) -> dict[str, int]:

@@ -22,7 +22,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from candgen.alias import alias_table
@@ -30,6 +29,7 @@ from candgen.datasets.world.catalogue import Catalogue
 from candgen.datasets.world.oracle import FADING_DAYS, Oracle
 from candgen.datasets.world.people import People
 from candgen.datasets.world.settings import DAY, WorldSettings
+from candgen.numba_cache import njit
 from candgen.seeds import derive_seed
 
 _AGREEMENT = 1.5  # weight of the believed affinities beside fame
@@ -152,7 +152,7 @@ def _days(state, n, first, last):
     return moments
 
 
-@njit(cache=True)
+@njit
 def _simulate(
     first, last, seed,
     keep, other,

@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from candgen.checks import Count, CountOrZero, Positive, Settings
 from candgen.columns import ITEM, RATING, USER
@@ -26,10 +25,9 @@ from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.features import Encoder, declared
 from candgen.models.base import VectorGenerator
+from candgen.models.content_based.two_branch_inputs import Inputs, Scale, pairs_of
 from candgen.models.content_based.two_branch_network import Pairs, train_network
 from candgen.seeds import derive_seed
-
-_FURTHEST = 5.0  # standard deviations; inputs of cold items and users stay in what was trained
 
 
 class TwoBranchSettings(Settings):
@@ -85,6 +83,9 @@ class TwoBranch(VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._users[users]
 
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        return super()._learned_numbers() | {"vectors of users": self._users}
+
     def _fit(self, dataset: Dataset) -> None:
         rated = RATING in dataset.train and dataset.train[RATING].notna().all()
         if self.targets == "ratings" and not rated:
@@ -94,12 +95,14 @@ class TwoBranch(VectorGenerator):
             )
         by_rating = rated and self.targets != "labels"
         self.learned_from_ = "ratings" if by_rating else "labels"
-        users, items = self._inputs(dataset, by_rating)
+        inputs = self._inputs(dataset, by_rating)
+        users, items = inputs.of_users(), inputs.of_items()
         pairs = self._ratings(dataset) if by_rating else self._labels(dataset)
         trained = train_network(
             users,
             items,
             pairs,
+            seen=inputs.of_pairs,
             hidden=tuple(self.hidden),
             dim=self.dim,
             epochs=self.epochs,
@@ -114,10 +117,8 @@ class TwoBranch(VectorGenerator):
 
     # --- inputs
 
-    def _inputs(
-        self, dataset: Dataset, by_rating: bool
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return what each branch sees, standardized over training users and items."""
+    def _inputs(self, dataset: Dataset, by_rating: bool) -> Inputs:
+        """Prepare what each branch sees, standardized over training users and items."""
         described = declared(self.features, dataset.items, "items")
         if not described:
             raise SettingError(
@@ -127,23 +128,16 @@ class TwoBranch(VectorGenerator):
         in_training = np.bincount(dataset.train[USER], minlength=dataset.n_users) > 0
         taken = self.item_counts_ > 0
         self.encoder_ = Encoder(described).fit(dataset.items[taken])
-        items = self.encoder_.encode(dataset.items)
+        items = _scaled(self.encoder_.encode(dataset.items).toarray(), taken)
         # For what a user likes, numbers are shared out among bins: a mean year says little.
         binned = [replace(f, bins=4) if f.kind == "numeric" else f for f in described]
         parts = Encoder(binned).fit(dataset.items[taken]).encode(dataset.items)
-        history = dataset.history_matrix
-        known = np.diff(history.indptr) > 0
-        liked = _profiles(dataset, parts, by_rating)
-        about_users = [_standardized(liked, in_training, known)]
+        users = np.zeros((dataset.n_users, 0), np.float32)
         columns = declared(self.user_features, dataset.users, "users")
         if columns:
             own = Encoder(columns).fit(dataset.users[in_training]).encode(dataset.users)
-            about_users.append(_standardized(own.toarray(), in_training))
-        about_items = [
-            _standardized(items.toarray(), taken),
-            _standardized(_item_statistics(dataset, by_rating), taken, taken),
-        ]
-        return np.hstack(about_users), np.hstack(about_items)
+            users = _scaled(own.toarray(), in_training)
+        return Inputs(dataset, parts, users, items, by_rating)
 
     # --- targets
 
@@ -152,66 +146,22 @@ class TwoBranch(VectorGenerator):
         ratings = train[RATING].to_numpy(np.float64)
         low, high = ratings.min(), ratings.max()
         targets = 2 * (ratings - low) / (high - low) - 1 if high > low else np.zeros(len(ratings))
-        return Pairs(train[USER].to_numpy(), train[ITEM].to_numpy(), targets.astype(np.float32))
+        pairs = train[USER].to_numpy(), train[ITEM].to_numpy()
+        return Pairs(*pairs, targets.astype(np.float32))
 
     def _labels(self, dataset: Dataset) -> Callable[[np.random.Generator], Pairs]:
         """Taken items are taught 1, items drawn for the same user -1, anew each epoch."""
-        matrix = dataset.train_matrix
-        users = np.repeat(np.arange(dataset.n_users), np.diff(matrix.indptr))
+        users, items = pairs_of(dataset.train_matrix)
         reachable = np.flatnonzero(self.item_counts_)
         n, times = len(users), 1 + self.n_negatives
         targets = np.repeat(np.array([1.0, -1.0], np.float32), [n, n * self.n_negatives])
 
         def draw(rng: np.random.Generator) -> Pairs:
             drawn = rng.choice(reachable, n * self.n_negatives)
-            return Pairs(np.tile(users, times), np.concatenate([matrix.indices, drawn]), targets)
+            return Pairs(np.tile(users, times), np.concatenate([items, drawn]), targets)
 
         return draw
 
 
-def _profiles(dataset: Dataset, parts: csr_array, by_rating: bool) -> NDArray[np.float32]:
-    """Average each history by value of the items' features, shape `(n_users, n_values)`.
-
-    With ratings the mean rating of items that have it, a little pulled towards the user's own
-    mean; without, the share of the history that has it.
-    """
-    history = dataset.history_matrix
-    counts = (history @ parts).toarray().astype(np.float64)
-    lengths = np.maximum(np.diff(history.indptr), 1)[:, None]
-    if not by_rating:
-        return (counts / lengths).astype(np.float32)
-    events = dataset.train
-    if dataset.has("fold_in") and RATING in dataset.table("fold_in"):
-        import pandas as pd
-
-        events = pd.concat([events, dataset.table("fold_in")], ignore_index=True)
-    place = (events[USER].to_numpy(), events[ITEM].to_numpy())
-    shape = (dataset.n_users, dataset.n_items)
-    ratings = csr_array((events[RATING].to_numpy(np.float64), place), shape=shape)
-    times = csr_array((np.ones(len(events)), place), shape=shape)
-    means = ratings.sum(axis=1) / np.maximum(times.sum(axis=1), 1)
-    sums, counts = (ratings @ parts).toarray(), (times @ parts).toarray()
-    return ((sums + means[:, None]) / (counts + 1)).astype(np.float32)
-
-
-def _item_statistics(dataset: Dataset, by_rating: bool) -> NDArray[np.float32]:
-    """Logarithm of an item's training events, and its mean rating where there are ratings."""
-    train = dataset.train
-    counts = np.bincount(train[ITEM], minlength=dataset.n_items)
-    made = [np.log1p(counts)]
-    if by_rating:
-        sums = np.bincount(train[ITEM], train[RATING], minlength=dataset.n_items)
-        everybody = train[RATING].mean()
-        made.append((sums + everybody) / (counts + 1))
-    return np.column_stack(made).astype(np.float32)
-
-
-def _standardized(
-    values: NDArray, trained: NDArray[np.bool_], known: NDArray[np.bool_] | None = None
-) -> NDArray[np.float32]:
-    """Scale columns to mean 0 and deviation 1 over training rows; rows not `known` get the mean."""
-    mean, spread = values[trained].mean(axis=0), values[trained].std(axis=0)
-    made = (values - mean) / np.where(spread > 1e-6, spread, np.inf)
-    if known is not None:
-        made[~known] = 0
-    return np.clip(made, -_FURTHEST, _FURTHEST).astype(np.float32)
+def _scaled(values: NDArray, trained: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return Scale.of(values[trained]).apply(values)

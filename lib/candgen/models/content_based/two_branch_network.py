@@ -29,6 +29,7 @@ from candgen.training.compile_time import Stopwatch, Took, count
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 _SHORTEST = 1e-12  # squared; a vector of zeros stays one
 _ROWS_AT_ONCE = 8192
+_PAIRS_AT_ONCE = 131_072  # whose inputs are made at once, where each pair has its own
 
 
 class Pairs(NamedTuple):
@@ -37,6 +38,9 @@ class Pairs(NamedTuple):
     users: NDArray[np.integer]  # (n,)
     items: NDArray[np.integer]  # (n,)
     targets: NDArray[np.floating]  # (n,)
+
+
+Seen = Callable[[Pairs, NDArray[np.int64]], tuple[NDArray[np.floating], NDArray[np.floating]]]
 
 
 class Branch(NamedTuple):
@@ -118,6 +122,7 @@ def train_network(
     items: NDArray[np.floating],
     pairs: Pairs | Callable[[np.random.Generator], Pairs],
     *,
+    seen: Seen | None = None,
     hidden: tuple[int, ...] = (256, 128),
     dim: int = 32,
     epochs: int = 30,
@@ -131,6 +136,8 @@ def train_network(
         users: What the user branch sees, shape `(n_user_rows, inputs)`, standardized.
         items: What the item branch sees, shape `(n_item_rows, inputs)`, standardized.
         pairs: The training rows, or a function that draws as many for each epoch.
+        seen: Returns what the branches see of some pairs, a row each, given the pairs and their
+            places among all; then `users` and `items` only say how many inputs there are.
         hidden: Sizes of the ReLU layers.
         dim: Length of the vectors.
         epochs: Passes over the pairs.
@@ -153,13 +160,17 @@ def train_network(
             clock, traced = Stopwatch(), epoch.experimental_get_tracing_count()
             drawn = pairs(rng) if callable(pairs) else pairs
             order = rng.permutation(len(drawn.targets))
-            shuffled = (
-                tf.constant(drawn.users[order], tf.int32),
-                tf.constant(drawn.items[order], tf.int32),
-                tf.constant(drawn.targets[order], tf.float32),
-            )
-            state, loss = epoch(*tables, *shuffled, state)
-            losses.append(float(loss))
+            total = 0.0
+            for places in [order] if seen is None else _parts(order, batch_size):
+                part = Pairs(*(column[places] for column in drawn))
+                rows = part.users, part.items
+                if seen is not None:
+                    tables = tuple(tf.constant(t, tf.float32) for t in seen(part, places))
+                    rows = (np.arange(len(places)),) * 2
+                columns = (tf.constant(column, tf.int32) for column in rows)
+                state, loss = epoch(*tables, *columns, tf.constant(part.targets, tf.float32), state)
+                total += float(loss) * len(places)
+            losses.append(total / len(order))
             took.append(clock.read())
             compiled.append(epoch.experimental_get_tracing_count() > traced)
     _count_compiling(took, compiled)
@@ -167,6 +178,14 @@ def train_network(
     parts = np.split(state[0].numpy(), ends)
     trained = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
     return Trained(_as_network(trained), losses, [each.seconds for each in took])
+
+
+def _parts(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
+    """Cut an order into few parts of whole batches; all but the last have the same size."""
+    n = len(order)
+    size = -(-n // -(-n // _PAIRS_AT_ONCE))
+    size = -(-size // batch_size) * batch_size
+    return [order[start : start + size] for start in range(0, n, size)]
 
 
 def _count_compiling(took: list[Took], compiled: list[bool]) -> None:

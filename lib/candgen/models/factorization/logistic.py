@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import expit, logit
 
-from candgen.columns import ENGAGED, TIMESTAMP
-from candgen.datasets import Dataset
+from candgen.datasets import Dataset, feedback
 from candgen.errors import DataError
 from candgen.models.base import VectorGenerator
 from candgen.models.factorization.settings import LogisticSettings
@@ -69,6 +68,9 @@ class LogisticFactorization(VectorGenerator):
 
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._users[users]
+
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        return super()._learned_numbers() | {"vectors of users": self._users}
 
     def _fit(self, dataset: Dataset) -> None:
         self.fit_matrix(labelled_pairs(dataset, dataset.train, self.labels))
@@ -121,6 +123,7 @@ class LogisticFactorization(VectorGenerator):
             ),
             lambda: logistic_objective(by_user, users, items, self.unobserved_weight),
             np.random.default_rng(derive_seed(self.seed, "order of pairs")),
+            self.name,
         )
         self._users, self._items = users.vectors, items.vectors
 
@@ -167,7 +170,7 @@ def labelled_pairs(
     """Return known labels, shape `(n_users, n_items)`: ones, and stored zeros.
 
     Args:
-        dataset: Where impressions come from; those after the last training event are left out.
+        dataset: Where impressions come from: those that models know.
         events: What was engaged with: the ones, whatever impressions say.
         labels: "impressions" adds a 0 for pairs that were shown and never engaged with.
 
@@ -182,10 +185,8 @@ def labelled_pairs(
             f"labels = 'impressions' needs a dataset that says what was shown; {dataset.name!r} "
             "has no table 'impressions'. Use labels = 'events', or the invented world."
         )
-    shown = dataset.table("impressions")
-    if TIMESTAMP in shown and TIMESTAMP in dataset.train:
-        shown = shown[shown[TIMESTAMP] <= dataset.train[TIMESTAMP].max()]
-    in_vain = dataset.matrix(shown[~shown[ENGAGED]])
+    shown = feedback.labels(dataset.known("impressions"))
+    in_vain = dataset.matrix(shown[shown[feedback.LABEL] == 0])
     known = (in_vain + 2 * ones).tocsr()  # 1 where only shown in vain, 2 or 3 where engaged
     known.data = (known.data > 1.5).astype(np.float32)
     known.sort_indices()

@@ -54,13 +54,15 @@ def _by_column(dataset: Dataset, events: pd.DataFrame, column: str) -> csr_array
             f"weight_by names no column of the training events: {column!r}. "
             f"Columns: {', '.join(events)}."
         )
-    found = events[column].to_numpy(dtype=np.float32)
-    if not (np.isfinite(found).all() and (found > 0).all()):
+    given = events[column].to_numpy(dtype=np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        found = given.astype(np.float32)
+        pairs = (events[USER].to_numpy(), events[ITEM].to_numpy())
+        summed = csr_array((found, pairs), shape=(dataset.n_users, dataset.n_items))
+        summed.sum_duplicates()
+    if not (np.isfinite(summed.data).all() and (found > 0).all()):
         raise DataError(
-            f"Weights of observed pairs must be finite and above 0; column "
-            f"{column!r} ranges from {found.min():g} to {found.max():g}."
+            f"Weights of observed pairs must be finite in single precision, repeats summed, and "
+            f"above 0; column {column!r} ranges from {given.min():g} to {given.max():g}."
         )
-    pairs = (events[USER].to_numpy(), events[ITEM].to_numpy())
-    summed = csr_array((found, pairs), shape=(dataset.n_users, dataset.n_items))
-    summed.sum_duplicates()
     return summed

@@ -45,6 +45,7 @@ class SGDFactorization(WeightedFactorization):
             self._descent,
             lambda: objective(by_user, users.vectors, items.vectors, self._penalty, items.counts),
             np.random.default_rng(derive_seed(self.seed, "order of pairs")),
+            self.name,
         )
         self._users, self._items = users.vectors, items.vectors
         self._make_ready()

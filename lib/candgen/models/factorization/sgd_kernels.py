@@ -10,15 +10,16 @@ G = sum over items of v v'. G is kept up to date from the rows that changed.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from candgen.numba_cache import njit
 
 _FAST = {"reassoc", "contract", "nsz"}  # sums in any order, which lets them run in registers
 _DECAY, _SQUARE_DECAY = np.float32(0.9), np.float32(0.999)  # of Adam's moments
 _TINY = np.float32(1e-8)
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@njit(fastmath=_FAST, inline="always")
 def _visit(row, slots, touched, shares, gradients, n):
     """Give a row its place in the batch at its first occurrence; return the rows so far."""
     if slots[row] >= 0:
@@ -28,7 +29,7 @@ def _visit(row, slots, touched, shares, gradients, n):
     return n + 1
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@njit(fastmath=_FAST, inline="always")
 def _slope(x, value, weight, logistic):
     """Return the derivative of one pair's loss by its score x."""
     if logistic:
@@ -36,7 +37,7 @@ def _slope(x, value, weight, logistic):
     return np.float32(2) * weight * (x - value)
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _step(vectors, moments, squares, steps, free, penalties, rate, adam, batch, pull, w0):
     """Update the rows of a batch; return their vectors before and after, shape `(n, dim)`."""
     touched, shares, gradients, slots, n = batch
@@ -69,7 +70,7 @@ def _step(vectors, moments, squares, steps, free, penalties, rate, adam, batch, 
     return before, after
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def run_epoch(
     order, pair_users, pair_items, weights, values,
     drawn_users, drawn_items, draws, drawn_weight,

@@ -86,6 +86,7 @@ def descend(
     settings: Descent,
     measure: Callable[[], float],
     rng: np.random.Generator,
+    name: str = "Gradient descent",
 ) -> list[Epoch]:
     """Improve the vectors of both sides in place.
 
@@ -97,12 +98,13 @@ def descend(
         settings: How to descend.
         measure: Returns the objective of the vectors as they are; its time is not counted.
         rng: For the order of pairs and the pairs drawn.
+        name: For messages.
 
     Returns:
         The objective at the start and after each epoch.
 
     Raises:
-        DataError: If the objective ceased to be a number.
+        DataError: If the objective is no longer a finite number.
     """
     from candgen.models.factorization.sgd_kernels import run_epoch
 
@@ -143,9 +145,11 @@ def descend(
             seconds = clock.read().seconds
             history.append(Epoch(epoch, measure(), seconds))
             if not np.isfinite(history[-1].objective):
+                heaviest = by_user.weights.max(initial=0)
                 raise DataError(
-                    f"The objective is no longer a number after epoch {epoch}: training diverged. "
-                    f"Lower learning_rate (it is {settings.learning_rate:g})."
+                    f"{name}: the objective is no longer a number after epoch {epoch}: "
+                    f"training diverged. Lower learning_rate (it is {settings.learning_rate:g}) or "
+                    f"the weights of observed pairs (up to {heaviest:g})."
                 )
     return history
 

@@ -27,7 +27,8 @@ class WALS(WeightedFactorization):
 
     See `candgen.models.factorization.wals_solver` for the objective. Each epoch solves for the
     items with the users fixed, then for the users, so that trained users have the vectors that
-    folding in would give them.
+    folding in would give them. The same settings give the same vectors on any number of threads, to
+    the last bit, with the same BLAS library on the same kind of processor.
 
     Attributes:
         history_: One `Epoch` a sweep, with the objective, which never rises.
@@ -59,6 +60,8 @@ class WALS(WeightedFactorization):
             solve_rows(by_user, items, self._penalty, users, **steps)
             seconds = clock.read().seconds
             reached = objective(by_user, users, items, self._penalty, item_counts)
+            if not np.isfinite(reached):
+                self._refuse(f"the vectors are no longer finite after sweep {epoch}", weights)
             self.history_.append(Epoch(epoch, reached, seconds))
         self._users, self._items = users, items
         self._make_ready()

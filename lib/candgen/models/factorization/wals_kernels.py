@@ -15,11 +15,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from candgen.numba_cache import njit
+
 ROWS = 32  # rows that take their steps together, so that G is read once for all of them
 _FAST = {"reassoc", "contract", "nsz"}  # sums in any order, which lets them run in registers
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@njit(fastmath=_FAST, inline="always")
 def _dot(vectors, row, x):
     total = np.float32(0)
     for place in range(len(x)):
@@ -27,13 +29,13 @@ def _dot(vectors, row, x):
     return total
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@njit(fastmath=_FAST, inline="always")
 def _add(out, factor, vectors, row):
     for place in range(len(out)):
         out[place] += factor * vectors[row, place]
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def cg_rows(starts, columns, weights, values, fixed, gram, penalties, steps, n_threads, solved):
     """Improve each row of `solved` by conjugate gradients, starting from what it is.
 
@@ -97,9 +99,12 @@ def cg_rows(starts, columns, weights, values, fixed, gram, penalties, steps, n_t
                         p[place] = r[place] + turn * p[place]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _solve_in_place(a, b):
-    """Solve a x = b for a positive definite `a` given by its lower triangle; x replaces b."""
+    """Solve a x = b for a positive definite `a` given by its lower triangle; x replaces b.
+
+    Where `a` is not positive definite in double precision, all of x is NaN.
+    """
     dim = len(b)
     for row in range(dim):
         for column in range(row + 1):
@@ -107,6 +112,9 @@ def _solve_in_place(a, b):
             for place in range(column):
                 total -= a[row, place] * a[column, place]
             if row == column:
+                if not total > 0:
+                    b[:] = np.nan
+                    return
                 a[row, row] = np.sqrt(total)
             else:
                 a[row, column] = total / a[column, column]
@@ -121,7 +129,7 @@ def _solve_in_place(a, b):
             b[place] -= a[row, place] * b[row]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def _solve_every(first, step, starts, columns, weights, values, fixed, gram, penalties, solved):
     """Solve every `step`-th row from `first`, exactly and in double precision."""
     dim = solved.shape[1]
@@ -137,7 +145,7 @@ def _solve_every(first, step, starts, columns, weights, values, fixed, gram, pen
                 a[line, place] = gram[line, place]
             a[line, line] += penalties[row]
         for entry in range(starts[row], starts[row + 1]):
-            column, weight = columns[entry], weights[entry]
+            column, weight = columns[entry], np.float64(weights[entry])  # heavy ones need the room
             for line in range(dim):
                 scaled = weight * fixed[column, line]
                 b[line] += values[entry] * scaled
@@ -148,7 +156,7 @@ def _solve_every(first, step, starts, columns, weights, values, fixed, gram, pen
             solved[row, place] = b[place]
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def cholesky_rows(starts, columns, weights, values, fixed, gram, penalties, n_threads, solved):
     """Solve each row exactly, in double precision; arguments as for `cg_rows`."""
     for thread in numba.prange(n_threads):
@@ -157,20 +165,21 @@ def cholesky_rows(starts, columns, weights, values, fixed, gram, penalties, n_th
         )
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@njit(fastmath=_FAST)
 def cholesky_few_rows(starts, columns, weights, values, fixed, gram, penalties, solved):
     """Solve rows as `cholesky_rows` does, in this thread: none is woken and none is waited for."""
     _solve_every(0, 1, starts, columns, weights, values, fixed, gram, penalties, solved)
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
-def squared_error(starts, columns, weights, values, rows, fixed):
-    """Return the weighted sum of squared errors over the observations."""
-    total = 0.0
+@njit(parallel=True, fastmath=_FAST)
+def squared_errors(starts, columns, weights, values, rows, fixed):
+    """Return each row's weighted sum of squared errors over its observations.
+
+    They are summed elsewhere: a sum over threads would depend on their number.
+    """
+    found = np.zeros(len(rows))
     for row in numba.prange(len(rows)):
-        mine = 0.0
         for entry in range(starts[row], starts[row + 1]):
             missing = values[entry] - _dot(fixed, columns[entry], rows[row])
-            mine += weights[entry] * missing * missing
-        total += mine
-    return total
+            found[row] += np.float64(weights[entry]) * missing * missing
+    return found

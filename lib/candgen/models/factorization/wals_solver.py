@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from candgen.errors import DataError, SettingError
 from candgen.models.threads import one_blas_thread
 
 Solver = Literal["cg", "cholesky"]
@@ -54,10 +55,16 @@ class Observed(NamedTuple):
                     f"{values.shape} and {values.nnz}."
                 )
             fit = values.data.astype(np.float32)
-        if weights.nnz and not (np.isfinite(weights.data).all() and weights.data.min() >= 0):
-            raise ValueError("Weights must be finite and 0 or greater.")
         starts, columns = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
-        return cls(starts, columns, weights.data.astype(np.float32), fit)
+        with np.errstate(over="ignore"):
+            held = weights.data.astype(np.float32)
+        if not (np.isfinite(held).all() and held.min(initial=0) >= 0 and np.isfinite(fit).all()):
+            raise DataError(
+                "Weights of observed pairs must be finite in single precision and 0 or greater, "
+                f"and their values finite; the weights range from {weights.data.min():g} to "
+                f"{weights.data.max():g}, the values from {fit.min():g} to {fit.max():g}."
+            )
+        return cls(starts, columns, held, fit)
 
     def counts(self) -> NDArray[np.int64]:
         """Return the number of observed pairs of each row."""
@@ -74,7 +81,14 @@ class Penalty(NamedTuple):
     def of_rows(self, observed: Observed, n_columns: int) -> NDArray[np.float32]:
         """Return r of each row, shape `(n_rows,)`."""
         frequency = observed.counts() + self.unobserved_weight * n_columns
-        return (self.regularization * frequency**self.frequency_power).astype(np.float32)
+        found = self.regularization * frequency**self.frequency_power
+        if not found.max(initial=0) <= np.finfo(np.float32).max:
+            raise SettingError(
+                f"The penalty of a row overflows single precision: regularization "
+                f"{self.regularization:g} times {frequency.max():g} observed pairs to the power "
+                f"{self.frequency_power:g}. Lower regularization or frequency_power."
+            )
+        return found.astype(np.float32)
 
 
 def solve_rows(
@@ -103,7 +117,7 @@ def solve_rows(
     from candgen.models.factorization.wals_kernels import cg_rows, cholesky_few_rows, cholesky_rows
 
     penalties = penalty.of_rows(observed, len(fixed))
-    gram = np.float32(penalty.unobserved_weight) * (fixed.T @ fixed if gram is None else gram)
+    gram = np.float32(penalty.unobserved_weight) * (gram_of(fixed) if gram is None else gram)
     n_threads = numba.get_num_threads()
     if solver == "cholesky" and _work_of(observed, rows.shape[1]) < _WORTH_THREADS:
         cholesky_few_rows(*observed, fixed, gram, penalties, rows)
@@ -113,6 +127,12 @@ def solve_rows(
         return
     with one_blas_thread():
         cg_rows(*observed, fixed, gram, penalties, cg_steps, n_threads, rows)
+
+
+def gram_of(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return `vectors.T @ vectors`, rounded alike on any number of threads."""
+    with one_blas_thread():
+        return vectors.T @ vectors
 
 
 def objective(
@@ -131,12 +151,12 @@ def objective(
         penalty: w0 and the regularization.
         item_counts: Observed pairs of each item, shape `(n_items,)`.
     """
-    from candgen.models.factorization.wals_kernels import squared_error
+    from candgen.models.factorization.wals_kernels import squared_errors
 
     n_users, n_items = len(user_vectors), len(item_vectors)
     w0, regularization, power = penalty
-    total = squared_error(*by_user, user_vectors, item_vectors)
-    total += w0 * _sum_of_products(user_vectors.T @ user_vectors, item_vectors.T @ item_vectors)
+    total = squared_errors(*by_user, user_vectors, item_vectors).sum()
+    total += w0 * _sum_of_products(gram_of(user_vectors), gram_of(item_vectors))
     for vectors, counts, n_others in (
         (user_vectors, by_user.counts(), n_items),
         (item_vectors, item_counts, n_users),

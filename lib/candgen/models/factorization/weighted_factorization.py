@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen.datasets import Dataset
+from candgen.errors import TrainingError
 from candgen.models.base import VectorGenerator
 from candgen.models.factorization.pair_weights import pair_weights
 from candgen.models.factorization.settings import WeightedSettings
-from candgen.models.factorization.wals_solver import Observed, Penalty, solve_rows
+from candgen.models.factorization.wals_solver import Observed, Penalty, gram_of, solve_rows
 
 _FOLDING = ("unobserved_weight", "regularization", "frequency_power")
 
@@ -110,14 +111,26 @@ class WeightedFactorization(VectorGenerator):
         vectors = np.zeros((weights.shape[0], self.dim), dtype=np.float32)
         observed = Observed.of(weights, values)
         solve_rows(observed, fixed, self._penalty, vectors, gram=self._gram(side))
+        if not np.isfinite(vectors).all():
+            self._refuse("vectors that were folded in are not finite", weights)
         return vectors
+
+    def _refuse(self, what: str, weights: csr_array) -> NoReturn:
+        """Say what overflowed, or which system is singular in the precision of the solver."""
+        raise TrainingError(
+            f"{self.name}: {what}. Observed pairs weigh {weights.data.min(initial=np.inf):g} to "
+            f"{weights.data.max(initial=0):g}, beside a regularization of "
+            f"{self.regularization:g} and an unobserved_weight of {self.unobserved_weight:g}: the "
+            "numbers lie too far apart. Weight pairs by a logarithm or a root of the column, or "
+            "raise regularization."
+        )
 
     def _gram(self, side: Literal["users", "items"]) -> NDArray[np.float32]:
         """Return `fixed.T @ fixed` of a side, kept until other vectors are learned."""
         fixed = self._items if side == "items" else self._users
         grams = self.__dict__.setdefault("_grams", {})
         if grams.get(side, (None,))[0] is not fixed:
-            grams[side] = fixed, fixed.T @ fixed
+            grams[side] = fixed, gram_of(fixed)
         return grams[side][1]
 
     @property
@@ -126,6 +139,9 @@ class WeightedFactorization(VectorGenerator):
 
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._users[users]
+
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        return super()._learned_numbers() | {"vectors of users": self._users}
 
     def _fit(self, dataset: Dataset) -> None:
         self.fit_matrix(self._weights(dataset, dataset.train))

@@ -62,6 +62,9 @@ class EASE(Generator):
         np.fill_diagonal(weights, 0)
         self.weights_ = weights
 
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        return {"weights of items": self.weights_}
+
     def _score(
         self, users: NDArray[np.int64], items: NDArray[np.int64] | None
     ) -> NDArray[np.float32]:

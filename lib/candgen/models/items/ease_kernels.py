@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numba
 
+from candgen.numba_cache import njit
+
 TILE = 64  # side of a square that fits the innermost cache
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def count_together(item_starts, item_users, user_starts, user_items, out):
     """Add to `out`, shape `(n_items, n_items)`, how many users took both items."""
     for item in numba.prange(len(out)):
@@ -17,7 +19,7 @@ def count_together(item_starts, item_users, user_starts, user_items, out):
                 out[item, user_items[place]] += 1
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def mirror_lower(matrix):
     """Copy the lower triangle onto the upper one, square by square."""
     n = len(matrix)
@@ -30,7 +32,7 @@ def mirror_lower(matrix):
                     matrix[column, row] = matrix[row, column]
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def sparse_times_dense(starts, columns, dense, out):
     """Add to each row of `out` the rows of `dense` that its stored columns name."""
     for row in numba.prange(len(out)):

@@ -6,11 +6,12 @@ import numba
 import numpy as np
 
 from candgen.models.top_k_heap import replace_root, sort_best_first, worse
+from candgen.numba_cache import njit
 
 NOTHING = np.float32(-np.inf)
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def nearest_rows(
     starts, columns, other_starts, other_rows, other_sizes, shrinkage, n_threads, found, cosines
 ):
@@ -56,7 +57,7 @@ def nearest_rows(
             sort_best_first(best, items)
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def sparse_times_sparse(starts, columns, values, other_starts, other_columns, other_values, out):
     """Add the product of two sparse matrices to `out`, shape `(n_rows, n_columns)`."""
     for row in numba.prange(len(out)):

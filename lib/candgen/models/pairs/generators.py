@@ -153,7 +153,6 @@ class PairFactorization(LearnedGenerator):
     def _finish(self, learner: Learner, dataset: Dataset) -> None:
         pairs = (dataset.for_validation() if self.chosen.patience else dataset).train_matrix
         trained = np.diff(pairs.indptr) > 0
-        self.known_items_ &= np.bincount(pairs.indices, minlength=dataset.n_items) > 0
         history = np.diff(self.history_matrix_.indptr) > 0
         learner.fold_in(
             np.flatnonzero(history & ~trained),

@@ -55,6 +55,7 @@ class PairLearner(Learner):
         self._users = np.repeat(np.arange(dataset.n_users, dtype=np.int32), np.diff(pairs.indptr))
         self._items = pairs.indices.astype(np.int32)
         self.n_examples = len(self._items)
+        self.learned_items = np.bincount(self._items, minlength=dataset.n_items) > 0
         self.tables, self._network, self._sampler = tables, network, sampler
         self._shape, self._skip_known = (batch_size, n_negatives), skip_known
         self._keys = self._users * np.int64(self._n_items) + self._items  # in rising order

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from candgen.models.pairs.network import Arrays
 from candgen.models.threads import one_blas_thread
+from candgen.numba_cache import njit
 
 BLOCK = 256  # items that go through the layers together
 
@@ -116,7 +117,7 @@ def _flat(arrays: Arrays) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return np.concatenate([*pieces, arrays.out]), np.array(sizes, np.int64)
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def _add_layers(of_user, of_item, user_rows, item_rows, of_both, flat, sizes, scores):
     """Add what the layers make of each pair.
 
@@ -135,7 +136,7 @@ def _add_layers(of_user, of_item, user_rows, item_rows, of_both, flat, sizes, sc
         _add_user(of_user[user], of_item, item_rows, mixed, flat, sizes, scores[user])
 
 
-@numba.njit(cache=True)
+@njit
 def _scaled(of_both, vector):
     """Multiply each row by the user's entry: then items alone go through the result."""
     mixed = np.empty_like(of_both)
@@ -145,7 +146,7 @@ def _scaled(of_both, vector):
     return mixed
 
 
-@numba.njit(cache=True)
+@njit
 def _add_user(of_user, of_item, item_rows, mixed, flat, sizes, scores):
     """Add what the layers make of one user and every item, a block of items at a time."""
     n_items, first, widest = len(of_item), sizes[0], sizes.max()

@@ -55,6 +55,9 @@ class PredictedRating(VectorGenerator):
             given = events[RATING].to_numpy() - self.means_[items]
             w[user], b[user] = ratings.solve_user(x[items], given, self.regularization)
 
+    def _learned_numbers(self) -> dict[str, NDArray]:
+        return super()._learned_numbers() | {"vectors of users": self.fitted_.vectors.w}
+
     def item_vectors(self) -> NDArray[np.float32]:
         vectors = np.column_stack([self.fitted_.vectors.x, self.means_])
         return np.where(self.known_items_[:, None], vectors, 0).astype(np.float32)

@@ -12,12 +12,13 @@ import numba
 import numpy as np
 
 from candgen.models.factorization.wals_kernels import _solve_in_place
+from candgen.numba_cache import njit
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order, which lets them be vectorized
 _DECAY, _SQUARE_DECAY, _TINY = 0.9, 0.999, 1e-7  # Adam's usual ones, as Keras has them
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@njit(fastmath=_FAST, inline="always")
 def _dot(left, right):
     total = 0.0
     for place in range(len(left)):
@@ -25,13 +26,13 @@ def _dot(left, right):
     return total
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@njit(fastmath=_FAST, inline="always")
 def _add(out, factor, vector):
     for place in range(len(out)):
         out[place] += factor * vector[place]
 
 
-@numba.njit(cache=True, fastmath=_FAST, inline="always")
+@njit(fastmath=_FAST, inline="always")
 def _moved(value, gradient, first, second, rate):
     """Return a parameter after one step of Adam, and its two moments."""
     first += (1 - _DECAY) * (gradient - first)
@@ -39,7 +40,7 @@ def _moved(value, gradient, first, second, rate):
     return value - rate * first / (math.sqrt(second) + _TINY), first, second
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def film_step(
     starts, users, values, x, w, b, regularization, rate, n_threads, first, second, errors, moved
 ):
@@ -89,7 +90,7 @@ def film_step(
     return cost
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def user_step(
     starts, films, entries, errors, x, w, b, regularization, rate, n_threads,
     first, second, first_b, second_b,
@@ -135,7 +136,7 @@ def user_step(
     return cost
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(parallel=True, fastmath=_FAST)
 def ridge_rows(starts, columns, values, fixed, biased, penalty, n_threads, solved, biases):
     """Solve each row exactly: minimize |fixed x + bias - values|^2 + penalty |x|^2.
 

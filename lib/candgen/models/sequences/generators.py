@@ -111,7 +111,6 @@ class SequenceGenerator(LearnedGenerator, VectorGenerator):
         return SequenceLearner(self._network(), dataset, self.chosen)
 
     def _finish(self, learner: SequenceLearner, dataset: Dataset) -> None:
-        self.known_items_ = self.known_items_ & learner.known_items  # with patience, fewer
         self._states, self._log = learner.states, EventLog.of_history(dataset)
         self._gather, self._reader = learner.table.gather, learner.network
         self._items = np.where(self.known_items_[:, None], learner.item_vectors(), np.float32(0))

@@ -66,7 +66,7 @@ class SequenceLearner(Learner):
             )
         nearer = 1 / np.arange(1, settings.ahead + 1)
         self._nearer = np.cumsum(nearer) / nearer.sum()
-        self.known_items = np.bincount(dataset.train[ITEM], minlength=dataset.n_items) > 0
+        self.learned_items = np.bincount(dataset.train[ITEM], minlength=dataset.n_items) > 0
         self._taken = _Taken(dataset.train_matrix) if settings.loss == "logistic" else None
         self._sampler = None
         loss = _loss_of(settings)
@@ -109,9 +109,7 @@ class SequenceLearner(Learner):
         return 1 + np.searchsorted(self._nearer[:-1], rng.random((n, self.length)), side="right")
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        found = self.states(users, self.history) @ self.item_vectors().T
-        found[:, ~self.known_items] = -np.inf
-        return found
+        return self.states(users, self.history) @ self.item_vectors().T
 
     def states(self, users: NDArray[np.int64], log: EventLog) -> NDArray[np.float32]:
         """Return the state after each user's last event, and behind it the direct path's."""
@@ -142,7 +140,7 @@ class SequenceLearner(Learner):
     # --- one way of gathering and one loss a setting
 
     def _for_full(self, batch: Batch, rng: np.random.Generator) -> tuple[dict, dict]:
-        never = np.where(self.known_items, 0, _NEVER).astype(np.float32)
+        never = np.where(self.learned_items, 0, _NEVER).astype(np.float32)
         given = {"items": batch.items, "targets": batch.targets, "never": never}
         return {"all": np.arange(len(self.table), dtype=np.int32)}, given
 
@@ -184,7 +182,7 @@ class SequenceLearner(Learner):
         )
 
     def _for_binary(self, batch: Batch, rng: np.random.Generator) -> tuple[dict, dict]:
-        negatives = self._taken.avoid(batch.users, np.flatnonzero(self.known_items), rng)
+        negatives = self._taken.avoid(batch.users, np.flatnonzero(self.learned_items), rng)
         return {"items": batch.items, "targets": batch.targets, "negatives": negatives}, {}
 
     def _binary(self, embedded: dict[str, Any], given: dict[str, Any]) -> Any:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from candgen.features import EventLog
+from candgen.numba_cache import njit
 
 
 class Batch(NamedTuple):
@@ -109,7 +109,7 @@ def last_events(
     return np.where(filled, log.items[events], np.int32(-1)), counts
 
 
-@numba.njit(cache=True)
+@njit
 def _best_fit(sizes, length):
     """Give each window the fullest row that still has room; sizes come largest first."""
     rows = np.empty(len(sizes), np.int64)
@@ -133,7 +133,7 @@ def _best_fit(sizes, length):
     return rows
 
 
-@numba.njit(cache=True)
+@njit
 def _fill(
     rows, ahead, offsets, order, starts, stops, log_offsets, log_items, log_users,
     items, targets, owners, steps, users,

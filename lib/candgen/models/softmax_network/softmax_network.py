@@ -2,10 +2,11 @@
 
 A network reads what is known of a user at a moment: the items of the history and the words of the
 last searches, each as the mean of embeddings, the columns of the users table (place, age, gender),
-and how old the example is. Hidden ReLU layers turn that into a user vector; the last layer has one
-row an item, and a softmax over all rows predicts the item. When candidates are asked for, the
-softmax is no longer needed: the largest logits are the rows nearest to the user vector by inner
-product, so the rows are the item vectors and any index of vectors finds the candidates.
+how old the example is and, if asked, the time since the last event and how much was watched. Hidden
+ReLU layers turn that into a user vector; the last layer has one row an item, and a softmax over all
+rows predicts the item. When candidates are asked for, the softmax is no longer needed: the largest
+logits are the rows nearest to the user vector by inner product, so the rows are the item vectors
+and any index of vectors finds the candidates.
 
 - Examples are events that count as a success: watches that were completed. All other items are
   negatives; in a large catalogue a sample stands for them, corrected for how it was drawn.
@@ -34,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from candgen.columns import ITEM
 from candgen.datasets import Dataset
 from candgen.errors import DataError, SettingError, did_you_mean
-from candgen.features import EventLog, suggested
+from candgen.features import Bins, EventLog, suggested
 from candgen.models.base import VectorGenerator
 from candgen.models.learned import LearnedGenerator
 from candgen.models.softmax_network.softmax_network_parts import (
@@ -50,12 +51,20 @@ from candgen.models.softmax_network.softmax_network_settings import (
     SoftmaxNetworkSettings,
 )
 from candgen.models.towers import portable
-from candgen.models.towers.building import chosen_inputs, item_inputs, query_inputs
-from candgen.models.towers.inputs import Ids, Input, after
+from candgen.models.towers.building import (
+    chosen_inputs,
+    item_inputs,
+    query_inputs,
+    read_searches_of,
+)
+from candgen.models.towers.inputs import Ids, Input
 from candgen.models.towers.network import Tower
+from candgen.models.towers.timed import WatchTime
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
 from candgen.training import EmbeddingTable
+
+_OWN_INPUTS = ("watch_time", "example_age")  # beside those that every tower can have
 
 
 class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
@@ -141,23 +150,26 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
 
     def _inputs_of(self, dataset: Dataset) -> tuple[list[str], list[str]]:
         """Return the inputs: those asked for, or all that the dataset has."""
-        asked = [name for name in self.query_inputs if name != "example_age"]
+        asked = [name for name in self.query_inputs if name not in _OWN_INPUTS]
         queries, items = chosen_inputs(dataset, asked, self.item_inputs)
         if self.query_inputs:
             chosen = [n for n in QUERY_INPUTS if n in self.query_inputs]
         else:
-            chosen = [n for n in QUERY_INPUTS if n in queries or n == "example_age"]
+            there = {*queries, "example_age"} - {"time"}
+            there |= {"watch_time"} if self.watch_column else set()
+            chosen = [n for n in QUERY_INPUTS if n in there]
         if not EventLog.of(dataset.train.head(1), dataset.n_users).has_times:
-            if "example_age" in self.query_inputs:
-                raise SettingError(
-                    "query_inputs has 'example_age', but the events of "
-                    f"{dataset.name!r} have no times. Leave it out."
-                )
-            chosen = [n for n in chosen if n != "example_age"]
+            for name in _OWN_INPUTS:
+                if name in self.query_inputs:
+                    raise SettingError(
+                        f"query_inputs has {name!r}, but the events of {dataset.name!r} have no "
+                        "times. Leave it out."
+                    )
+            chosen = [n for n in chosen if n not in _OWN_INPUTS]
         return chosen, [n for n in ITEM_INPUTS if n in items]
 
     def _learner(self, dataset: Dataset) -> SoftmaxLearner:
-        log = EventLog.of(dataset.train, dataset.n_users)
+        log = EventLog.of(dataset.train, dataset.n_users, self.watch_column)
         places = self._places_of_examples(dataset)
         rows = self._rows(dataset, log, places)
         queries = self._queries(dataset, log, places, rows)
@@ -175,7 +187,6 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             users=log.users[places],
             count_ahead=not self.examples_per_user,  # a cap changes how often items are positives
         )
-        self._taken = np.bincount(log.items[places], minlength=dataset.n_items) > 0
         return SoftmaxLearner(
             Examples(places, log.users[places], self.examples_per_user),
             log,
@@ -184,7 +195,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
             self._towers(queries, rows),
             sampler,
             n_items=dataset.n_items,
-            moment=after(log),
+            moment=dataset.known_until or 0,
             temperature=self.temperature,
             history_length=self.history_length,
             example_weights=self._weights(dataset, log, places),
@@ -249,13 +260,17 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         shape, own = self.chosen.shape(), _ids_of(rows) if self.shared_item_table else None
         made = query_inputs(
             dataset,
-            [name for name in self.query_inputs_ if name != "example_age"],
+            [name for name in self.query_inputs_ if name not in _OWN_INPUTS],
             shape,
             log=log,
             features=self._features(dataset.users, self.user_features),
             item_rows=None if own is None else own.row_of,
             item_table=None if own is None else own.table,
         )
+        if "watch_time" in self.query_inputs_:
+            amounts = Bins.of(log.amounts, self.number_bins)
+            table = shape.table("watch time", WatchTime.n_rows(amounts), feature=True)
+            made.append(WatchTime(table, amounts))
         if "example_age" in self.query_inputs_:
             end = int(log.times.max())
             ages = ExampleAge.bins_of(log.times[places], end, self.age_bins)
@@ -288,12 +303,12 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         return dict(described) or found
 
     def _finish(self, learner: SoftmaxLearner, dataset: Dataset) -> None:
-        self._log = EventLog.of_history(dataset)
-        self.moment_ = learner.moment = after(EventLog.of(dataset.train, dataset.n_users))
+        self._log = EventLog.of_history(dataset, self.watch_column)
+        self.moment_ = learner.moment = dataset.known_until or 0
         self._learned, self.n_examples_ = learner, learner.n_examples
         self.parts_ = parts_of(learner, self.hidden)
-        if not self.answers_cold_items:
-            self.known_items_ &= self._taken
+        if self.patience:
+            read_searches_of(dataset, learner.queries)
         self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]
 
 

@@ -49,6 +49,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self._starts)
 
+    def of_items(self, items: NDArray[np.integer], n_items: int) -> NDArray[np.bool_]:
+        """Return which items some example has, given the item of each event of the log."""
+        return np.bincount(items[self._places], minlength=n_items) > 0
+
     def draw(self, examples: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Return a place in the log for each of some examples, numbers below `len(self)`."""
         starts, stops = self._starts[examples], self._stops[examples]
@@ -63,6 +67,7 @@ class SoftmaxLearner(TowerLearner):
         """Put the parts together; all but the examples are those of `TowerLearner`."""
         super().__init__(*parts, loss="softmax", **settings)
         self.examples, self.n_examples = examples, len(examples)
+        self.learned_items = examples.of_items(self.log.items, self.n_items)
 
     def learn(self, examples, weights, rate, rng):
         return super().learn(self.examples.draw(examples, rng), weights, rate, rng)

@@ -62,6 +62,7 @@ class Shape:
     history_length: int = 50
     search_length: int = 5
     uploaded: str = "upload_time"
+    weighted: bool = False
     seed: int = 0
 
     def table(self, name: str, n_rows: int, *, feature: bool = False) -> EmbeddingTable:
@@ -185,13 +186,14 @@ def query_inputs(
                 fading=shape.fading,
                 most=shape.history_length or 50,
                 dropout=shape.dropout if len(names) > 1 else 0.0,
+                weighted=shape.weighted,
             )
         )
     if "features" in names:
         trained = log.lengths > 0
         made += _columns(dataset.users, features or {}, trained, shape, of="users")
     if "searches" in names:
-        found = dataset.table("searches")
+        found = dataset.known("searches")
         if QUERY not in found:
             raise DataError(f"Table 'searches' needs a column {QUERY!r}; it has {list(found)}.")
         words = Vocabulary(found.loc[found[USER].isin(np.flatnonzero(log.lengths)), QUERY])
@@ -205,6 +207,16 @@ def query_inputs(
         bins = Bins.of(gaps[~np.isnan(gaps)], _BINS)
         made.append(Time(shape.table("time", Time.n_rows(bins), feature=True), bins))
     return made
+
+
+def read_searches_of(dataset: Dataset, inputs: Sequence[Input]) -> None:
+    """Let inputs read the searches that a dataset knows, in the words that were learned.
+
+    With early stopping, less is known while a tower learns than when it is asked.
+    """
+    for one in inputs:
+        if isinstance(one, Searches) and one.vocabulary is not None:
+            one.log = SearchLog.of(dataset.known("searches"), one.vocabulary, dataset.n_users)
 
 
 def item_inputs(

@@ -12,6 +12,7 @@ product of a dense layer without the layer.
 | features | the columns of the users table (places, age, gender, ...), a vector each |
 | searches | the words of the last searches before the moment, their mean |
 | time | time since the last event, hour of the day, day of the week |
+| watch_time | how much was watched of the last item, and of the history on average |
 
 | item input | at a moment of an item it reads |
 |---|---|
@@ -98,11 +99,6 @@ def right_now(log: EventLog, users: NDArray[np.int64], moment: int, n: int = 0) 
     if not log.has_times:
         return asked
     return asked._replace(times=np.maximum(moment, asked.last_times() + 1))
-
-
-def after(log: EventLog) -> int:
-    """Return the second after the last event of a log; 0 where events have no times."""
-    return int(log.times.max()) + 1 if log.has_times else 0
 
 
 class Input(ABC):
@@ -208,6 +204,7 @@ class History(Input):
         fading: float = 0.9,
         most: int = 50,
         dropout: float = 0.0,
+        weighted: bool = False,
     ) -> None:
         """Keep what is needed.
 
@@ -219,11 +216,12 @@ class History(Input):
             fading: What an item weighs by each later one, if pooling is fading.
             most: Items that attention looks at, the last ones.
             dropout: Share of the looks of training that see 0 to 4 items of the history.
+            weighted: Whether items weigh as the amounts of the log say, in mean and fading.
         """
         super().__init__("history", table)
         self.row_of, self.pooling, self.most, self.dropout = row_of, pooling, most, dropout
         self.fading = fading if pooling == "fading" else 1.0
-        self.attends = pooling == "attention"
+        self.attends, self.weighted = pooling == "attention", weighted
         self.nothing = None if self.attends else nothing
         self.tables = [table] if self.nothing is None else [table, self.nothing]
         self._of_log: tuple[EventLog, NDArray[np.int32]] | None = None
@@ -238,7 +236,8 @@ class History(Input):
             self._ids = _padded(rows, asked, self.most)
             return self.table.gather(self._ids)
         places = (rows, asked.starts, asked.stops, asked.skips)
-        self._bags = Bags(*places, fading=self.fading)
+        weights = asked.log.amounts if self.weighted else None
+        self._bags = Bags(*places, weights=weights, fading=self.fading)
         pooled = self.table.pool(self._bags)
         if self.nothing is not None:
             self._empty = self._bags.lengths == 0

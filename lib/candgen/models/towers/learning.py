@@ -74,6 +74,7 @@ class TowerLearner(Learner):
         self.query_tower, self.item_tower = towers
         self.n_items, self.moment, self.history_length = n_items, moment, history_length
         self.n_examples, self._example_weights = len(log), example_weights
+        self.learned_items = np.bincount(log.items, minlength=n_items) > 0
         self.tables = _tables(queries, items)
         self.age = next((i for i in items if isinstance(i, Age)), None)
         self._loss = make_loss(loss, margin=margin, weight=negative_weight, negatives=sampler.kind)

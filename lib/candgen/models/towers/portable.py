@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from candgen.models.towers.inputs import Columns, History, Ids, Input
 from candgen.models.towers.learning import TowerLearner
-from candgen.models.towers.timed import Searches, Time
+from candgen.models.towers.timed import Searches, Time, WatchTime
 
 FORMAT = 1
 DESCRIBED = "described"  # the array that holds the description, as text
-RESERVED = ("history", "searches", "moment", "last_event")
+RESERVED = ("history", "watched", "searches", "moment", "last_event")
 Part = tuple[dict[str, Any], dict[str, NDArray]]
 
 
@@ -88,7 +88,7 @@ def _history(one: History) -> Part:
     held = {"table": one.table.rows, "rows": one.row_of}
     if one.nothing is not None:
         held["nothing"] = one.nothing.rows
-    return {**said, "most": int(one.most)}, held
+    return {**said, "most": int(one.most), "weighted": bool(one.weighted)}, held
 
 
 def _column(one: Columns) -> Part:
@@ -108,6 +108,11 @@ def _time(one: Time) -> Part:
     return {"kind": "time"}, {"table": one.table.rows, "gaps": one.gaps.knots}
 
 
+def _watch_time(one: WatchTime) -> Part:
+    return {"kind": "watch_time"}, {"table": one.table.rows, "knots": one.amounts.knots}
+
+
 _KINDS: dict[type[Input], Callable[[Any], Part]] = {
     Ids: _ids, History: _history, Columns: _column, Searches: _searches, Time: _time,
+    WatchTime: _watch_time,
 }  # fmt: skip

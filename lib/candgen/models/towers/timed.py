@@ -7,7 +7,7 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.features import Bins, SearchLog, Vocabulary, day_of_week, hour_of_day
+from candgen.features import Bins, EventLog, SearchLog, Vocabulary, day_of_week, hour_of_day
 from candgen.models.towers.inputs import Input, Queries
 from candgen.training import Bags, EmbeddingTable
 
@@ -106,6 +106,43 @@ class Time(SharedOut):
         rows = np.column_stack([gap_rows, after_gaps + hours.rows, days])
         ones = np.ones(len(days), dtype=np.float32)
         return rows.astype(np.int32), np.column_stack([gap_weights, hours.weights, ones])
+
+
+class WatchTime(SharedOut):
+    """How much was watched of the last item, and on average of the history that is read."""
+
+    def __init__(self, table: EmbeddingTable, amounts: Bins) -> None:
+        """Keep what is needed.
+
+        Args:
+            table: `n_rows(amounts)` rows.
+            amounts: Bins of the amounts of events.
+        """
+        super().__init__("watch_time", table)
+        self.amounts = amounts
+        self._of_log: tuple[EventLog, NDArray[np.float64]] | None = None
+
+    @staticmethod
+    def n_rows(amounts: Bins) -> int:
+        """Rows of the table: for the last item and for the mean, the bins and one for nothing."""
+        return 2 * (len(amounts) + 1)
+
+    def bins(self, asked):
+        sums, n = self._sums(asked.log), asked.stops - asked.starts
+        nothing, rows, weights = (n == 0)[:, None], [], []
+        last = asked.log.amounts[np.maximum(asked.stops - 1, 0)]
+        mean = (sums[asked.stops] - sums[asked.starts]) / np.maximum(n, 1)
+        for kind, values in enumerate((last, mean)):
+            first, shared = kind * (len(self.amounts) + 1), self.amounts.share(values)
+            rows.append(first + np.where(nothing, len(self.amounts), shared.rows))
+            weights.append(np.where(nothing, np.float32([1, 0]), shared.weights))
+        return np.hstack(rows).astype(np.int32), np.hstack(weights)
+
+    def _sums(self, log: EventLog) -> NDArray[np.float64]:
+        """Return the sum of all amounts before each event."""
+        if self._of_log is None or self._of_log[0] is not log:
+            self._of_log = (log, np.concatenate([[0], np.cumsum(log.amounts, dtype=np.float64)]))
+        return self._of_log[1]
 
 
 class Age(SharedOut):

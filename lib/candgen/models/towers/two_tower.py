@@ -34,8 +34,9 @@ from candgen.models.towers.building import (
     chosen_inputs,
     item_inputs,
     query_inputs,
+    read_searches_of,
 )
-from candgen.models.towers.inputs import Ids, after
+from candgen.models.towers.inputs import Ids
 from candgen.models.towers.learning import TowerLearner
 from candgen.models.towers.network import Tower
 from candgen.models.towers.settings import TowerSettings
@@ -212,7 +213,7 @@ class TwoTower(LearnedGenerator, VectorGenerator):
             towers,
             sampler,
             n_items=dataset.n_items,
-            moment=after(log),
+            moment=dataset.known_until or 0,
             loss=self.loss,
             margin=self.loss_margin,
             negative_weight=self.negative_weight,
@@ -238,6 +239,8 @@ class TwoTower(LearnedGenerator, VectorGenerator):
     def _finish(self, learner: TowerLearner, dataset: Dataset) -> None:
         self._log = EventLog.of_history(dataset)
         self._untrained = learner.log.lengths == 0
-        self.moment_ = learner.moment = after(EventLog.of(dataset.train, dataset.n_users))
+        self.moment_ = learner.moment = dataset.known_until or 0
         self._learned = learner
+        if self.patience:
+            read_searches_of(dataset, learner.queries)
         self._items = learner.item_vectors(self.moment_) * self.known_items_[:, None]

@@ -6,9 +6,10 @@ import numba
 import numpy as np
 
 from candgen.models.top_k_heap import replace_root, sort_best_first
+from candgen.numba_cache import njit
 
 
-@numba.njit(cache=True)
+@njit
 def _holds(sorted_items, item):
     low, high = 0, len(sorted_items)
     while low < high:
@@ -20,7 +21,7 @@ def _holds(sorted_items, item):
     return low < len(sorted_items) and sorted_items[low] == item
 
 
-@numba.njit(cache=True, fastmath={"reassoc", "contract"})
+@njit(fastmath={"reassoc", "contract"})
 def _product(query, vector):
     """Inner product, summed in any order, so that several sums run side by side."""
     total = np.float32(0)
@@ -29,7 +30,7 @@ def _product(query, vector):
     return total
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def refine(queries, vectors, found, starts, withheld, eligible, items, scores):
     """Rank by inner product what an index found and the filters let through.
 
@@ -58,7 +59,7 @@ def refine(queries, vectors, found, starts, withheld, eligible, items, scores):
         sort_best_first(scores[row], items[row])
 
 
-@numba.njit(cache=True, parallel=True)
+@njit(parallel=True)
 def keep(found, known, starts, withheld, eligible, items, scores):
     """Keep what the filters let through of an answer whose scores are exact already.
 

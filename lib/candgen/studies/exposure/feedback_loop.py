@@ -32,6 +32,7 @@ from candgen.checks import Count, CountOrZero, checked
 from candgen.columns import ENGAGED, ITEM, POSITION, TIMESTAMP, USER
 from candgen.datasets import Dataset
 from candgen.datasets.dataset import content_digest
+from candgen.datasets.periods import FURTHER, INTERACTIONS, stored
 from candgen.datasets.world import Oracle
 from candgen.errors import SettingError
 from candgen.evaluation.beyond_accuracy import exposure, gini, item_popularity
@@ -184,10 +185,11 @@ def with_page(dataset: Dataset, page: Page, moment: int) -> Dataset:
     """
     columns = {USER: page.users, ITEM: page.items, TIMESTAMP: moment + page.places}
     whole = pd.DataFrame({**columns, POSITION: page.places, ENGAGED: page.engaged})
-    tables = {"train": _joined(dataset.train, whole[page.engaged])}
-    if dataset.has("impressions"):
-        tables["impressions"] = _joined(dataset.table("impressions"), whole)
-    gone = {"validation", "fold_in"}
+    tables = {name: dataset.known(name) for name in filter(dataset.has, FURTHER)}
+    tables["train"] = _joined(dataset.train, whole[page.engaged])
+    if "impressions" in tables:
+        tables["impressions"] = _joined(tables["impressions"], whole)
+    gone = {"fold_in", *(stored(name, "validation") for name in (INTERACTIONS, *FURTHER))}
     kept = {n: facts for n, facts in dataset.info["tables"].items() if n not in gone}
     held = {n: frame for n, frame in dataset._tables.items() if n in kept}
     text = f"{dataset.digest} {moment} {content_digest(whole)}"  # a training is known by its digest

@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen.columns import TIMESTAMP
 from candgen.datasets import Dataset
 from candgen.evaluation.metrics import gains_of_lists
 from candgen.evaluation.significance import bootstrap_intervals
@@ -255,15 +254,16 @@ def freshness(
 
     Returns:
         One row per way: `way`, `recall` with `low` and `high` over users, `age` (median of what is
-        offered, in days) and `shown before` (share of it that was shown in those days); the last
-        two are NaN where nothing is known of them.
+        offered, in days), `shown before` (share of it that was shown in those days) and `withheld`
+        (share of the held-out events whose item may not be offered); `age` and `shown before` are
+        NaN where nothing is known of them.
     """
     cut = int(metric.split("@")[1])
     history, held_out = data.history_matrix[users], data.held_out_matrix[users]
     ages, shown = days_old(data, since), None
-    if data.has("impressions"):
-        now = {"moment": float(data.train[TIMESTAMP].max()) + 1, "seconds": days * _DAY}
-        shown = filters.shown_recently(data.table("impressions"), users, data.n_items, **now)
+    if data.has("impressions") and data.known_until is not None:
+        now = {"moment": float(data.known_until), "seconds": days * _DAY}
+        shown = filters.shown_recently(data.known("impressions"), users, data.n_items, **now)
     ways = {"as found": (history, False)}
     if shown is not None:
         ways["not shown again"] = (filters.together(history, shown), False)
@@ -280,7 +280,8 @@ def freshness(
         row = {"way": way, **_interval(pools.recalls_of(items, held_out), seed)}
         row["age"] = np.nan if ages is None else float(np.median(ages[items[items >= 0]]))
         again = np.nan if shown is None else (gains_of_lists(items, shown) > 0).mean()
-        rows.append(row | {"shown before": float(again)})
+        taken = float(held_out.multiply(withheld > 0).sum() / held_out.sum())
+        rows.append(row | {"shown before": float(again), "withheld": taken})
     return pd.DataFrame(rows)
 
 
@@ -306,18 +307,18 @@ def said_of(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def days_old(data: Dataset, column: str) -> NDArray[np.float64] | None:
-    """Return the age of each item in days at the last training event; None without such a column.
+    """Return the age of each item in days when candidates are asked for; None if it is unknown.
 
     Seconds since 1970 are expected; of a column named `year`, years. An item without a value is as
     old as the oldest.
     """
-    if column not in data.items:
+    if column not in data.items or (column != "year" and data.known_until is None):
         return None
     held = data.items[column].to_numpy(dtype=float)
     held = np.where(np.isnan(held), np.nanmin(held), held)
     if column == "year":
         return (held.max() - held) * 365.25
-    return np.maximum((float(data.train[TIMESTAMP].max()) - held) / _DAY, 0)
+    return np.maximum((float(data.known_until) - held) / _DAY, 0)
 
 
 def _seconds(

@@ -130,8 +130,8 @@ def cold_user_truth(
 
 
 def rarely_shown(data: Dataset) -> NDArray[np.bool_]:
-    """Return a mask of the items with fewer than five impressions by the end of training."""
-    shown = np.bincount(data.table("impressions")[ITEM], minlength=data.n_items)
+    """Return a mask of the items with fewer than five impressions that models know."""
+    shown = np.bincount(data.known("impressions")[ITEM], minlength=data.n_items)
     return shown < _RARELY
 
 

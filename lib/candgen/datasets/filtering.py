@@ -1,0 +1,115 @@
+"""Events that pass the filters of a preparation, and the counts after each step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from candgen.columns import ITEM, TIMESTAMP, USER
+from candgen.datasets.cells import NANOS
+from candgen.datasets.interactions import (
+    Duplicates,
+    k_core,
+    number,
+    positives,
+    settle_duplicates,
+)
+from candgen.datasets.source import Source
+from candgen.datasets.splits import NAMES
+from candgen.errors import DataError
+
+if TYPE_CHECKING:
+    from candgen.datasets.preparation import PreparationSettings
+
+
+class Kept(NamedTuple):
+    """Events that passed the filters, with raw ids, and the counts after each step."""
+
+    events: pd.DataFrame
+    parts: NDArray[np.uint8] | None
+    candidate_lists: pd.DataFrame | None
+    steps: list[dict[str, Any]]
+    notes: list[str]
+
+
+def kept_events(source: Source, own: PreparationSettings) -> Kept:
+    events = _in_order(source.interactions)
+    steps = [_step("read", events)]
+    policy = own.of_repeated_pairs
+    events, notes = _settled(events, policy, where_of(source))
+    if notes:
+        steps.append(_step(f"{policy} of repeated pairs", events))
+    if own.min_rating:
+        events = positives(events, own.min_rating)
+        steps.append(_step(f"rated {own.min_rating:g} or better", events))
+    if max(own.min_user_events, own.min_item_events) > 1:
+        stays = k_core(
+            number(events[USER]).codes,
+            number(events[ITEM]).codes,
+            per_user=own.min_user_events,
+            per_item=own.min_item_events,
+        )
+        events = events[stays]
+        label = f"{own.min_user_events} or more a user, {own.min_item_events} or more an item"
+        steps.append(_step(label, events))
+    if not len(events):
+        before = ", ".join(f"{s['step']}: {s['events']:,}" for s in steps)
+        raise DataError(
+            f"{where_of(source)}: no events are left ({before}). Lower min_rating or the minimum "
+            "counts."
+        )
+    return Kept(events.reset_index(drop=True), None, None, steps, notes)
+
+
+def _in_order(events: pd.DataFrame) -> pd.DataFrame:
+    """Put events with times finer than a second in order of time, so that rounding loses no order.
+
+    Equal times stay in the order of rows, and the index still counts the rows of the file.
+    """
+    if NANOS not in events:
+        return events
+    return events.iloc[np.lexsort((events[NANOS].to_numpy(), events[TIMESTAMP].to_numpy()))]
+
+
+def _settled(
+    events: pd.DataFrame, policy: Duplicates, where: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Settle repeated pairs, and say how many events were dropped."""
+    kept = settle_duplicates(events, policy, where=where)
+    dropped = len(events) - len(kept)
+    if not dropped:
+        return kept, []
+    which = {"first": "earliest", "last": "latest"}[policy]
+    which += " time" if TIMESTAMP in events else " row"
+    return kept, [
+        f"{where}: {dropped:,} of {len(events):,} events repeat a pair of user and item. Each pair "
+        f"counts as one interaction, with its {which} (duplicates={policy})."
+    ]
+
+
+def kept_parts(source: Source, own: PreparationSettings) -> Kept:
+    frames, codes, steps, notes = [], [], [], []
+    for code, name in enumerate(NAMES):
+        if name not in source.parts:
+            continue
+        where = f"{where_of(source)}, {name} part"
+        events, said = _settled(source.parts[name], own.of_repeated_pairs, where)
+        notes += said
+        events = positives(events, own.min_rating) if own.min_rating else events
+        frames.append(events)
+        codes.append(np.full(len(events), code, dtype=np.uint8))
+        steps.append(_step(f"given {name}", events))
+    events = pd.concat(frames, ignore_index=True)
+    return Kept(events, np.concatenate(codes), source.parts.get("candidate_lists"), steps, notes)
+
+
+def _step(label: str, events: pd.DataFrame) -> dict[str, Any]:
+    users, items = (events[c].nunique() for c in (USER, ITEM))
+    return {"step": label, "events": len(events), "users": users, "items": items}
+
+
+def where_of(source: Source) -> str:
+    return " + ".join(i["path"] for i in source.inputs[:1]) or source.title

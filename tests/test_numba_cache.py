@@ -1,0 +1,120 @@
+"""Compiled code is never older than the kernels it was made of."""
+
+import ast
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+INLINED = """
+from candgen.numba_cache import njit
+
+@njit(inline="always")
+def factor():
+    return {factor}
+
+@njit
+def called(x):
+    return x + {term}
+"""
+OUTER = """
+from candgen.numba_cache import njit
+from candgen.constants import SCALE
+from candgen.inner import called, factor
+
+@njit
+def outer(x):
+    return SCALE * factor() * called(x)
+"""
+
+
+def answer(folder) -> tuple[int, bool]:
+    """Call the outer kernel in a new process; return its result and whether it was in the cache."""
+    ask = "from candgen.outer import outer as f; print(f(3), sum(f.stats.cache_hits.values()))"
+    said = subprocess.run(
+        [sys.executable, "-c", ask], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.split()
+    return int(said[0]), said[1] == "1"
+
+
+def test_compiled_code_is_stale_when_what_it_contains_changes_elsewhere(
+    root, tmp_path, monkeypatch
+):
+    for name in ("PYTHONPATH", "NUMBA_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    copy = tmp_path / "candgen"
+    copy.mkdir()
+    (copy / "__init__.py").touch()
+    shutil.copy(root / "lib/candgen/numba_cache.py", copy)
+    (copy / "outer.py").write_text(OUTER)
+    (copy / "constants.py").write_text("SCALE = 10")
+    (copy / "inner.py").write_text(INLINED.format(factor=2, term=1))
+    assert answer(tmp_path) == (80, False)
+    (copy / "inner.py").write_text(INLINED.format(factor=5, term=2))
+    assert answer(tmp_path) == (250, False)
+    (copy / "constants.py").write_text("SCALE = 100")
+    assert answer(tmp_path) == (2500, False)
+    (copy / "no_kernels.py").touch()
+    assert answer(tmp_path) == (2500, True)
+
+
+@pytest.fixture(scope="module")
+def trees(root) -> dict[str, ast.Module]:
+    """Module -> its syntax tree."""
+    library = root / "lib"
+    return {
+        ".".join(path.relative_to(library).with_suffix("").parts): ast.parse(path.read_text())
+        for path in (library / "candgen").rglob("*.py")
+    }
+
+
+def kernels_of(tree: ast.Module) -> list[ast.FunctionDef]:
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [f for f in functions if any("njit" in ast.unparse(d) for d in f.decorator_list)]
+
+
+def test_every_kernel_is_cached_by_the_package(trees):
+    with_kernels = {name: kernels_of(tree) for name, tree in trees.items() if kernels_of(tree)}
+    assert len(with_kernels) > 10
+    plain = [
+        f"{module}.{kernel.name}"
+        for module, kernels in with_kernels.items()
+        for kernel in kernels
+        for decorator in kernel.decorator_list
+        if not ast.unparse(decorator).startswith("njit")
+    ]
+    assert plain == []
+    imported = [
+        name
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "numba"
+        if any(alias.name == "njit" for alias in node.names)
+    ]
+    assert imported == []
+
+
+def foreign(tree: ast.Module) -> dict[str, str]:
+    """What a module imports by name from others of the package -> the module."""
+    return {
+        alias.asname or alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("candgen")
+        for alias in node.names
+    }
+
+
+def test_kernels_that_others_contain_read_nothing_from_files_without_kernels(trees):
+    with_kernels = {name for name, tree in trees.items() if kernels_of(tree)}
+    contained = {source for m in with_kernels for source in foreign(trees[m]).values()}
+    assert len(contained & with_kernels) > 2
+    outside = [
+        f"{module}.{kernel.name} reads {name}"
+        for module in sorted(contained & with_kernels)
+        for kernel in kernels_of(trees[module])
+        for name, source in foreign(trees[module]).items()
+        if name in {n.id for part in kernel.body for n in ast.walk(part) if isinstance(n, ast.Name)}
+        if source not in with_kernels
+    ]
+    assert outside == []
