@@ -129,7 +129,7 @@ def read(tmp_path, dataset, text, name="theirs.csv"):
         "model,item,rank,user\nx,film-4,1,101\nx,film-3,2,100\nx,film-2,1,100\n",
         'user,item,rank\n"101","film-4",1\n"100","film-3",2\n"100","film-2",1\n',
         "user,item,score\n101,film-4,0.1\n100,film-3,-7\n100,film-2,1e3\n",
-        "user,item,score,rank\n101,film-4,9,1\n100,film-3,9,2\n100,film-2,1,1\n",
+        "user,item,score,rank\n101,film-4,9,1\n100,film-3,9,2\n100,film-2,9,1\n",
         "user,item\n101,film-4\n100,film-2\n100,film-3\n",
         "user,item,score\n101,film-4,1\n100,film-2,5\n100,film-3,5\n",
     ],

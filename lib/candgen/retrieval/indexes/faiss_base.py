@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.errors import DataError
+from candgen.retrieval.indexes import soundness
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 
 _MULTIPLE = 8  # floats that faiss multiplies at a time
@@ -66,6 +67,10 @@ class FaissIndex(ApproximateIndex):
         import faiss
 
         faiss.write_index(self._faiss, str(path))
+
+    def _check_files(self, folder: Path) -> None:
+        width = padded(self.dim)
+        soundness.check_apart(folder, self.kind, self.package, width, {self.file: self.n_items})
 
     def _open(self, name: str, path: Path) -> None:
         import faiss

@@ -233,7 +233,7 @@ def main() -> None:
         try:
             if opened is None:
                 sidecar = json.loads(line)
-                bounds = bounds or _Bounds(folder, sidecar)
+                bounds = bounds or Bounds(folder, sidecar["kind"])
                 bounds.renew()
                 opened = open_index(folder, sidecar)
                 answer = ["opened", None]
@@ -248,12 +248,12 @@ def main() -> None:
         print(json.dumps(answer), flush=True)
 
 
-class _Bounds:
+class Bounds:
     """Limits of this process, where the system has them: what passes one is ended."""
 
-    def __init__(self, folder: Path, sidecar: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
         self._size = sum(file.stat().st_size for file in folder.iterdir())
-        if sidecar["kind"] == "annoy":
+        if kind == "annoy":
             import annoy  # noqa: F401  its code counts before the limit is set
         else:
             import faiss
