@@ -64,8 +64,8 @@ def check_apart(folder: Path, kind: str, package: str, width: int, files: dict[s
         return
     why = done.stdout.strip().splitlines()[-1:] or [f"{package} ended its process"]
     raise DataError(
-        f"{folder} holds a damaged index: {why[0][:200]}. Copy the folder again, or build the index "
-        "again from the vectors."
+        f"{folder} holds a damaged index: {why[0][:200]}. Copy the folder again, or build the "
+        "index again from the vectors."
     )
 
 
