@@ -143,7 +143,11 @@ def check_faiss(path: Path, kind: str, vectors: NDArray[np.float32], width: int)
         _check_stored(index, vectors)
     elif kind == "faiss-hnsw":
         _check_stored(index.storage, vectors)
-        _check_graph(index.hnsw, index.ntotal)
+        graph = index.hnsw
+        names = ("levels", "offsets", "neighbors", "cum_nneighbor_per_level")
+        arrays = [faiss.vector_to_array(getattr(graph, name)) for name in names]
+        _ensure(len(arrays[0]) == index.ntotal, "the graph has other nodes")
+        check_graph(*arrays, graph.entry_point, graph.max_level)
     else:
         _check_lists(index, vectors)
 
@@ -172,13 +176,29 @@ def _compare(held: NDArray[np.float32], vectors: NDArray[np.float32]) -> None:
     _ensure(same and not held[:, dim:].any(), "stored vectors are others than vectors.npy holds")
 
 
-def _check_graph(graph: Any, n_items: int) -> None:
-    import faiss
+def check_graph(
+    levels: NDArray[np.int32],
+    offsets: NDArray[np.uint64],
+    links: NDArray[np.int32],
+    starts: NDArray[np.int32],
+    entry: int,
+    top: int,
+) -> None:
+    """Check the graph of an HNSW index; newer versions of faiss do some of it at reading.
 
-    levels, offsets = faiss.vector_to_array(graph.levels), faiss.vector_to_array(graph.offsets)
-    links = faiss.vector_to_array(graph.neighbors)
-    starts = faiss.vector_to_array(graph.cum_nneighbor_per_level)  # of each floor, in a node
-    _ensure(len(levels) == n_items and len(offsets) == n_items + 1, "the graph has other nodes")
+    Args:
+        levels: Floors that each node is on.
+        offsets: Where each node's links begin, and where all of them end.
+        links: Of all nodes, floor by floor; -1 for none.
+        starts: Where the links of each floor begin, among those of a node.
+        entry: Node that a search begins at.
+        top: Highest floor, from 0.
+
+    Raises:
+        Fault: If a link or a size leads elsewhere.
+    """
+    n_items = len(levels)
+    _ensure(n_items > 0 and len(offsets) == n_items + 1, "the graph has other nodes")
     floors = len(starts) - 1
     _ensure(
         floors > 0 and starts[0] == 0 and (np.diff(starts) > 0).all(), "the graph has no floors"
@@ -187,9 +207,8 @@ def _check_graph(graph: Any, n_items: int) -> None:
     right = np.concatenate([[0], np.cumsum(starts[levels], dtype=np.int64)])
     _ensure((offsets.astype(np.int64) == right).all(), "the graph's offsets are wrong")
     _ensure(len(links) == right[-1], "the graph's links are cut off")
-    top, entry = int(levels.max()) - 1, graph.entry_point
     _ensure(
-        graph.max_level == top and 0 <= entry < n_items and levels[entry] == top + 1,
+        top == levels.max() - 1 and 0 <= entry < n_items and levels[entry] == top + 1,
         "the graph is entered at a node that does not exist",
     )
     for start in range(0, n_items, _ROWS):
