@@ -157,6 +157,15 @@ def test_signed_arrays_that_do_not_fit_are_refused(candgen, home, damage):
     assert (code, out) == (2, "") and message in err, err
 
 
+@pytest.mark.parametrize("asked", [("--item", "1021"), ("--user", "u/1")])
+def test_signed_vectors_too_long_to_be_multiplied_are_refused(candgen, home, asked):
+    name = "index/vectors.npy"
+    np.save(home / name, np.load(home / name) * np.float32(1e38))
+    sign(home, name)
+    code, out, err = candgen("candidates", home, *asked)
+    assert (code, out) == (2, "") and "are not finite" in err, err
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"format": NaN}', '{"format": 1e999}', "[]"])
 def test_descriptions_beyond_measure_are_refused(candgen, home, text):
     (home / "export.json").write_text(text)

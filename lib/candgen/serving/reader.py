@@ -119,7 +119,8 @@ class Exported:
                 f"Item {item!r} has no event in training, so its "
                 "vector is zeros. Ask for another item, or export a run that reads items' features."
             )
-        lengths = self._lengths * self._lengths[row]
+        with np.errstate(over="ignore"):
+            lengths = self._finite(self._lengths * self._lengths[row])
         scores = np.full(len(lengths), -np.inf, dtype=np.float32)
         np.divide(self._scores(vector), lengths, out=scores, where=lengths > 0)
         scores[row] = -np.inf
@@ -140,7 +141,8 @@ class Exported:
             )
         _check_k(k)
         if self.about["similarity"] == "cosine":
-            vector = vector / (np.linalg.norm(vector) or 1)
+            with np.errstate(over="ignore"):
+                vector = vector / (self._finite(np.linalg.norm(vector)) or 1)
         barred = ~self._files.known
         barred[[] if withheld is None else withheld] = True
         wanted = min(k, len(barred) - int(np.count_nonzero(barred)))
@@ -159,13 +161,16 @@ class Exported:
 
     def _scores(self, vector: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = self.vectors[rows] @ vector
-        if not np.isfinite(scores).all():
+            return self._finite(self.vectors[rows] @ vector)
+
+    def _finite(self, computed: Any) -> Any:
+        """Return what was computed from vectors; refuse vectors that are damaged or too long."""
+        if not np.isfinite(computed).all():
             raise ReaderError(
                 f"{self.folder}: products of this query with item vectors are not finite, so the "
                 "vectors are damaged or the query is too long. Export the run again."
             )
-        return scores
+        return computed
 
     def _near(self, vector: np.ndarray, n: int, effort: float) -> np.ndarray:
         """Ask the index; return the rows of the items, in order and each once."""
@@ -217,7 +222,8 @@ class Exported:
 
     @cached_property
     def _lengths(self) -> np.ndarray:
-        return np.linalg.norm(self.vectors, axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._finite(np.linalg.norm(self.vectors, axis=1))
 
     @cached_property
     def _ids(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
