@@ -10,7 +10,7 @@ REAL := $(if $(DATA),CANDGEN_TEST_DATA="$(abspath $(DATA))")
 LAB ?=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: help setup filter report test lab lint bench clean
+.PHONY: help setup filter report test lab lint bench faults clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ lint: setup ## Check style over library, tests and notebooks
 
 bench: setup ## Measure against others, side by side, into outputs/bench/results.csv
 	$(REAL) $(BIN)/python tests/benchmarks $(ONLY)
+
+faults: setup ## Kill candgen at random moments for MINUTES=10, and compare
+	$(BIN)/python tests/faults --minutes $(or $(MINUTES),10)
 
 clean: ## Remove the virtual environment; outputs stay
 	rm -rf $(VENV)

@@ -34,7 +34,12 @@ ORDER = [
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 BESIDE = {"training": "negatives", "negatives": "training"}
 BESIDE |= {"serving": "studies", "studies": "serving"}
-NO_ROOMS = {"benchmarks", "browser", "notebooks"}  # of tests: what they test is no folder of lib
+NO_ROOMS = {
+    "benchmarks",
+    "browser",
+    "faults",
+    "notebooks",
+}  # what they test is no folder
 
 
 def name_of(path: Path, library: Path) -> str:
