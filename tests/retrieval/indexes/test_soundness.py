@@ -319,3 +319,17 @@ def test_the_checks_need_no_test_runner(saved):
         [sys.executable, "-W", "error", "-c", code], input=told, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("kind", ["faiss-ivf", "faiss-pq"])
+def test_an_item_in_two_lists_is_refused(saved, tmp_path, kind):
+    import faiss
+
+    index = faiss.read_index(str(saved[kind] / "index.faiss"))
+    lists = index.invlists
+    first, other = [place for place in range(index.nlist) if lists.list_size(place)][:2]
+    item = int(faiss.rev_swig_ptr(lists.get_ids(first), 1)[0])
+    lists.add_entry(other, item, lists.get_codes(first))
+    faiss.write_index(index, str(tmp_path / "index.faiss"))
+    with pytest.raises(soundness.Fault, match="names an item twice"):
+        check(tmp_path / "index.faiss", kind)
