@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -134,7 +137,10 @@ def test_a_description_that_no_export_writes_is_refused(candgen, home, damage):
 
 
 ARRAYS = {
-    "a history that falls": ("seen_starts.npy", lambda a: a[::-1].copy(), "that rise from 0"),
+    "histories from the end": ("seen_starts.npy", lambda a: a[::-1].copy(), "that rise from 0"),
+    "a history that falls": (
+        "seen_starts.npy", lambda a: np.r_[a[:3], 0, a[4:]], "that rise from 0",
+    ),
     "an item that is none": ("seen_items.npy", lambda a: a + 80, "rows 0 .. 79 expected"),
     "users in no order": ("user_order.npy", lambda a: a[::-1].copy(), "order of the users' ids"),
     "an order too far": ("user_order.npy", lambda a: a + 1, "rows 0 .. 29 expected"),
@@ -172,3 +178,16 @@ def test_descriptions_beyond_measure_are_refused(candgen, home, text):
     assert candgen("candidates", home, "--popular")[0] == 2
     os.truncate(home / "export.json", 2**34)
     assert "at most 16,777,216 bytes" in candgen("candidates", home, "--popular")[2]
+
+
+def test_the_process_of_an_index_ends_when_its_time_is_over(tmp_path):
+    (tmp_path / "index.faiss").write_bytes(b"x")
+    code = (
+        "import runpy, sys; held = runpy.run_path(sys.argv[1]); from pathlib import Path\n"
+        "bounds = held['Bounds'](Path(sys.argv[2]), 'faiss-flat')\n"
+        "held['Bounds'].renew.__globals__['_SECONDS'] = 0\n"
+        "bounds.renew()\nwhile True: pass"
+    )
+    told = [sys.executable, "-c", code, reader_index.__file__, str(tmp_path)]
+    done = subprocess.run(told, capture_output=True, timeout=300)
+    assert done.returncode == -signal.SIGXCPU, done.stderr
