@@ -80,7 +80,7 @@ def load_array(path: Path, expected: str = "Found ") -> NDArray:
         ) from None
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path} holds several arrays, expected one. Copy the folder again.")
-    return np.asarray(array)
+    return array
 
 
 def check_values(folder: Path, vectors: NDArray, ids: NDArray) -> None:

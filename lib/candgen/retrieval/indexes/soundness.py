@@ -99,7 +99,9 @@ def check_trees(path: Path, n_items: int, width: int) -> None:
         raise Fault(f"{path.name} has {path.stat().st_size:,} bytes, no whole number of nodes")
     nodes = held.reshape(-1, 3 + width)
     below, fits = nodes[:, 0], 2 + width
-    if (below[:n_items] != 1).any() or len(nodes) == n_items or below[-1] != n_items:
+    if below[-1] != n_items:
+        raise Fault(f"{path.name} holds {below[-1]:,} items, its sidecar asks for {n_items:,}")
+    if (below[:n_items] != 1).any() or len(nodes) == n_items:
         raise Fault(f"{path.name} has nodes for other than {n_items:,} items")
     inner = np.arange(n_items, len(nodes))
     lists = inner[below[inner] <= fits]
@@ -137,7 +139,8 @@ def check_faiss(path: Path, kind: str, vectors: NDArray[np.float32], width: int)
     _ensure(found == expected, f"{path.name} is an {found}, expected an {expected}")
     _ensure(
         sizes == (width, len(vectors), faiss.METRIC_INNER_PRODUCT) and index.is_trained,
-        f"{path.name} holds {index.ntotal:,} vectors of {index.d} numbers or another metric",
+        f"{path.name} holds {index.ntotal:,} vectors of {index.d} numbers, its sidecar asks for "
+        f"{len(vectors):,} of {width}, and for inner products",
     )
     if kind == "faiss-flat":
         _check_stored(index, vectors)

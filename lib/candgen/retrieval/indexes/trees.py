@@ -190,7 +190,7 @@ class AnnoyIndex(ApproximateIndex):
 
     def _open(self, name: str, path: Path) -> None:
         if name == _ORDER:
-            self._order = folders.load_array(path)
+            self._order = np.asarray(folders.load_array(path))
             items = np.arange(self.n_items)
             if self._order.shape != items.shape or (np.sort(self._order) != items).any():
                 raise DataError(f"{path} is no order of {self.n_items:,} items. Build it again.")
