@@ -13,6 +13,7 @@ ORDER = [
         "locks",
         "seeds",
         "checks",
+        "records",
         "alias",
         "cache_folder",
         "numba_cache",

@@ -10,7 +10,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from candgen import files
+from candgen import files, records
+from candgen.errors import DataError
+from candgen.session.records import Status
 
 STATUS = "status.json"
 DONE, FAILED, TIMED_OUT, KILLED = "done", "failed", "timed out", "killed"
@@ -25,10 +27,9 @@ def write(folder: Path | str, status: dict[str, Any]) -> None:
 def read(folder: Path | str) -> dict[str, Any] | None:
     """Read a run's status; None if there is none that can be read."""
     try:
-        status = files.read_json(Path(folder) / STATUS)
-    except (OSError, ValueError):
+        return records.read(Path(folder) / STATUS, Status)
+    except DataError:
         return None
-    return status if isinstance(status, dict) and "state" in status else None
 
 
 def state_of(folder: Path | str) -> str:
