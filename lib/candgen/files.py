@@ -11,9 +11,11 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
+MOST_JSON = 16 * 2**20
+"""Bytes of the largest JSON file that is read."""
 _PASSING = re.compile(r"\..+\.([0-9a-f-]+)\.part(\.[a-z]+)?")
 
 
@@ -117,12 +121,44 @@ def read_json(path: Path | str) -> Any:
     """Read a JSON file.
 
     Raises:
-        ValueError: If it is no JSON, no UTF-8, or nested deeper than anything we write.
+        ValueError: If it is no regular file, larger than 16 MiB, no JSON, nested too deeply, or
+            holds a name twice in one object, NaN, or a number that no float can hold.
     """
+    facts = os.stat(path)
+    if not stat.S_ISREG(facts.st_mode):
+        raise ValueError("it is no regular file")
+    if facts.st_size > MOST_JSON:
+        raise ValueError(
+            f"it has {facts.st_size:,} bytes, expected at most {MOST_JSON:,} of such a file"
+        )
+    told = {"parse_constant": _number, "parse_float": _number, "parse_int": _whole_number}
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(
+            Path(path).read_text(encoding="utf-8"), object_pairs_hook=_named_once, **told
+        )
     except RecursionError:
-        raise ValueError("lists or objects are nested too deep") from None
+        raise ValueError("its lists or objects are nested too deeply") from None
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    held = dict(pairs)
+    if len(held) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object holds the name {twice[:100]!r} twice")
+    return held
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"it holds the number {text[:40]}, expected a finite one")
+    return value
+
+
+def _whole_number(text: str) -> int:
+    _number(text)
+    return int(text)
 
 
 def sha256_of(path: Path | str) -> str:

@@ -129,8 +129,7 @@ def read(tmp_path, dataset, text, name="theirs.csv"):
         "model,item,rank,user\nx,film-4,1,101\nx,film-3,2,100\nx,film-2,1,100\n",
         'user,item,rank\n"101","film-4",1\n"100","film-3",2\n"100","film-2",1\n',
         "user,item,score\n101,film-4,0.1\n100,film-3,-7\n100,film-2,1e3\n",
-        "user,item,score\n101,film-4,inf\n100,film-3,-inf\n100,film-2,5\n",
-        "user,item,score,rank\n101,film-4,9,1\n100,film-3,9,2\n100,film-2,1,1\n",
+        "user,item,score,rank\n101,film-4,9,1\n100,film-3,9,2\n100,film-2,9,1\n",
         "user,item\n101,film-4\n100,film-2\n100,film-3\n",
         "user,item,score\n101,film-4,1\n100,film-2,5\n100,film-3,5\n",
     ],
@@ -193,6 +192,20 @@ def test_a_parquet_in_dense_ids_without_saying_so_is_read_by_the_ids_of_the_data
         ("user,item,score\n100,film-2,\n", r"row 1 .*score must be a number, got ''"),
         ("user,item,score\n100,film-2,high\n", r"row 1 .*score must be a number, got 'high'"),
         ("user,item,rank\n100,film-2,1\n100,film-3,1\n", r"row 2 .*have the rank 1"),
+        ("user,item,rank\n100,film-2,inf\n", r"row 1 .*rank must be finite in 32 bits, got 'inf'"),
+        ("user,item,rank\n100,film-2,1e39\n", r"row 1 .*rank must be finite in 32 bits"),
+        ("user,item,score\n100,film-2,1\n100,film-3,-inf\n", r"row 2 .*score must be finite"),
+        ("user,item,score\n100,film-2,Infinity\n", r"score must be finite in 32 bits, got 'Inf"),
+        (
+            "user,item,score\n100,film-2,-3.5e38\n",
+            r"score must be finite in 32 bits, got '-3.5e38'",
+        ),
+        ("user,item,score\n100,film-2,1e999\n", r"score must be finite in 32 bits, got '1e999'"),
+        (
+            "user,item,rank,score\n101,film-1,9,1\n100,film-2,2,7\n100,film-3,1,5\n",
+            r"row 2 \(line 3\): rank and score of user '100' contradict.*rank 2 has score 7, "
+            r"rank 1 has 5\..*Leave out the column",
+        ),
         ("user,film\n100,film-2\n", r"must have the columns 'user' and 'item'.*'film'"),
         ("user,user_id,item\n1,100,film-2\n", "two columns for 'user'"),
         ("user,item\n", "holds no candidates"),
@@ -206,6 +219,27 @@ def test_what_cannot_be_understood_is_refused_with_file_and_row(small, tmp_path,
     with pytest.raises(DataError, match=message) as caught:
         read(tmp_path, small, text)
     assert "theirs.csv" in str(caught.value)
+
+
+def test_scores_that_fall_with_the_rank_or_stay_are_read(small, tmp_path):
+    text = "user,item,rank,score\n101,film-1,1,1\n100,film-2,5,3.4e38\n100,film-3,9,-3.4e38\n"
+    assert read(tmp_path, small, text).items.tolist() == [[2, 3], [1, -1]]
+    same = text.replace("-3.4e38", "3.4e38")
+    assert read(tmp_path, small, same).items.tolist() == [[2, 3], [1, -1]]
+
+
+@pytest.mark.parametrize("column", ["rank", "score"])
+def test_numbers_of_a_parquet_that_are_not_finite_are_refused(small, tmp_path, column):
+    table = pa.table({"user": [100, 100], "item": ["film-1", "film-2"], column: [2.0, np.inf]})
+    pq.write_table(table, tmp_path / "theirs.parquet")
+    with pytest.raises(DataError, match=rf"row 2.*{column} must be finite in 32 bits, got inf"):
+        Candidates.load(tmp_path / "theirs.parquet", small)
+
+
+@pytest.mark.parametrize("score", [np.inf, -np.inf])
+def test_an_infinite_score_of_an_item_is_refused(score):
+    with pytest.raises(DataError, match="user 0 has a score that is infinite, for item 4"):
+        lists([0], [[4]], [[score]])
 
 
 def test_an_unknown_id_is_answered_with_an_example_of_a_known_one(small, tmp_path):
@@ -234,7 +268,7 @@ def test_a_missing_file_is_named(small, tmp_path):
 
 
 LISTS = (
-    b'user,item,score,rank\n101,film-4,0.5,1\n"100",film-3,1e3,2\n100,film-2,7,1\n102,film-0,,3\n'
+    b'user,item,score,rank\n101,film-4,0.5,1\n"100",film-3,1e0,2\n100,film-2,7,1\n102,film-0,,3\n'
 )
 
 

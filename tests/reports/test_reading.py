@@ -1,5 +1,7 @@
 import json
+import re
 
+import pandas as pd
 import pytest
 
 from candgen.errors import DataError
@@ -85,3 +87,46 @@ def test_further_settings_of_a_generator_stand_beside_the_other_parameters(small
 def test_a_missing_sweep_is_named_with_what_to_try(tmp_path):
     with pytest.raises(DataError, match=r"No sweep at .*nowhere.*candgen runs"):
         read_sweep(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("metrics.json", "[]", "an object with names is expected"),
+        ("metrics.json", '{"generators": [7]}', r"generators\[0\] must be"),
+        ("metrics.json", '{"generators": [{"generator": "X", "settings": 7}]}', "settings"),
+        ("metrics.json", '{"generators": [], "generators": []}', "'generators' twice"),
+        ("status.json", '{"state": "done", "error": "none"}', "error must be"),
+        ("status.json", '{"state": "done", "wall_seconds": NaN}', "holds the number NaN"),
+        ("environment.json", '{"packages": ["numpy"]}', "packages must be"),
+        ("params.json", "7", "an object with names is expected"),
+        ("per_user.parquet", "PAR1", "cannot be read"),
+    ],
+)
+def test_a_record_with_values_of_another_kind_makes_its_run_unreadable(
+    small_sweep, name, text, message
+):
+    (small_sweep / name).write_text(text)
+    (run,) = read_sweep(small_sweep.parent).runs
+    assert run.state == "unreadable" and f"only/{name}" in run.trouble
+    assert re.search(message, run.trouble) and str(small_sweep) not in run.trouble
+
+
+def test_metrics_of_users_that_are_no_numbers_are_named(small_sweep):
+    path = small_sweep / "per_user.parquet"
+    frame = pd.read_parquet(path)
+    frame.assign(**{"recall@20": "x"}).to_parquet(path)
+    assert (
+        "the column 'recall@20' holds no numbers" in read_sweep(small_sweep.parent).runs[0].trouble
+    )
+    frame.drop(columns="user").to_parquet(path)
+    assert "lacks the columns user" in read_sweep(small_sweep.parent).runs[0].trouble
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '{"runs": [{"name": "../x"}]}', '{"report": {"margin": "x"}}']
+)
+def test_a_plan_with_values_of_another_kind_is_refused(small_sweep, text):
+    (small_sweep.parent / "sweep.json").write_text(text)
+    with pytest.raises(DataError, match=r"sweep\.json: "):
+        read_sweep(small_sweep.parent)

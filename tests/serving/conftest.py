@@ -26,12 +26,21 @@ def events(rng):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path, monkeypatch, make_project):
     """A project with a dataset of odd ids and a run of WALS that was judged on it."""
-    root = tmp_path / "project"
+    made = make_project(tmp_path / "project")
+    monkeypatch.chdir(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def make_project():
+    return _make_project
+
+
+def _make_project(root):
     for name in ("notebooks", "params", "outputs"):
         (root / name).mkdir(parents=True)
-    monkeypatch.chdir(root)
     train = events(np.random.default_rng(0))
     tables = {
         "interactions": train,

@@ -60,13 +60,52 @@ def test_a_run_that_did_not_end_well_is_refused(project, candgen, state):
     assert "is not finished: it has no metrics.json" in candgen("export", "asked/wals")[2]
 
 
+def put(held, name, change):
+    held[name] = change(held[name])
+
+
+def with_last(vectors, value):
+    made = vectors.astype(np.float64)
+    made[-1, -1] = value
+    return made
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
         (lambda held: held.pop("users"), "lacks users"),
-        (lambda held: held.update(users=held["users"][1:]), "80 items and 29 users"),
-        (lambda held: held.update(item_vectors=held["item_vectors"][1:]), "holds 79 items"),
-        (lambda held: held.update(item_vectors=held["item_vectors"] * np.nan), "hold NaN"),
+        (lambda held: put(held, "users", lambda u: u[1:]), "80 items and 29 users with 30 vectors"),
+        (lambda held: put(held, "users", lambda u: u - 1), "user -1 is none of them"),
+        (lambda held: put(held, "users", lambda u: u + 2), "user 31 is none of them"),
+        (lambda held: put(held, "users", lambda u: u // 2), "holds user 0 2 times"),
+        (lambda held: put(held, "users", lambda u: u.astype(float)), "users are float64 of shape"),
+        (lambda held: put(held, "users", lambda u: u[:, None]), "expected a list of whole numbers"),
+        (lambda held: put(held, "users", lambda u: u.astype(str)), "users are <U"),
+        (lambda held: put(held, "item_vectors", lambda v: v[1:]), "holds 79 items"),
+        (
+            lambda held: put(held, "item_vectors", lambda v: v * np.nan),
+            "80 of item_vectors hold NaN",
+        ),
+        (lambda held: put(held, "item_vectors", lambda v: v[:, 1:]), "user_vectors are float32 of"),
+        (
+            lambda held: put(held, "item_vectors", lambda v: v[0]),
+            "item_vectors are float32 of shape (8,)",
+        ),
+        (lambda held: put(held, "item_vectors", lambda v: v.astype(int)), "item_vectors are int64"),
+        (lambda held: put(held, "user_vectors", lambda v: v.astype(str)), "user_vectors are <U"),
+        (
+            lambda held: put(held, "user_vectors", lambda v: with_last(v, np.inf)),
+            "1 of user_vectors hold NaN, or infinite numbers in 32 bits, the first in row 29",
+        ),
+        (
+            lambda held: put(held, "user_vectors", lambda v: with_last(v, 1e39)),
+            "the first in row 29",
+        ),
+        (
+            lambda held: held.update(similarity=np.array("l2")),
+            "similarity is 'l2', expected dot or",
+        ),
+        (lambda held: held.update(similarity=np.array(["dot"])), "expected dot or cosine"),
     ],
 )
 def test_vectors_of_another_form_are_refused(project, candgen, damage, message):
@@ -76,8 +115,40 @@ def test_vectors_of_another_form_are_refused(project, candgen, damage, message):
     damage(held)
     np.savez(path, **held)
     code, _, err = candgen("export", "asked/wals")
-    assert code == 2 and message in err
+    assert (code, "Run the page again." in err) == (2, True) and message in err, err
     assert not (project / "outputs" / "exports" / "wals").exists()
+
+
+@pytest.mark.parametrize("damage", ["text", "half", "a bit", "nothing", "pickled"])
+def test_a_file_of_vectors_that_cannot_be_read_is_refused(project, candgen, damage):
+    path = project / "outputs" / "asked" / "wals" / "vectors.npz"
+    held = path.read_bytes()
+    if damage == "pickled":
+        np.savez(path, users=np.array([None, {}], dtype=object))
+    else:
+        middle = bytes([held[900] ^ 1])
+        left = {"text": b"users", "half": held[: len(held) // 2], "nothing": b""}
+        path.write_bytes(left.get(damage, held[:900] + middle + held[901:]))
+    code, _, err = candgen("export", "asked/wals")
+    assert code == 2 and "vectors.npz cannot be opened" in err, err
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("{", "metrics.json cannot be read"),
+        ("[]", "an object with names is expected"),
+        ('{"generators": {}}', "generators must be a list"),
+        ('{"generators": [{"generator": 7}]}', "must be text, got 7"),
+        ('{"generators": [], "dataset": []}', "dataset must be"),
+        ('{"generators": [], "dataset": {"folder": 7}}', "must be text, got 7"),
+    ],
+)
+def test_a_record_that_is_damaged_is_named(project, candgen, damage, message):
+    path = project / "outputs" / "asked" / "wals" / "metrics.json"
+    path.write_text(damage)
+    code, _, err = candgen("export", "asked/wals")
+    assert code == 2 and message in err and "metrics.json" in err, err
 
 
 def test_a_place_that_cannot_be_written_is_named(candgen, tmp_path):

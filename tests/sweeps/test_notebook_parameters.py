@@ -157,3 +157,84 @@ def test_a_hint_quotes_what_was_typed(page, value, typed, hint):
         with pytest.raises(SettingError) as caught:
             page.parameter(name).check(value, typed)
         assert str(caught.value).endswith(hint)
+
+
+WHOLE = {"cell_type": "code", "source": "x = 1", "metadata": {"tags": ["parameters"]}}
+ODD = {
+    "a cell that is text": (["x = 1"], r"cells\[0\] must be"),
+    "a cell that is null": ([WHOLE, None], r"cells\[1\] must be"),
+    "no source": ([{"cell_type": "code", "metadata": {}}], r"it lacks cells\.0\.source"),
+    "a source that is a number": ([WHOLE | {"source": 7}], r"cells\[0\]\['source'\] must be"),
+    "a source with a number": ([WHOLE | {"source": ["x", 7]}], r"cells\[0\]\['source'\]"),
+    "no type": ([{"source": "x = 1"}], r"it lacks cells\.0\.cell_type"),
+    "metadata that are a list": ([WHOLE | {"metadata": []}], r"cells\[0\]\['metadata'\] must be"),
+    "tags that are text": ([WHOLE | {"metadata": {"tags": "parameters"}}], r"\['tags'\] must be a"),
+    "a tag that is a number": (
+        [WHOLE | {"metadata": {"tags": [7]}}],
+        r"\['tags'\]\[0\] must be text",
+    ),
+    "cells by name": ({"a": WHOLE}, "cells must be a list"),
+    "no cells": (None, "cells must be a list, got None"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_cell_that_is_odd_is_named_by_its_place(tmp_path, odd):
+    cells, message = ODD[odd]
+    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+    with pytest.raises(DataError, match=message) as refused:
+        read_notebook(tmp_path / "x.ipynb")
+    assert "x.ipynb is not a notebook of format 4" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"nbformat": 3, "worksheets": []}', '{"nbformat": 5, "cells": []}']
+)
+def test_a_notebook_of_another_format_is_refused(tmp_path, text):
+    (tmp_path / "x.ipynb").write_text(text)
+    with pytest.raises(DataError, match="not a notebook of format 4"):
+        read_notebook(tmp_path / "x.ipynb")
+
+
+def test_deep_nesting_and_files_beyond_all_measure_are_refused(tmp_path):
+    (tmp_path / "deep.ipynb").write_text('{"cells": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(DataError, match=r"deep\.ipynb is not a notebook.*nested too deeply"):
+        read_notebook(tmp_path / "deep.ipynb")
+    with open(tmp_path / "vast.ipynb", "wb") as file:
+        file.truncate(2**34)
+    with pytest.raises(DataError, match=r"17,179,869,184 bytes, expected at most 134,217,728"):
+        read_notebook(tmp_path / "vast.ipynb")
+
+
+def test_large_outputs_of_any_kind_do_not_matter(tmp_path):
+    outputs = [{"output_type": "display_data", "data": {"x": [float("nan"), "y" * 2**22]}}, None, 7]
+    cells = [WHOLE | {"outputs": outputs, "execution_count": "seven"}]
+    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+    assert read_notebook(tmp_path / "x.ipynb").defaults() == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1\nx = 2", "line 2: x is set twice"),
+        ("x: list[int, str] = []", r"the type of 'x', 'list\[int, str\]', is not understood"),
+        ("x: dict[str] = {}", "is not understood"),
+        ("x = '\0'", "parameters cell"),
+        ("x = " + "(" * 3000 + ")" * 3000, "parameters cell"),
+        ("x = " + "-" * 3000 + "1", "parameters cell"),
+        ("x = a" + ".b" * 1500, "parameters cell"),
+    ],
+    ids=range(7),
+)
+def test_a_cell_that_python_cannot_take_is_refused(make_page, source, message):
+    with pytest.raises(DataError, match=message) as refused:
+        make_page(source)
+    assert len(str(refused.value)) < 900
+
+
+@pytest.mark.parametrize("code", ["x\0", "(" * 3000, "f" + "()" * 2000, "a" + ".b" * 3000 + "()"])
+def test_other_cells_may_hold_what_python_cannot_take(tmp_path, code):
+    cells = [WHOLE, {"cell_type": "code", "source": code, "metadata": {}}]
+    cells += [{"cell_type": "code", "source": "run = open_run()", "metadata": {}}]
+    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
+    assert read_notebook(tmp_path / "x.ipynb").opens_run

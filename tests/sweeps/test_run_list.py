@@ -115,5 +115,58 @@ def test_a_run_whose_results_were_cut_or_lost_is_damaged(outputs):
     assert [(found.state, found.value) for found in list_runs("s")] == [("done", 0.2)]
     (folder / "page.html").unlink()  # the value is there all the same
     assert [(found.state, found.value) for found in list_runs("s")] == [("done", 0.2)]
-    (folder / "metrics.json").write_text("{}")
+    (folder / "metrics.json").write_text('{"generators": []}')
     assert [(found.state, found.value) for found in list_runs("s")] == [("damaged", None)]
+
+
+DAMAGED = {
+    "not JSON": "{",
+    "a list": "[]",
+    "text": '"done"',
+    "NaN": '{"state": "done", "generators": [], "wall_seconds": NaN}',
+    "a number without end": '{"state": "done", "generators": [], "wall_seconds": 1e999}',
+    "deep nesting": "[" * 100_000 + "]" * 100_000,
+    "a name twice": '{"state": "done", "generators": [], "generators": []}',
+    "wrong types": '{"state": 7, "generators": "WALS"}',
+    "generators that are text": '{"state": "done", "wall_seconds": "long", "generators": ["WALS"]}',
+    "bytes": "\x00\x01",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+@pytest.mark.parametrize("name", ["status.json", "metrics.json"])
+def test_damaged_records_of_a_run_are_unreadable_and_hide_no_other_run(outputs, name, damage):
+    for run in ("a", "b"):
+        leave(outputs / "s" / run, rows=[row("X", 0.1)])
+    plan(outputs, "s", [("a", "done"), ("b", "done")])
+    (outputs / "s" / "a" / name).write_text(DAMAGED[damage])
+    found = [(r.name, r.state, r.value) for r in list_runs()]
+    assert found == [("a", "unreadable", None), ("b", "done", 0.1)]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGED, "a folder outside", "stages that are numbers"])
+def test_a_damaged_plan_is_listed_with_the_runs_that_are_there(outputs, damage):
+    leave(outputs / "s" / "a", rows=[row("X", 0.1)])
+    odd = {
+        "a folder outside": '{"runs": [{"folder": "../../victim"}]}',
+        "stages that are numbers": '{"runs": [7], "datasets": null}',
+    }
+    text = (odd | DAMAGED)[damage]
+    (outputs / "s" / "sweep.json").write_text(text)
+    states = [(r.name, r.state) for r in list_runs("s")]
+    if damage in ("wrong types", "generators that are text"):  # a plan has no such fields
+        assert states == [("a", "done")]
+    else:
+        assert states == [("sweep.json", "unreadable"), ("a", "done")]
+
+
+def test_a_damaged_dataset_is_unreadable(outputs):
+    (outputs / "datasets" / "world").mkdir(parents=True)
+    (outputs / "datasets" / "world" / "dataset.json").write_text("{")
+    assert [(r.name, r.state) for r in list_runs()] == [("world", "unreadable")]
+
+
+def test_a_failed_run_stays_failed_whatever_its_metrics(outputs):
+    leave(outputs / "s" / "a", state="failed")
+    (outputs / "s" / "a" / "metrics.json").write_text("{")
+    assert [r.state for r in list_runs()] == ["failed"]

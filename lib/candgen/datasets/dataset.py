@@ -26,13 +26,12 @@ from scipy.sparse import csr_array
 
 from candgen import files, folders
 from candgen.columns import ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
-from candgen.datasets import periods
+from candgen.datasets import description, periods
+from candgen.datasets.description import DESCRIPTION, FORMAT
 from candgen.datasets.periods import INTERACTIONS, PERIODS, WHOLE_LOG, stored
 from candgen.errors import DataError, did_you_mean
 from candgen.text.tables import NO_MATHS
 
-FORMAT = 2
-DESCRIPTION = "dataset.json"
 PARTS = ("train", "validation", "test", "fold_in")
 SHAPED_BY_TEST = "shaped by test"
 """Label of a validation part that was drawn to resemble test, wherever its numbers are shown."""
@@ -42,6 +41,7 @@ _SHAPED = (
     "validation_popularity. Settings chosen on it are not independent of test."
 )
 _EVENT_TYPES = {USER: "int32", ITEM: "int32", RATING: "float32", TIMESTAMP: "int64"}
+_OWN_IDS = {USER: USER_ID, ITEM: ITEM_ID}
 _REQUIRED = {
     "interactions": (USER, ITEM),
     "train": (USER, ITEM),
@@ -123,7 +123,14 @@ class Dataset:
             times = file.read([TIMESTAMP])[TIMESTAMP].to_pandas() if timed else None
         if times is None or not len(times):
             return None
-        first, last = pd.to_datetime([times.min(), times.max()], unit="s").strftime("%Y-%m-%d")
+        try:
+            ends = pd.to_datetime([times.min(), times.max()], unit="s")
+        except (ValueError, TypeError, OverflowError) as error:
+            raise DataError(
+                f"{self.folder}: the timestamps of the interactions are no seconds since 1970 "
+                f"({error}). Prepare the dataset again."
+            ) from None
+        first, last = ends.strftime("%Y-%m-%d")
         return first, last
 
     @property
@@ -185,8 +192,17 @@ class Dataset:
                 f"Dataset {self.name!r} has no table {name!r}.{did_you_mean(name, known)}"
             )
         if name not in self._tables:
-            self._tables[name] = pq.read_table(self.folder / f"{name}.parquet").to_pandas()
+            self._tables[name] = self._read(name)
         return self._tables[name]
+
+    def _read(self, name: str) -> pd.DataFrame:
+        path = self.folder / f"{name}.parquet"
+        try:
+            frame = pq.read_table(path).to_pandas()
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _unreadable(path, error) from None
+        _check_table(name, frame, self.n_users, self.n_items)
+        return frame
 
     @property
     def users(self) -> pd.DataFrame:
@@ -364,32 +380,41 @@ def open_dataset(folder: Path | str) -> Dataset:
     """
     folder = Path(folder)
     folders.settle(folder, folders.DATASET)
-    if not (folder / DESCRIPTION).is_file():
-        raise DataError(
-            f"{folder} is not a prepared dataset: it has no {DESCRIPTION}. "
-            "Make one with `candgen prepare` or notebooks/10_prepare_data.ipynb."
-        )
-    info = files.read_json(folder / DESCRIPTION)
-    if info.get("format") != FORMAT:
-        raise DataError(
-            f"{folder / DESCRIPTION} has format {info.get('format')!r}, this version reads "
-            f"{FORMAT}. Prepare the dataset again."
-        )
+    info = description.read(folder)
     for name, described in info["tables"].items():
-        path = folder / f"{name}.parquet"
-        if not path.is_file():
-            raise DataError(f"{path} is missing. Prepare the dataset again.")
-        arrived = files.sha256_of(path)
-        if arrived != described["sha256"]:
-            raise DataError(
-                f"{path} was changed after it was prepared: expected SHA-256 "
-                f"{described['sha256'][:12]}…, got {arrived[:12]}…. Prepare the dataset again."
-            )
-        columns = pq.read_schema(path).names
-        missing = [column for column in _REQUIRED.get(name, ()) if column not in columns]
-        if missing:
-            raise DataError(f"{path} lacks the columns {missing}; it has {columns}.")
+        _check_file(folder / f"{name}.parquet", described, _REQUIRED.get(name, ()))
     return Dataset(folder, info)
+
+
+def _check_file(path: Path, described: dict[str, Any], required: tuple[str, ...]) -> None:
+    """Compare the file of a table with what `dataset.json` says of it, before it is read."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing. Prepare the dataset again.")
+    arrived = files.sha256_of(path)
+    if arrived != described["sha256"]:
+        raise DataError(
+            f"{path} was changed after it was prepared: expected SHA-256 "
+            f"{described['sha256'][:12]}…, got {arrived[:12]}…. Prepare the dataset again."
+        )
+    try:
+        held = pq.read_metadata(path)
+        columns = held.schema.to_arrow_schema().names
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from None
+    missing = [column for column in required if column not in columns]
+    if missing:
+        raise DataError(f"{path} lacks the columns {missing}; it has {columns}.")
+    if held.num_rows != described["rows"]:
+        raise DataError(
+            f"{path} has {held.num_rows:,} rows, {DESCRIPTION} says {described['rows']:,}. "
+            "Prepare the dataset again."
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} cannot be read as Parquet ({str(error)[:200]}). Prepare the dataset again."
+    )
 
 
 def content_digest(frame: pd.DataFrame) -> str:
@@ -440,9 +465,18 @@ def _check_table(name: str, frame: pd.DataFrame, n_users: int, n_items: int) -> 
         if column not in frame or not len(frame):
             continue
         ids = frame[column].to_numpy()
+        if ids.dtype.kind not in "iu":
+            raise DataError(f"Table {name!r} holds {column} ids of type {ids.dtype}, expected int.")
         if name in ("users", "items"):
             if not np.array_equal(ids, np.arange(bound)):
                 raise DataError(f"Table {name!r} must hold the ids 0 .. {bound - 1} in order.")
+            own = frame.get(_OWN_IDS[column])
+            if own is not None and (own.isna() | own.duplicated()).any():
+                row = int(np.flatnonzero(own.isna() | own.duplicated())[0])
+                raise DataError(
+                    f"Table {name!r}, row {row + 1}: {own.name} is empty or occurs twice, "
+                    f"expected one of its own for each {column}; got {own.iloc[row]!r}."
+                )
         elif ids.min() < 0 or ids.max() >= bound:
             raise DataError(
                 f"Table {name!r} holds {column} ids from {ids.min()} to {ids.max()}, "

@@ -190,11 +190,30 @@ def _ranking(file: _File, users: NDArray) -> tuple[NDArray[np.int64], NDArray[np
             row = int(order[1:][same].min())
             user = _cell(file.columns[USER], row)
             file.refuse(row, f"two items of user {user} have the rank {ranks[row]:g}.")
+        if scores is not None:
+            _refuse_contradictions(file, users[order], scores[order], ranks, order)
         return order, (-ranks if scores is None else scores).astype(np.float32)
     if scores is not None:
         return np.lexsort((-scores, users)), scores.astype(np.float32)
     order = np.argsort(users, kind="stable")
     return order, -np.arange(len(users), dtype=np.float32)
+
+
+def _refuse_contradictions(
+    file: _File, users: NDArray, scores: NDArray, ranks: NDArray, order: NDArray[np.int64]
+) -> None:
+    """Refuse a score that is higher than that of a better rank; users and scores come by rank."""
+    higher = (np.diff(users) == 0) & (np.diff(scores) > 0)
+    if higher.any():
+        place = int(np.argmax(higher))
+        better, row = int(order[place]), int(order[place + 1])
+        user = _cell(file.columns[USER], row)
+        file.refuse(
+            row,
+            f"rank and score of user {user} contradict each other: rank {ranks[row]:g} has score "
+            f"{scores[place + 1]:g}, rank {ranks[better]:g} has {scores[place]:g}. The highest "
+            "score is the best. Leave out the column that is wrong.",
+        )
 
 
 def _numbers(file: _File, column: str) -> NDArray[np.float64]:
@@ -206,6 +225,10 @@ def _numbers(file: _File, column: str) -> NDArray[np.float64]:
     if np.isnan(numbers).any():
         row = _first(np.isnan(numbers))
         file.refuse(row, f"{column} must be a number, got {_cell(raw, row)}.")
+    too_large = ~(np.abs(numbers) <= np.finfo(np.float32).max)
+    if too_large.any():
+        row = _first(too_large)
+        file.refuse(row, f"{column} must be finite in 32 bits, got {_cell(raw, row)}.")
     return numbers
 
 

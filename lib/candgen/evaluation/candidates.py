@@ -29,7 +29,7 @@ class Candidates:
 
     Raises:
         DataError: If shapes disagree, a user has two rows, a list names an item twice, padding
-            stands in the middle of a list, or a score is NaN.
+            stands in the middle of a list, or a score is NaN or infinite.
     """
 
     users: NDArray[np.int32]
@@ -94,8 +94,9 @@ class Candidates:
 
         Raises:
             DataError: Naming the file and the row, if a column is missing, a user or an item is
-                unknown, an item is listed twice for a user, two items share a rank, a score
-                is NaN, or the file belongs to another dataset.
+                unknown, an item is listed twice for a user, two items share a rank, a rank or
+                score is not finite in 32 bits, a worse rank has a higher score, or the file
+                belongs to another dataset.
         """
         lists = candidate_files.read(path, dataset)
         starts = np.flatnonzero(np.r_[True, lists.users[1:] != lists.users[:-1]])
@@ -127,6 +128,7 @@ def _check_lists(users: NDArray, items: NDArray, scores: NDArray) -> None:
     twice = (in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] != NO_ITEM)
     _refuse(users, twice, "names an item twice: item", in_order[:, 1:])
     _refuse(users, np.isnan(scores) & present, "has a score that is NaN, for item", items)
+    _refuse(users, np.isinf(scores) & present, "has a score that is infinite, for item", items)
 
 
 def _refuse(users: NDArray, wrong: NDArray, what: str, shown: NDArray | None = None) -> None:

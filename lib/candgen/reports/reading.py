@@ -15,16 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from candgen import files
 from candgen.columns import USER
 from candgen.errors import DataError
-from candgen.session import run_files, status
+from candgen.records import Record
+from candgen.records import read as read_record
+from candgen.session import records, run_files, status
 from candgen.session.runs import slug
 
 PLAN = "sweep.json"
+PER_USER = "per_user.parquet"
 NOT_RUNS = ("datasets", "report")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # leads to no other folder
+
+_KINDS: dict[str, type[Record]] = {
+    "status": records.Status, "params": Record, "metrics": records.Metrics,
+    "environment": records.Environment,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,18 @@ class Run:
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
-        """Metrics of every judged user: `generator`, `user`, then one column a metric."""
-        return pd.read_parquet(self.folder / "per_user.parquet")
+        """Metrics of every judged user: `generator`, `user`, then one column a metric.
+
+        Raises:
+            DataError: If the file cannot be read.
+        """
+        try:
+            return pd.read_parquet(self.folder / PER_USER)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DataError(
+                f"{self.place}/{PER_USER} cannot be read ({str(error)[:200]}). Run {self.name} "
+                "again, or delete its folder, and make the report again."
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -217,7 +236,7 @@ def read_sweep(folder: Path | str) -> Sweep:
             f"No sweep at {folder}: there is no such folder. `candgen runs` lists what there is; "
             "`candgen sweep params/quick.yaml` makes one."
         )
-    plan = _read(folder / PLAN) if (folder / PLAN).is_file() else {}
+    plan = _read(folder / PLAN, records.Plan) if (folder / PLAN).is_file() else {}
     runs = _described(plan, "runs") or _found(folder)
     datasets = _described(plan, "datasets") or _found(folder / "datasets")
     return Sweep(
@@ -237,12 +256,13 @@ def read_run(sweep: Path, place: str, planned: dict[str, Any]) -> Run:
         planned: What the plan says of it, if anything: `notebook`, `parameters`.
     """
     folder = sweep / place
-    found: dict[str, Any] = {"status": {}, "params": {}, "metrics": {}, "environment": {}}
+    found: dict[str, Any] = {}
     trouble = []
-    for name in found:
+    for name, kind in _KINDS.items():
         path = folder / f"{name}.json"
+        found[name] = {}
         try:
-            found[name] = _read(path) if path.is_file() else {}
+            found[name] = _read(path, kind) if path.is_file() else {}
         except DataError as error:
             trouble.append(str(error))
     state = status.state_in_sweep(folder, planned)
@@ -284,7 +304,7 @@ def _found(folder: Path) -> dict[str, dict[str, Any]]:
 def _described(plan: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     stages = plan.get(kind) or {}
     if isinstance(stages, list):
-        stages = {str(described["name"]): described for described in stages}
+        stages = {str(e["name"]): e for e in stages if e.get("name")}
     for name in stages:
         if not _NAME.fullmatch(name):
             raise DataError(
@@ -301,16 +321,26 @@ def _gaps(folder: Path, metrics: dict[str, Any]) -> list[str]:
     described = metrics.get("dataset") or {}
     if not isinstance(metrics.get("generators"), list) or "digest" not in described:
         return [f"{folder.name}/metrics.json lacks its dataset or its generators."]
-    if not (folder / "per_user.parquet").is_file():
-        return [f"{folder.name}/per_user.parquet is missing."]
-    return []
-
-
-def _read(path: Path) -> dict[str, Any]:
+    path, place = folder / PER_USER, f"{folder.name}/{PER_USER}"
+    if not path.is_file():
+        return [f"{place} is missing."]
     try:
-        value = files.read_json(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path.parent.name}/{path.name} cannot be read: {error}.") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{path.parent.name}/{path.name} should hold an object, with names.")
-    return value
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        return [f"{place} cannot be read ({str(error)[:200]})."]
+    if lacking := {"generator", USER} - set(schema.names):
+        return [f"{place} lacks the columns {', '.join(sorted(lacking))}."]
+    texts = [f.name for f in schema if f.name != "generator" and not _is_number(f.type)]
+    return [f"{place}: the column {texts[0]!r} holds no numbers."] if texts else []
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
+
+
+def _read(path: Path, kind: type[Record]) -> dict[str, Any]:
+    try:
+        return read_record(path, kind)
+    except DataError as error:
+        named = str(error).replace(str(path), f"{path.parent.name}/{path.name}")
+        raise DataError(named) from None

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from candgen import files, folders
+from candgen import files, folders, records
 from candgen.reports.overview import titled
 from candgen.reports.reading import Run, Sweep, read_sweep
 from candgen.reports.rendering import Cell, Fragment, Table, heading, note, value
 from candgen.reports.report import Report
+from candgen.session.records import Reproduced
 from candgen.session.runs import REPRODUCED
 from candgen.text.plain import csv_text
 
@@ -85,14 +86,17 @@ def read_numbers(sweep: Sweep) -> tuple[list[Number], list[str]]:
             continue
         try:
             rows = files.read_json(path)
+            if not isinstance(rows, list):
+                raise ValueError(f"a list is expected, got {str(rows)[:60]}")
             found += [_number(run, row) for row in rows]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            remarks.append(f"{run.place}/{REPRODUCED} cannot be read ({reason}).")
+        except (OSError, ValueError) as error:
+            remarks.append(f"{run.place}/{REPRODUCED} cannot be read ({error}).")
     return found, remarks
 
 
-def _number(run: Run, row: dict[str, Any]) -> Number:
+def _number(run: Run, row: Any) -> Number:
+    if fault := records.fault_of(row, Reproduced):
+        raise ValueError(fault)
     starts = tuple(float(value) for value in row.get("starts", ()))
     printed, ours = float(row["printed"]), float(row["ours"])
     return Number(run, str(row["name"]), printed, ours, str(row["why"]), starts)

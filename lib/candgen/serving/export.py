@@ -19,20 +19,29 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen import files, folders, locks
+from candgen import files, folders, locks, records
 from candgen.errors import CandgenError, DataError, did_you_mean
 from candgen.retrieval.indexes import reader_index
-from candgen.serving import reader, reader_new_users
+from candgen.retrieval.indexes.base import SIMILARITIES
+from candgen.serving import reader, reader_files, reader_new_users
 from candgen.session import paths, runs, status
+from candgen.session.records import Metrics
 
 VECTORS = "vectors.npz"
-_READERS = (reader, reader_index, reader_new_users)  # each needs no other file of candgen
+_READERS = (
+    reader,
+    reader_files,
+    reader_index,
+    reader_new_users,
+)  # each needs no other file of candgen
 
 
 def export(
@@ -81,16 +90,16 @@ def _write(
 
     ids, similarity = data.items[ITEM_ID].to_numpy(), str(held["similarity"])
     index = indexes.build(kind, held["item_vectors"], similarity, ids=ids, seed=seed, **settings)
-    index.save(goal / reader.INDEX)
+    index.save(goal / reader_files.INDEX)
     users = held["users"]
     _write_arrays(goal, held, data.history_matrix[users], index.vectors)
-    _write_titles(goal / reader.TITLES, data.titles)
+    _write_titles(goal / reader_files.TITLES, data.titles)
     user_ids = data.users[USER_ID].to_numpy()[users]
     user_ids = user_ids if user_ids.dtype != object else user_ids.astype(str)
     _write_array(goal / "user_ids.npy", user_ids)
     _write_array(goal / "user_order.npy", np.argsort(user_ids, kind="stable"))
     _write_array(goal / "item_order.npy", np.argsort(index.ids, kind="stable"))
-    folding = _folding(row, similarity)
+    folding = _folding(run, row, similarity)
     if folding is not None:
         _write_array(goal / "gram.npy", index.vectors.T.astype(float) @ index.vectors)
     reads = {"history": "list of item ids"} if folding else _tower(run, goal, index)
@@ -136,8 +145,8 @@ def _judged(run: Path) -> tuple[dict[str, Any], Any]:
     used = (runs.METRICS, VECTORS, runs.QUERY_TOWER)
     if damaged := status.damage(run, status.read(run) or {}, digests=True, only=used):
         raise DataError(f"{run}: {' and '.join(damaged)}. Run it again before exporting.")
-    recorded = files.read_json(path)
-    own = [row for row in recorded.get("generators", []) if not row.get("baseline")]
+    recorded = records.read(path, Metrics, "Run the page again.")
+    own = [row for row in recorded["generators"] if not row.get("baseline")]
     described = recorded.get("dataset", {})
     try:
         data = runs.open_dataset(described.get("folder", ""), described.get("evaluate_on", "test"))
@@ -156,20 +165,59 @@ def _judged(run: Path) -> tuple[dict[str, Any], Any]:
 def _vectors(run: Path, n_items: int, n_users: int) -> dict[str, NDArray]:
     path = run / VECTORS
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             held = {name: file[name] for name in file.files}
-    except (ValueError, OSError) as error:
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DataError(f"{path} cannot be opened: {error}. Run the page again.") from None
     wanted = {"users", "user_vectors", "item_vectors", "similarity"}
     if missing := sorted(wanted - set(held)):
         raise DataError(f"{path} lacks {', '.join(missing)}. Run the page again.")
-    shapes = len(held["item_vectors"]), len(held["users"]), int(held["users"].max(initial=-1))
-    if shapes[0] != n_items or shapes[1] != len(held["user_vectors"]) or shapes[2] >= n_users:
-        raise DataError(
-            f"{path} holds {shapes[0]:,} items and {shapes[1]:,} users up to {shapes[2]}; its "
-            f"dataset has {n_items:,} items and {n_users:,} users. Run the page again."
-        )
+    if fault := _fault(held, n_items, n_users):
+        raise DataError(f"{path}: {fault} Run the page again.")
     return held
+
+
+def _fault(held: dict[str, NDArray], n_items: int, n_users: int) -> str | None:
+    """Say why arrays are no vectors of a dataset's users and items; None if they are."""
+    users, items, similarity = held["users"], held["item_vectors"], held["similarity"]
+    if similarity.ndim or str(similarity) not in SIMILARITIES:
+        return f"similarity is {str(similarity)[:60]!r}, expected {' or '.join(SIMILARITIES)}."
+    if users.ndim != 1 or users.dtype.kind not in "iu":
+        return f"users are {users.dtype} of shape {users.shape}, expected a list of whole numbers."
+    for name in ("item_vectors", "user_vectors"):
+        array = held[name]
+        if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1:] != items.shape[1:]:
+            return (
+                f"{name} are {array.dtype} of shape {array.shape}, expected floats with the same "
+                "number of columns for users and items."
+            )
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(array.astype(np.float32)).all(axis=1)
+        if not finite.all():
+            return (
+                f"{np.count_nonzero(~finite):,} of {name} hold NaN, or infinite numbers in 32 "
+                f"bits, the first in row {np.argmin(finite)}. Did training diverge?"
+            )
+    outside = (users < 0) | (users >= n_users)
+    if len(items) != n_items or len(users) != len(held["user_vectors"]) or outside.any():
+        odd = f"; user {users[outside][0]} is none of them" if outside.any() else ""
+        return (
+            f"it holds {len(items):,} items and {len(users):,} users with "
+            f"{len(held['user_vectors']):,} vectors; its dataset has {n_items:,} items and "
+            f"{n_users:,} users{odd}."
+        )
+    known, times = np.unique(users, return_counts=True)
+    if len(known) < len(users):
+        return f"it holds user {known[times > 1][0]} {times.max()} times, expected once."
+    return None
 
 
 def _check_writable(goal: Path) -> None:
@@ -205,11 +253,18 @@ def _write_titles(path: Path, titles: NDArray) -> None:
         writer.write_table(table)
 
 
-def _folding(row: dict[str, Any], similarity: str) -> dict[str, float] | None:
+def _folding(run: Path, row: dict[str, Any], similarity: str) -> dict[str, float] | None:
     """Return the settings that folding in needs, for a factorization of plain events."""
     if similarity != "dot":
         return None
-    return _generator(row).portable_fold_in(row.get("settings", {}))
+    kind, settings = _generator(row), row.get("settings") or {}
+    try:
+        return kind.portable_fold_in(settings)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{run / runs.METRICS}: settings of {row['generator']} lack or garble one that new "
+            f"users need ({type(error).__name__}: {error}). Run the page again."
+        ) from None
 
 
 def _generator(row: dict[str, Any]) -> type[Any]:
@@ -239,7 +294,7 @@ def _tower(run: Path, goal: Path, index: Any) -> dict[str, str]:
             f"{path} makes vectors of {made[0]} numbers for {made[1]:,} items; {VECTORS} beside it "
             f"holds {index.n_items:,} of {index.dim}. Run the page again."
         )
-    shutil.copyfile(path, goal / reader.TOWER)
+    shutil.copyfile(path, goal / reader_files.TOWER)
     return tower.reads
 
 
@@ -247,10 +302,8 @@ def _why_not(row: dict[str, Any]) -> str:
     """Say why the run cannot answer for new users."""
     name, kind = row.get("generator", "unknown"), _generator(row)
     if kind.folds_in_items:
-        return (
-            f"{name} weighed events here, by {row['settings'].get('weight_by') or 'frequency'}, "
-            "which a list of items does not say."
-        )
+        weighed_by = (row.get("settings") or {}).get("weight_by") or "frequency"
+        return f"{name} weighed events here, by {weighed_by}, which a list of items does not say."
     if kind.computes_queries:
         return f"this run of {name} kept no query tower. Run its page again, and export it again."
     return (
@@ -264,15 +317,16 @@ def _describe(
 ) -> None:
     name, why = row.get("generator", "unknown"), "" if reads else _why_not(row)
     kept = sorted(p for p in goal.rglob("*") if p.is_file() and p.suffix != ".py")
+    described = {"name": data.name, "digest": data.digest}
     description = {
-        "format": reader.FORMATS[reader.DESCRIPTION], "run": run.name, "generator": name,
-        "settings": row.get("settings", {}), "dataset": {"name": data.name, "digest": data.digest},
+        "format": reader_files.FORMATS[reader_files.DESCRIPTION], "run": run.name,
+        "generator": name, "settings": row.get("settings") or {}, "dataset": described,
         "similarity": index.similarity, "dim": index.dim, "n_items": index.n_items,
         "n_users": n_users, "fold_in": folding,
         "features": {"reads": reads, "why": why[:1].upper() + why[1:]},
         "files": {
             path.relative_to(goal).as_posix(): {
-                "size": path.stat().st_size, "digest": reader.digest_of(path)
+                "size": path.stat().st_size, "digest": reader_files.digest_of(path)
             }
             for path in kept
         },
@@ -281,7 +335,7 @@ def _describe(
     said = _NEW_USERS.format(said=said) if reads else f"New users: {why}\n"
     about = _README.format(run=run.name, name=name, data=data.name, new_users=said)
     files.write_text(goal / "README.md", about)
-    files.write_json(goal / reader.DESCRIPTION, runs.json_ready(description))
+    files.write_json(goal / reader_files.DESCRIPTION, runs.json_ready(description))
 
 
 _README = """\
@@ -295,6 +349,10 @@ faiss-cpu, if `index/index.json` names one):
     python reader.py --popular
 
 or from Python, `from reader import Exported; Exported(".").for_user(ID, 10)`.
+
+`reader.py` and the files beside it are code, and whoever sent you this folder could have changed
+them. Where candgen is installed, `candgen candidates FOLDER --user ID -k 10` asks the same and runs
+none of it: it reads the folder with its own reader.
 
 {new_users}"""
 _NEW_USERS = """\

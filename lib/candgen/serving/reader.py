@@ -1,6 +1,6 @@
 """Candidates from an exported folder: this file, NumPy, pyarrow and the index's library are enough.
 
-A copy lies in every exported folder as `reader.py`, with `reader_index.py` and
+A copy lies in every exported folder as `reader.py`, with `reader_files.py`, `reader_index.py` and
 `reader_new_users.py` beside it, so it imports nothing of candgen:
 
     python reader.py --user 42 -k 10
@@ -12,7 +12,6 @@ A copy lies in every exported folder as `reader.py`, with `reader_index.py` and
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib
 import importlib.util
 import json
@@ -26,16 +25,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FORMATS = {"export.json": 2, "index/index.json": 3}
-DESCRIPTION, INDEX, TITLES, TOWER = "export.json", "index", "titles.arrow", "query_tower.npz"
 COLUMNS = ("rank", "item", "title", "score")
 _PARTS_OF = {  # module of candgen -> where its parts are; a copy finds them beside itself
     "candgen.serving.reader": {
+        "files": "candgen.serving.reader_files",
         "index": "candgen.retrieval.indexes.reader_index",
         "new_users": "candgen.serving.reader_new_users",
     }
 }
-_KEYS = ("dim", "features", "files", "fold_in", "n_items", "n_users", "similarity")
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # int() also takes 1_0, +1, " 1" and digits of any script
 _CONTROL = (
     re.compile(  # controls, marks of writing direction, invisible; as in `candgen.text.plain`
@@ -44,7 +41,6 @@ _CONTROL = (
     )
 )
 _MOST_TEXT = 1_000_000  # characters of a file with the features of one user
-_BLOCK, _BLOCKS = 2**16, 512  # of a file above 32 MiB, so many blocks are digested
 
 
 class ReaderError(ValueError):
@@ -63,36 +59,32 @@ class Candidate(NamedTuple):
 class Exported:
     """An exported folder, checked and mapped into memory.
 
+    A library of approximate search trusts the files that it maps, and a damaged one may crash the
+    process. So an index is opened and asked in a process of its own, unless `digest` vouches for
+    the folder.
+
     Attributes:
         about: What `export.json` says.
         vectors: Items, shape `(n_items, dim)`.
         user_vectors: Users, shape `(n_users, dim)`.
     """
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, *, digest: str = "") -> None:
         """Open a folder.
+
+        Args:
+            folder: What `candgen export` wrote.
+            digest: SHA-256 of its `export.json`, noted where the folder was made. If it is given,
+                another folder is refused, and the index is mapped into this process.
 
         Raises:
             ReaderError: If a file is missing, damaged, or of another library version.
         """
         self.folder = Path(folder)
-        self.about = self._described(DESCRIPTION)
-        if missing := [name for name in _KEYS if name not in self.about]:
-            raise ReaderError(
-                f"{self.folder / DESCRIPTION} lacks {', '.join(missing)}. Copy the folder again, "
-                "or export the run again."
-            )
-        for name, content in self.about["files"].items():
-            self._check_file(name, content)
-        self._sidecar = self._described(f"{INDEX}/index.json")
-        self.vectors = self._array(f"{INDEX}/vectors.npy")
-        self.user_vectors = self._array("user_vectors.npy")
-        expected = (self.about["n_items"], self.about["dim"])
-        if self.vectors.shape != expected:
-            raise ReaderError(
-                f"{self.folder / INDEX / 'vectors.npy'} has shape {self.vectors.shape}, "
-                f"{DESCRIPTION} says {expected}. Export the run again."
-            )
+        self._files = _beside("files").Files(self.folder, ReaderError, digest)
+        self._trusted = bool(digest)
+        self.about, self._sidecar = self._files.about, self._files.sidecar
+        self.vectors, self.user_vectors = self._files.vectors, self._files.user_vectors
 
     # --- questions
 
@@ -108,14 +100,15 @@ class Exported:
             ReaderError: If there is no such user.
         """
         row = self._row("users", user)
-        seen = self._seen[self._starts[row] : self._starts[row + 1]]
+        starts, items = self._files.seen
+        seen = items[starts[row] : starts[row + 1]]
         return self.for_vector(self.user_vectors[row], k, withheld=None if again else seen)
 
     def popular(self, k: int) -> list[Candidate]:
         """Return the items that most users have, with the number of users as score."""
         _check_k(k)
-        counts = np.bincount(self._seen, minlength=len(self.vectors)).astype(np.float64)
-        counts[self._unknown | (counts == 0)] = -np.inf
+        counts = np.bincount(self._files.seen[1], minlength=len(self.vectors)).astype(np.float64)
+        counts[~self._files.known | (counts == 0)] = -np.inf
         return self._listed(_best(counts, k), counts)
 
     def for_item(self, item: int | str, k: int) -> list[Candidate]:
@@ -132,9 +125,10 @@ class Exported:
                 f"Item {item!r} has no event in training, so its "
                 "vector is zeros. Ask for another item, or export a run that reads items' features."
             )
-        lengths = self._lengths * self._lengths[row]
+        with np.errstate(over="ignore"):
+            lengths = self._finite(self._lengths * self._lengths[row])
         scores = np.full(len(lengths), -np.inf, dtype=np.float32)
-        np.divide(self.vectors @ vector, lengths, out=scores, where=lengths > 0)
+        np.divide(self._scores(vector), lengths, out=scores, where=lengths > 0)
         scores[row] = -np.inf
         return self._listed(_best(scores, k), scores)
 
@@ -153,22 +147,48 @@ class Exported:
             )
         _check_k(k)
         if self.about["similarity"] == "cosine":
-            vector = vector / (np.linalg.norm(vector) or 1)
-        barred = self._unknown.copy()
+            with np.errstate(over="ignore"):
+                vector = vector / (self._finite(np.linalg.norm(vector)) or 1)
+        barred = ~self._files.known
         barred[[] if withheld is None else withheld] = True
         wanted = min(k, len(barred) - int(np.count_nonzero(barred)))
         fetch = k + (0 if withheld is None else len(withheld))
         while self._sidecar["kind"] != "exact" and fetch * 4 < len(self.vectors):
-            near = self._nearest.search(vector, fetch, fetch / k)
-            near = np.sort(near[(near >= 0) & ~barred[near]])
+            near = self._near(vector, fetch, fetch / k)
+            near = near[~barred[near]]
             if len(near) >= wanted:
-                scores = self.vectors[near] @ vector
+                scores = self._scores(vector, near)
                 best = _best(scores, wanted)
                 return self._listed(near[best], dict(zip(near[best], scores[best], strict=True)))
             fetch *= 4
-        scores = self.vectors @ vector
+        scores = self._scores(vector)
         scores[barred] = -np.inf
         return self._listed(_best(scores, wanted), scores)
+
+    def _scores(self, vector: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._finite(self.vectors[rows] @ vector)
+
+    def _finite(self, computed: Any) -> Any:
+        """Return what was computed from vectors; refuse vectors that are damaged or too long."""
+        if not np.isfinite(computed).all():
+            raise ReaderError(
+                f"{self.folder}: products of this query with item vectors are not finite, so the "
+                "vectors are damaged or the query is too long. Export the run again."
+            )
+        return computed
+
+    def _near(self, vector: np.ndarray, n: int, effort: float) -> np.ndarray:
+        """Ask the index; return the rows of the items, in order and each once."""
+        index = _beside("index")
+        try:
+            near = self._nearest.search(vector, n, effort)
+            return index.checked_rows(near, len(self.vectors))
+        except index.IndexFault as error:
+            raise ReaderError(
+                f"{self.folder / 'index'} cannot be searched: {error}. Copy the folder again, or "
+                "export the run again; an index of kind exact needs no library."
+            ) from None
 
     def for_features(self, features: dict[str, Any], k: int) -> list[Candidate]:
         """Return candidates for a new user, if the run can answer for new users.
@@ -192,8 +212,10 @@ class Exported:
         new_users = self._new_users
         try:
             vector = new_users.vector(features, self._item_row, self.vectors)
-        except self._refusals as error:
+        except (ReaderError, self._refusals) as error:
             raise ReaderError(str(error)) from None
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise self._no_tower(error) from None
         taken = [self._item_row(item) for item in features.get("history") or []]
         return self.for_vector(vector, k, withheld=np.array(taken, dtype=np.int64))
 
@@ -202,79 +224,17 @@ class Exported:
         """Accepted features of a new user, name -> form; empty where the model reads none."""
         return self.about["features"]["reads"]
 
-    # --- files
-
-    def _described(self, name: str) -> dict[str, Any]:
-        path = self.folder / name
-        if not path.is_file():
-            raise ReaderError(
-                f"{self.folder} is not an exported folder: it has no {name}. "
-                "Make one with `candgen export RUN`."
-            )
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ReaderError(f"{path} cannot be read ({error}). Export the run again.") from None
-        written = found.get("format") if isinstance(found, dict) else None
-        if written != FORMATS[name]:
-            newer = isinstance(written, int) and written > FORMATS[name]
-            raise ReaderError(
-                f"{path} has format {written!r}, this reader reads {FORMATS[name]}"
-                f"{': a newer candgen wrote it' if newer else ''}. Use the reader.py in the "
-                "folder, or export the run again."
-            )
-        return found
-
-    def _check_file(self, name: str, content: dict[str, Any]) -> None:
-        path = self.folder / name
-        if not path.is_file():
-            raise ReaderError(f"{path} is missing. Copy the whole folder again.")
-        size = path.stat().st_size
-        if size != content["size"]:
-            what = "truncated" if size < content["size"] else "too long"
-            raise ReaderError(
-                f"{path} is {what}: expected {content['size']:,} bytes, found {size:,}. Copy the "
-                "folder again."
-            )
-        if (found := digest_of(path)) != content["digest"]:
-            raise ReaderError(
-                f"{path} was changed after the export: expected digest {content['digest'][:12]}…, "
-                f"found {found[:12]}…. Copy the folder again, or export the run again."
-            )
-
-    def _array(self, name: str) -> np.ndarray:
-        return np.asarray(np.load(self.folder / name, mmap_mode="r", allow_pickle=False))
-
-    @cached_property
-    def _unknown(self) -> np.ndarray:
-        return ~self._array("known_items.npy")
-
-    @cached_property
-    def _starts(self) -> np.ndarray:
-        return self._array("seen_starts.npy")
-
-    @cached_property
-    def _seen(self) -> np.ndarray:
-        return self._array("seen_items.npy")
+    # --- parts
 
     @cached_property
     def _lengths(self) -> np.ndarray:
-        return np.linalg.norm(self.vectors, axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._finite(np.linalg.norm(self.vectors, axis=1))
 
     @cached_property
     def _ids(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Ids, and their order by size, of users and of items."""
-        users = self._array("user_ids.npy"), self._array("user_order.npy")
-        return {
-            "users": users,
-            "items": (self._array(f"{INDEX}/ids.npy"), self._array("item_order.npy")),
-        }
-
-    @cached_property
-    def _titles(self) -> Any:
-        import pyarrow as pa
-
-        return pa.ipc.open_file(pa.memory_map(str(self.folder / TITLES))).read_all()["title"]
+        return {what: self._files.ids(what) for what in ("users", "items")}
 
     @cached_property
     def _nearest(self) -> Any:
@@ -288,15 +248,27 @@ class Exported:
                 f"The index was written by {package} {version}, installed is {found}. Install "
                 f"{package} {version}, or export the run again."
             )
-        return _beside("index").open_index(self.folder / INDEX, self._sidecar)
+        index = _beside("index")
+        opened = index.open_index if self._trusted else index.Apart
+        return opened(self.folder / "index", self._sidecar)
 
     @cached_property
     def _new_users(self) -> Any:
         module = _beside("new_users")
         self._refusals = module.FeatureError
-        if self.about["fold_in"] is None:
-            return module.QueryTower(self.folder / TOWER)
-        return module.FoldIn(self.about["fold_in"], self._array("gram.npy"))
+        if self.about["fold_in"] is not None:
+            return module.FoldIn(self.about["fold_in"], self._files.gram())
+        try:
+            return module.QueryTower(self.folder / "query_tower.npz")
+        except Exception as error:  # zip, NumPy and JSON raise whatever comes up
+            raise self._no_tower(error) from None
+
+    def _no_tower(self, error: Exception) -> ReaderError:
+        return ReaderError(
+            f"{self.folder}: what computes vectors of new users is damaged or cannot read this "
+            f"({type(error).__name__}: {str(error)[:120]}). Copy the folder again, or export the "
+            "run again."
+        )
 
     def _item_row(self, item: int | str) -> int:
         return self._row("items", item)
@@ -324,7 +296,7 @@ class Exported:
         return f"{said}, or describe them by --features FILE: {said_of}."
 
     def _listed(self, rows: np.ndarray, scores: Any) -> list[Candidate]:
-        ids, titles = self._ids["items"][0][rows].tolist(), self._titles
+        ids, titles = self._ids["items"][0][rows].tolist(), self._files.titles
         return [
             Candidate(place, item, titles[row].as_py(), float(scores[row]))
             for place, (row, item) in enumerate(zip(rows.tolist(), ids, strict=True), 1)
@@ -354,20 +326,6 @@ def answer(
     except (OSError, ValueError, RecursionError) as error:
         raise ReaderError(f"{features} cannot be read as JSON: {error}.") from None
     return held.for_features(described, k)
-
-
-def digest_of(path: Path) -> str:
-    """Digest a file; of more than 32 MiB, evenly spread blocks and the size."""
-    size = path.stat().st_size
-    digest = hashlib.sha256(f"{size}\n".encode())
-    with open(path, "rb") as file:
-        if size <= _BLOCK * _BLOCKS:
-            digest.update(file.read())
-            return digest.hexdigest()
-        for start in np.linspace(0, size - _BLOCK, _BLOCKS).astype(np.int64):
-            file.seek(int(start))
-            digest.update(file.read(_BLOCK))
-    return digest.hexdigest()
 
 
 def _beside(part: str) -> Any:

@@ -76,7 +76,7 @@ class QueryTower:
     """
 
     def __init__(self, path: Path | str) -> None:
-        with np.load(path, allow_pickle=False) as held:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as held:
             self._arrays = {name: held[name] for name in held.files}
         self.about: dict[str, Any] = json.loads(str(self._arrays.pop("described")))
         self.reads = reads(self.about)

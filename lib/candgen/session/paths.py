@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from candgen import files
 from candgen.errors import DataError, did_you_mean
 
 DATASET_FILE = "dataset.json"
@@ -73,7 +72,7 @@ def find_dataset(name_or_folder: str | Path) -> Path | None:
         for file in (root / "outputs").glob("*/datasets/*/" + DATASET_FILE)
         if file.parent.name == given.name
     )
-    if len({files.read_json(folder / DATASET_FILE).get("digest") for folder in found}) > 1:
+    if len(found) > 1 and _differ(found):
         listed = "\n".join(f"  {folder}" for folder in found)
         raise DataError(
             f"Several different datasets are called {given.name!r}. "
@@ -98,6 +97,12 @@ def no_such_dataset(name_or_folder: str | Path) -> DataError:
         f"{did_you_mean(str(name_or_folder), dataset_names())} "
         "Make one with `candgen prepare` or notebooks/10_prepare_data.ipynb."
     )
+
+
+def _differ(folders: list[Path]) -> bool:
+    from candgen.datasets import description  # slow, and seldom needed
+
+    return len({description.digest_of(folder) for folder in folders}) > 1
 
 
 def _is_project(folder: Path) -> bool:

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from candgen import files, owners
+from candgen import files, owners, records
+from candgen.errors import DataError
 from candgen.session import run_files
+from candgen.session.records import Status
 
 STATUS = "status.json"
 FILES = "files"
@@ -29,10 +31,9 @@ def write(folder: Path | str, status: dict[str, Any]) -> None:
 def read(folder: Path | str) -> dict[str, Any] | None:
     """Read a run's status; None if there is none that can be read."""
     try:
-        status = files.read_json(Path(folder) / STATUS)
-    except (OSError, ValueError):
+        return records.read(Path(folder) / STATUS, Status)
+    except DataError:
         return None
-    return status if isinstance(status, dict) and "state" in status else None
 
 
 def state_of(folder: Path | str) -> str:

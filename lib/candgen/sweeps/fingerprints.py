@@ -15,7 +15,7 @@ from typing import Any
 
 import candgen
 from candgen import files
-from candgen.session import environment, paths, status
+from candgen.session import environment, status
 from candgen.sweeps.imports import Library
 from candgen.sweeps.notebook_parameters import Notebook, source_of
 from candgen.sweeps.plan import Plan, Stage
@@ -135,8 +135,9 @@ def notebook_digest(notebook: Notebook, *, explore: bool = True) -> str:
 
 def dataset_digest(folder: Path) -> str | None:
     """Return the digest that a prepared dataset records of itself; None if there is none."""
-    description = _read_or_none(folder / paths.DATASET_FILE)
-    return None if description is None else description.get("digest")
+    from candgen.datasets import description
+
+    return description.digest_of(folder)
 
 
 def input_digest(path: Path) -> str:
@@ -149,14 +150,12 @@ def input_digest(path: Path) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
-    description = _read_or_none(folder / paths.DATASET_FILE)
-    if description is None:
-        return False
-    for name, table in description.get("tables", {}).items():
-        path = folder / f"{name}.parquet"
-        if not path.is_file() or files.sha256_of(path) != table.get("sha256"):
-            return False
-    return True
+    from candgen.datasets import description
+
+    digests = description.digests_of_files(folder)
+    paths = {folder / f"{name}.parquet": digest for name, digest in (digests or {}).items()}
+    same = (path.is_file() and files.sha256_of(path) == paths[path] for path in paths)
+    return digests is not None and all(same)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -180,11 +179,3 @@ def _line(parts: dict[str, str]) -> str:
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _read_or_none(path: Path) -> dict[str, Any] | None:
-    try:
-        found = files.read_json(path)
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

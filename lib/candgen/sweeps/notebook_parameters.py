@@ -10,14 +10,15 @@ from __future__ import annotations
 import ast
 import datetime
 import io
+import json
 import re
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from candgen import files
+from candgen import records
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.session import runs
 
@@ -28,6 +29,7 @@ _TYPES = {
 }  # fmt: skip
 # YAML reads 1e-3 and 1E5 as text, for want of a dot or a sign.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+")
+_MOST = 128 * 2**20  # bytes of a notebook, most of them outputs
 _PATHS = re.compile(r"(.+_)?(path|file|folder)|films")
 
 
@@ -135,7 +137,8 @@ class Notebook:
 
     def _openings(self) -> list[ast.Call]:
         calls = [n for n in ast.walk(ast.parse(self.code(explore=True))) if isinstance(n, ast.Call)]
-        return [call for call in calls if ast.unparse(call.func).split(".")[-1] == "open_run"]
+        named = ((call, getattr(call.func, "attr", getattr(call.func, "id", ""))) for call in calls)
+        return [call for call, name in named if name == "open_run"]
 
     def defaults(self) -> dict[str, Any]:
         return {name: parameter.default for name, parameter in self.parameters.items()}
@@ -181,32 +184,75 @@ def _without_magics(source: str) -> str:
 def _is_python(source: str) -> bool:
     try:
         ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 
 
+def _code(node: ast.AST) -> str:
+    """Return the Python of a node, shortened, for messages."""
+    try:
+        return ast.unparse(node)[:200]
+    except RecursionError:
+        return "nested too deeply"
+
+
 def _cells(path: Path) -> list[dict]:
     try:
-        notebook = files.read_json(path)
-        cells = notebook["cells"]
+        if path.is_file() and (size := path.stat().st_size) > _MOST:
+            raise DataError(
+                f"{path} has {size:,} bytes, expected at most {_MOST:,} of a notebook. Clear its "
+                "outputs and save it."
+            )
+        notebook = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         near = [file.name for file in path.parent.glob("*.ipynb")]
         raise DataError(f"No notebook {path}.{did_you_mean(path.name, near)}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except RecursionError:
+        raise DataError(f"{path} is not a notebook: it is nested too deeply.") from None
+    except DataError:
+        raise
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a notebook ({type(error).__name__}: {error}).") from None
-    return cells
+    if fault := records.fault_of(notebook, _File):
+        raise DataError(
+            f"{path} is not a notebook of format 4: {fault} Open it in Jupyter, which "
+            "says more, and save it."
+        )
+    return notebook["cells"]
+
+
+class _Tags(records.Record):
+    tags: list[str] = []
+
+
+class _Cell(records.Record):
+    cell_type: str
+    source: str | list[str]
+    metadata: _Tags = _Tags()
+
+
+class _File(records.Record):
+    nbformat: Literal[4] = 4
+    metadata: dict[str, Any] = {}
+    cells: list[_Cell]
 
 
 def _parse(source: str, path: Path) -> dict[str, Parameter]:
     try:
         tree = ast.parse(source)
+        comments = _comments(source)
     except SyntaxError as error:
         raise DataError(f"{path}, parameters cell, line {error.lineno}: {error.msg}.") from None
-    comments = _comments(source)
+    except (ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        raise DataError(f"{path}, parameters cell: it cannot be read ({error}).") from None
     parameters = {}
     for statement in tree.body:
         name, annotation, value = _assignment(statement, path)
+        if name in parameters:
+            raise DataError(
+                f"{path}, parameters cell, line {statement.lineno}: {name} is set twice. Keep one."
+            )
         spelling = type(value).__name__ if annotation is None else ast.unparse(annotation)
         kind = type(value) if annotation is None else _type(annotation, name, path)
         help = _help(comments, statement)
@@ -222,11 +268,11 @@ def _assignment(statement: ast.stmt, path: Path) -> tuple[str, ast.expr | None, 
         try:
             value = ast.literal_eval(statement.value)
             return target.id, getattr(statement, "annotation", None), value
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError, MemoryError):
             pass
     raise DataError(
         f"{path}, parameters cell, line {statement.lineno}: expected `name: type = literal`, got "
-        f"{ast.unparse(statement)!r}. Parameters are injected below this cell, so anything "
+        f"{_code(statement)!r}. Parameters are injected below this cell, so anything "
         "derived here would go stale; move it to the next cell."
     )
 
@@ -237,12 +283,13 @@ def _type(node: ast.expr, name: str, path: Path) -> Any:
         return _TYPES[ast.unparse(node)]
     if isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("list", "dict"):
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        return _TYPES[ast.unparse(node.value)][tuple(_type(i, name, path) for i in inner)]
+        if len(inner) == (2 if ast.unparse(node.value) == "dict" else 1):
+            return _TYPES[ast.unparse(node.value)][tuple(_type(i, name, path) for i in inner)]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         left, right = (_type(side, name, path) for side in (node.left, node.right))
         return (left or type(None)) | (right or type(None))
     raise DataError(
-        f"{path}, parameters cell: the type of {name!r}, {ast.unparse(node)!r}, is not understood. "
+        f"{path}, parameters cell: the type of {name!r}, {_code(node)!r}, is not understood. "
         "Use str, int, float, bool, list, dict, list[...], dict[...] or a union with None."
     )
 

@@ -7,15 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from candgen import files, folders
+from candgen import folders, records
 from candgen.errors import DataError, did_you_mean
 from candgen.session import paths, run_files, runs, status
+from candgen.session.records import Metrics, Plan, Prepared, Status
 from candgen.sweeps.run_sweep import SWEEP
 
 HEADLINE = "recall@20"
 DAMAGED = "damaged"
 """State of a run that is done, but whose files were truncated or lost since."""
+UNREADABLE = "unreadable"
+"""State of what left a damaged record."""
 _NOT_RUNS = ("datasets", "report")
+_KINDS = {status.STATUS: Status, runs.METRICS: Metrics, paths.DATASET_FILE: Prepared}
 
 
 @dataclass(frozen=True)
@@ -72,26 +76,52 @@ def find_sweep(name_or_folder: str) -> Path:
 
 
 def _of_sweep(folder: Path) -> Iterator[Row]:
-    plan = _read(folder / SWEEP)
-    metric = plan.get("report", {}).get("metric") or HEADLINE
-    planned = [*plan.get("datasets", []), *plan.get("runs", [])]
-    if planned:
-        found = [(folder / stage["folder"], stage) for stage in planned]
-    else:
+    try:
+        plan = records.read(folder / SWEEP, Plan) if (folder / SWEEP).is_file() else {}
+    except DataError:
+        yield Row(folder.name, SWEEP, UNREADABLE, None)
+        plan = {}
+    metric = (plan.get("report") or {}).get("metric") or HEADLINE
+    planned = {
+        place: stage
+        for kind, above in (("datasets", "datasets/"), ("runs", ""))
+        for place, stage in _stages(plan.get(kind) or [], above)
+    }
+    if not planned:
         left = [p for name in (status.STATUS, paths.DATASET_FILE) for p in folder.glob(f"*/{name}")]
-        found = [(run, {}) for run in sorted({path.parent for path in left})]
-    for run, stage in found:
-        if run.name not in _NOT_RUNS:
-            yield _row(folder.name, run, metric, stage)
+        planned = {path: {} for path in sorted({path.parent.name for path in left})}
+    for place, stage in planned.items():
+        if place not in _NOT_RUNS:
+            yield _row(folder.name, folder / place, metric, stage)
+
+
+def _stages(
+    stages: list[dict[str, Any]] | dict[str, Any], above: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give each stage with its folder, from a list, or from a mapping by name."""
+    named = stages.items() if isinstance(stages, dict) else ((s.get("name"), s) for s in stages)
+    for name, stage in named:
+        if place := (stage or {}).get("folder") or (name and above + name):
+            yield place, stage or {}
 
 
 def _row(sweep: str, folder: Path, metric: str, planned: dict[str, Any]) -> Row:
+    held, faulty = {}, []
+    for name, kind in _KINDS.items():
+        try:
+            there = (folder / name).is_file()
+            held[name] = records.read(folder / name, kind) if there else {}
+        except DataError:
+            held[name] = {}
+            faulty.append(name)
     state = status.state_in_sweep(folder, planned)
-    if state == status.MISSING:
+    if faulty and state in (status.DONE, status.MISSING):
+        state = UNREADABLE
+    elif state == status.MISSING:
         state = planned.get("state") or (
             "done" if (folder / paths.DATASET_FILE).is_file() else "unfinished"
         )
-    known = status.read(folder) or {}
+    known = held[status.STATUS]
     described = known.get(status.FILES)
     if state == status.DONE and run_files.damage(
         folder, described, digests=False, only=run_files.RESULTS
@@ -103,23 +133,21 @@ def _row(sweep: str, folder: Path, metric: str, planned: dict[str, Any]) -> Row:
         sweep, f"datasets/{folder.name}" if is_dataset and sweep != "datasets" else folder.name,
         state, None if seconds is None else seconds / 60,
     )  # fmt: skip
-    recorded = _read(folder / runs.METRICS)
+    recorded = held[runs.METRICS]
     generators, described = recorded.get("generators") or [], recorded.get("dataset") or {}
     own = [g for g in generators if not g.get("baseline")] if state == "done" else []
     if not own:
         return row
-    shown = metric if metric in own[0] else next((name for name in own[0] if "@" in name), "")
-    best = max(own, key=lambda g: g.get(shown) if g.get(shown) is not None else float("-inf"))
+    known = [name for name in own[0] if name == metric or "@" in name]
+    shown = metric if metric in known else next(iter(known), "")
+    best = max(own, key=lambda g: _number(g.get(shown), float("-inf")))
     judged_on = described.get("judged_on") or described.get("evaluate_on") or ""
     return replace(
-        row, metric=shown, value=best.get(shown), generator=best.get("generator", ""),
+        row, metric=shown, value=_number(best.get(shown), None), generator=best["generator"],
         judged_on=judged_on,
     )  # fmt: skip
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = files.read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _number(value: Any, otherwise: float | None) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number else otherwise

@@ -11,6 +11,8 @@ reads it.
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from candgen import files
+from candgen import files, records
 from candgen.columns import ITEM_ID, USER_ID
 from candgen.datasets.world.catalogue import FIRST_ITEM_ID, Catalogue
 from candgen.datasets.world.people import FIRST_USER_ID, People
@@ -90,11 +92,23 @@ class Oracle:
                 f"{dataset_folder} has no oracle ({FOLDER}/{_NUMBERS}): true relevance is known "
                 "of an invented world only. Prepare a dataset with source 'world'."
             )
-        numbers = files.read_json(numbers_path)
+        numbers = records.read(numbers_path, records.Record, "Prepare the dataset again.")
         if numbers.pop("format", None) != _FORMAT:
             raise DataError(f"{numbers_path} has another format. Prepare the dataset again.")
-        with np.load(numbers_path.with_name(_ARRAYS), allow_pickle=False) as arrays:
-            oracle = cls(**numbers, **{name: arrays[name] for name in arrays.files})
+        path = numbers_path.with_name(_ARRAYS)
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+                oracle = cls(**numbers, **{name: arrays[name] for name in arrays.files})
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
+            raise DataError(f"{path} cannot be read: {error}. Prepare the dataset again.") from None
         _check_belongs(oracle.user_ids, dataset_folder / "users.parquet", USER_ID)
         _check_belongs(oracle.item_ids, dataset_folder / "items.parquet", ITEM_ID)
         return oracle

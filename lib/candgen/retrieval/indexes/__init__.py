@@ -112,8 +112,12 @@ def load(
     item_vectors: NDArray[np.floating] | None = None,
     ids: ArrayLike | None = None,
     whole: bool = False,
+    digest: str = "",
 ) -> Index:
     """Open a saved index, its files mapped into memory, after comparing them with its sidecar.
+
+    Libraries trust the files that they map. So the structure of files that neither this process
+    wrote nor `digest` vouches for is checked first, in a process of its own.
 
     Args:
         folder: Where it was saved.
@@ -122,6 +126,7 @@ def load(
         item_vectors: The generator's vectors as they are now; an older index is refused.
         ids: The raw ids as they are now.
         whole: Whether all bytes are digested; without, of files above 32 MiB evenly spread blocks.
+        digest: SHA-256 of the folder's `index.json`, noted where the index was saved.
 
     Raises:
         DataError: If anything is missing, damaged, swapped or other than expected; the message
@@ -130,13 +135,16 @@ def load(
     folder = Path(folder)
     folders.settle(folder)
     said = sidecar.read(folder, list(KINDS))
+    trusted = sidecar.is_trusted(folder, digest)
     vectors = folders.open_array(folder, folders.VECTORS, said.vectors, whole=whole)
     held = folders.open_array(folder, folders.IDS, said.ids, whole=whole)
     folders.check_shapes(folder, said, vectors, held)
+    if not trusted:
+        folders.check_values(folder, vectors, held)
     given = None if item_vectors is None else searched(item_vectors, said.similarity)
     raw = None if ids is None else _as_ids(ids)
     folders.check_asked(folder, said, similarity, dim, given, raw)
-    return kind_of(said.kind).opened(folder, said, vectors, held, whole=whole)
+    return kind_of(said.kind).opened(folder, said, vectors, held, whole=whole, trusted=trusted)
 
 
 def _as_ids(ids: ArrayLike) -> NDArray:

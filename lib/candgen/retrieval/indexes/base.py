@@ -164,7 +164,14 @@ class Index(ABC):
 
     @classmethod
     def opened(
-        cls, folder: Path, sidecar: Sidecar, vectors: NDArray, ids: NDArray, *, whole: bool
+        cls,
+        folder: Path,
+        sidecar: Sidecar,
+        vectors: NDArray,
+        ids: NDArray,
+        *,
+        whole: bool,
+        trusted: bool,
     ) -> Self:
         """Open an index whose sidecar and arrays are checked already."""
         try:
@@ -178,8 +185,14 @@ class Index(ABC):
             vectors, sidecar.similarity, ids=ids, seed=sidecar.seed,
             settings=settings,
         )  # fmt: skip
-        for name in made.files:
-            made._open(name, folders.check_index_file(folder, name, sidecar, whole=whole))
+        paths = {
+            name: folders.check_index_file(folder, name, sidecar, whole=whole)
+            for name in made.files
+        }
+        if paths and not trusted:
+            made._check_files(folder)
+        for name, path in paths.items():
+            made._open(name, path)
         return made
 
     @abstractmethod
@@ -198,6 +211,9 @@ class Index(ABC):
 
     def _write(self, name: str, path: Path) -> None:  # noqa: B027  exact search has no file
         """Write one of the index files to a path."""
+
+    def _check_files(self, folder: Path) -> None:  # noqa: B027
+        """Check the structure of index files that nobody vouches for, before they are opened."""
 
     def _open(self, name: str, path: Path) -> None:  # noqa: B027
         """Map one of the index files; they come in the order of `files`."""

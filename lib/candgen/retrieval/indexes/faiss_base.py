@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.errors import DataError
+from candgen.retrieval.indexes import soundness
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 
 _MULTIPLE = 8  # floats that faiss multiplies at a time
@@ -67,6 +68,10 @@ class FaissIndex(ApproximateIndex):
 
         with open(path, "wb") as file:  # faiss itself loses the error of its last bytes
             faiss.write_index(self._faiss, faiss.PyCallbackIOWriter(file.write))
+
+    def _check_files(self, folder: Path) -> None:
+        width = padded(self.dim)
+        soundness.check_apart(folder, self.kind, self.package, width, {self.file: self.n_items})
 
     def _open(self, name: str, path: Path) -> None:
         import faiss

@@ -60,13 +60,7 @@ def open_array(folder: Path, name: str, content: Content, *, whole: bool) -> NDA
     path = folder / name
     if not path.is_file():
         raise DataError(f"{path} is missing; {SIDECAR} describes it. Copy the whole folder again.")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(
-            f"{path} cannot be opened: {error}. Expected an array of {content.size:,} bytes, found "
-            f"a file of {path.stat().st_size:,}. Copy the folder again, or build it again."
-        ) from None
+    array = load_array(path, f"Expected an array of {content.size:,} bytes, found ")
     if array.nbytes != content.size or _differs(array, content, whole=whole):
         _check_finite(path, array)
         raise DataError(
@@ -75,6 +69,38 @@ def open_array(folder: Path, name: str, content: Content, *, whole: bool) -> NDA
             f"{spread_digest(array)[:12]}…. The index is older than these {name[:-4]}. " + AGAIN
         )
     return array
+
+
+def load_array(path: Path, expected: str = "Found ") -> NDArray:
+    """Map an array file.
+
+    Raises:
+        DataError: If NumPy cannot open it.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy's reader of headers raises whatever comes up
+        raise DataError(
+            f"{path} cannot be opened: {error}. {expected}a file of {path.stat().st_size:,} bytes. "
+            "Copy the folder again, or build it again."
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} holds several arrays, expected one. Copy the folder again.")
+    return array
+
+
+def check_values(folder: Path, vectors: NDArray, ids: NDArray) -> None:
+    """Check arrays that nobody vouches for: types, finite numbers, and that ids differ.
+
+    Raises:
+        DataError: If they are no vectors and ids of an index.
+    """
+    _check_finite(folder / VECTORS, vectors)
+    for name, array, kinds in ((VECTORS, vectors, ("<f4",)), (IDS, ids, ("<i8", "<U"))):
+        if not array.dtype.str.startswith(kinds):
+            raise DataError(f"{folder / name} holds {array.dtype}, which no index does. " + AGAIN)
+    if len(np.unique(ids)) < len(ids):
+        raise DataError(f"{folder / IDS} holds an id twice. " + AGAIN)
 
 
 def check_index_file(folder: Path, name: str, sidecar: Sidecar, *, whole: bool) -> Path:

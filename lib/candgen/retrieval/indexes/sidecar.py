@@ -19,6 +19,8 @@ FORMAT = 3
 SIDECAR = "index.json"
 AGAIN = "Build the index again from the vectors."
 
+_written_here: set[str] = set()  # digests of the sidecars that this process wrote
+
 
 @dataclass(frozen=True)
 class Content:
@@ -56,6 +58,7 @@ class Sidecar:
     def write(self, folder: Path) -> None:
         """Write the sidecar; it appears after all that it describes."""
         files.write_json(folder / SIDECAR, dataclasses.asdict(self))
+        _written_here.add(files.sha256_of(folder / SIDECAR))
 
 
 _TYPES = {
@@ -88,7 +91,7 @@ def read(folder: Path, kinds: list[str]) -> Sidecar:
         )
     try:
         found = files.read_json(path)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as JSON ({error}). {AGAIN}") from None
     if not isinstance(found, dict):
         raise DataError(f"{path} must hold one JSON object, got {type(found).__name__}. {AGAIN}")
@@ -108,18 +111,46 @@ def read(folder: Path, kinds: list[str]) -> Sidecar:
     return Sidecar(**{**{name: found[name] for name in _TYPES}, **contents, "index": index})
 
 
+def is_trusted(folder: Path, digest: str) -> bool:
+    """Tell whether a sidecar is the one that its reader vouches for, or this process wrote it.
+
+    Args:
+        folder: Of the index.
+        digest: SHA-256 of the sidecar, noted where the index was saved; empty for none.
+
+    Raises:
+        DataError: If the sidecar has another digest.
+    """
+    found = files.sha256_of(folder / SIDECAR)
+    if digest and found != digest:
+        raise DataError(
+            f"{folder / SIDECAR} is not the one that was noted: expected SHA-256 {digest[:12]}…, "
+            f"found {found[:12]}…. {AGAIN}"
+        )
+    return bool(digest) or found in _written_here
+
+
 def _check_keys(path: Path, found: dict[str, Any]) -> None:
     if missing := [name for name in _TYPES if name not in found]:
         raise DataError(f"{path} lacks the keys {', '.join(missing)}. {AGAIN}")
     for name, kind in _TYPES.items():
         if not isinstance(found[name], kind) or isinstance(found[name], bool):
-            raise DataError(f"{path}: {name} must be {kind.__name__}, got {found[name]!r}. {AGAIN}")
+            got = repr(found[name])[:80]
+            raise DataError(f"{path}: {name} must be {kind.__name__}, got {got}. {AGAIN}")
+    for name in ("dim", "n_items"):
+        if not 1 <= found[name] < 2**31:
+            raise DataError(f"{path}: {name} must be 1 or greater, got {found[name]}. {AGAIN}")
+    if found["similarity"] not in ("dot", "cosine"):
+        raise DataError(f"{path}: similarity is {found['similarity'][:80]!r}. {AGAIN}")
 
 
 def _content(path: Path, name: str, found: Any) -> Content:
+    kinds = {"size": int, "spread": str, "whole": str}
     try:
+        if not all(isinstance(found[key], kind) for key, kind in kinds.items()):
+            raise TypeError
         return Content(**found)
-    except TypeError:
+    except (TypeError, KeyError):
         got = ", ".join(map(str, found)) if isinstance(found, dict) else repr(found)
         raise DataError(
             f"{path}: {name} must have the keys size, spread and whole, got {got or 'none'}. "

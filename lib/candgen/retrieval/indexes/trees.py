@@ -28,6 +28,7 @@ from pydantic import Field
 from candgen import files
 from candgen.checks import Count, CountOrZero, Settings
 from candgen.errors import DataError, SettingError
+from candgen.retrieval.indexes import folders, soundness
 from candgen.retrieval.indexes.approximate import ApproximateIndex, Near
 from candgen.retrieval.indexes.augmenting import augmented_items
 from candgen.retrieval.indexes.reader_index import search_bands
@@ -183,9 +184,23 @@ class AnnoyIndex(ApproximateIndex):
                 number = int((re.findall(r"\((\d+)\)$", str(error)) or [errno.EIO])[0])
                 raise OSError(number, os.strerror(number), str(path)) from error
 
+    def _check_files(self, folder: Path) -> None:
+        if _ORDER in self.files:
+            self._open(_ORDER, folder / _ORDER)
+        held = {
+            name: len(self.ids[self._members(self._forest_of(name))])
+            for name in self.files
+            if name != _ORDER
+        }
+        width = self.dim + (self.similarity == "dot")
+        soundness.check_apart(folder, self.kind, self.package, width, held)
+
     def _open(self, name: str, path: Path) -> None:
         if name == _ORDER:
-            self._order = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            self._order = np.asarray(folders.load_array(path))
+            items = np.arange(self.n_items)
+            if self._order.shape != items.shape or (np.sort(self._order) != items).any():
+                raise DataError(f"{path} is no order of {self.n_items:,} items. Build it again.")
             return
         forest = self._forest_of(name)
         trees = self._empty(forest)

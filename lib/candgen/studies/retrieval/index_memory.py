@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import candgen
+from candgen import files
 from candgen.retrieval import indexes
+from candgen.retrieval.indexes.sidecar import SIDECAR
 
 _MAPPED_ALONE = str(2**16)  # bytes: larger pieces go back to the system once they are not needed
 _QUERIES = "asked.npy"
@@ -69,7 +71,8 @@ class Observer:
         disk = sum(file.stat().st_size for file in folder.iterdir()) / 2**20
         np.save(folder / _QUERIES, queries)
         try:
-            self._process.stdin.write(json.dumps([str(folder), k]) + "\n")
+            asked = [str(folder), k, files.sha256_of(folder / SIDECAR)]
+            self._process.stdin.write(json.dumps(asked) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
         except BrokenPipeError:
@@ -84,19 +87,23 @@ class Observer:
 def main() -> None:
     """Answer each line of standard input, a folder and k, with load seconds and MiB."""
     for line in sys.stdin:
-        folder, k = json.loads(line)
+        folder, k, digest = json.loads(line)
         queries = np.load(Path(folder) / _QUERIES)
-        indexes.load(folder).query(queries[:2], k)  # libraries and compiled code are loaded now
-        print(json.dumps(_measured(folder, queries, k)), flush=True)
+        indexes.load(folder, digest=digest).query(
+            queries[:2], k
+        )  # libraries and compiled code are loaded now
+        print(json.dumps(_measured(folder, queries, k, digest)), flush=True)
 
 
-def _measured(folder: str, queries: NDArray[np.floating], k: int) -> tuple[float, float]:
+def _measured(
+    folder: str, queries: NDArray[np.floating], k: int, digest: str
+) -> tuple[float, float]:
     import psutil
 
     gc.collect()
     process = psutil.Process()
     before, began = process.memory_info().rss, time.perf_counter()
-    index = indexes.load(folder)
+    index = indexes.load(folder, digest=digest)
     seconds = time.perf_counter() - began
     index.query(queries, k)
     return seconds, max(process.memory_info().rss - before, 0) / 2**20

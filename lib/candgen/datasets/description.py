@@ -1,0 +1,125 @@
+"""`dataset.json`, the description of a prepared dataset, checked before anything relies on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from candgen import records
+from candgen.checks import CountOrZero
+from candgen.errors import DataError
+from candgen.records import Digest, Record
+
+FORMAT = 2
+DESCRIPTION = "dataset.json"
+TABLES = ("interactions", "train", "test", "users", "items")
+"""Tables that every dataset has."""
+
+TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,99}$")]
+"""A name of a table, which is the beginning of a file's name."""
+
+
+class _Table(Record):
+    rows: CountOrZero
+    content: str
+    sha256: Digest
+
+
+class _Named(Record):
+    digest: str
+
+
+class _File(Record):
+    sha256: str
+
+
+class _Files(Record):
+    tables: dict[TableName, _File]
+
+
+class _Input(Record):
+    path: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+class _Source(Record):
+    title: str | None = None
+    kind: str | None = None
+    inputs: list[_Input] | None = None
+
+
+class _Split(Record):
+    policy: str | None = None
+    validation_part: str | None = None
+    train_ends: int = 0
+    test_starts: int = 0
+
+
+class Description(Record):
+    """Fields of `dataset.json` that code relies on."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    digest: Digest
+    counts: dict[str, CountOrZero]
+    tables: dict[TableName, _Table]
+    source: _Source = _Source()
+    split: _Split = _Split()
+    parameters: dict[str, Any] = {}
+    warnings: list[str] = []
+    notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Description:
+        for name in TABLES:
+            if name not in self.tables:
+                raise ValueError(f"tables lacks {name!r}, which every dataset has.")
+        for name in ("users", "items"):
+            if self.counts.get(name) != self.tables[name].rows:
+                raise ValueError(
+                    f"counts.{name} is {self.counts.get(name)}, expected the "
+                    f"{self.tables[name].rows:,} rows of the table {name!r}."
+                )
+        return self
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read the description of a prepared dataset.
+
+    Raises:
+        DataError: If there is none, it has another format, or anything in it is not what
+            `write_dataset` writes.
+    """
+    path, remedy = folder / DESCRIPTION, "Prepare the dataset again."
+    if not path.is_file():
+        raise DataError(
+            f"{folder} is not a prepared dataset: it has no {DESCRIPTION}. "
+            "Make one with `candgen prepare` or notebooks/10_prepare_data.ipynb."
+        )
+    held = records.read(path, Record, remedy)
+    if held.get("format") != FORMAT:
+        raise DataError(
+            f"{path} has format {held.get('format')!r}, this version reads {FORMAT}. {remedy}"
+        )
+    if fault := records.fault_of(held, Description):
+        raise DataError(f"{path}: {fault} {remedy}")
+    return held
+
+
+def digest_of(folder: Path) -> str | None:
+    """Return the digest that a prepared dataset records of itself; None if none can be read."""
+    try:
+        return records.read(folder / DESCRIPTION, _Named)["digest"]
+    except DataError:
+        return None
+
+
+def digests_of_files(folder: Path) -> dict[str, str] | None:
+    """Return the SHA-256 that is recorded of each table's file; None if none can be read."""
+    try:
+        tables = records.read(folder / DESCRIPTION, _Files)["tables"]
+    except DataError:
+        return None
+    return {name: table["sha256"] for name, table in tables.items()}
