@@ -378,11 +378,13 @@ for path in files:  # no file may become as long as this one is
 
 
 @pytest.mark.parametrize("kind", ["annoy", "faiss-ivf"])
-def test_a_disk_that_is_full_is_named_with_the_file_and_nothing_looks_whole(tmp_path, kind):
+def test_a_disk_that_is_full_is_named_with_the_file_and_the_index_of_before_stays(tmp_path, kind):
     pytest.importorskip("resource")
     done = subprocess.run(
         [sys.executable, "-c", FULL, kind, str(tmp_path)], capture_output=True, text=True
     )
     said = done.stdout.splitlines()
-    assert said == [f"{name} File too large []" for name in ("vectors.npy", FILES[kind])], done
+    left = "File too large ['index.json']"
+    assert said == [f"{name} {left}" for name in ("vectors.npy", FILES[kind])], done
+    assert indexes.load(tmp_path).kind == kind
     assert list(tmp_path.glob(".*")) == []
