@@ -32,11 +32,11 @@ def test_a_name_that_leads_elsewhere_is_refused(sweep, name, kind):
     plan = json.loads((sweep / "sweep.json").read_text())
     plan[kind] = [{"name": name, "parameters": {}}]
     (sweep / "sweep.json").write_text(json.dumps(plan))
-    with pytest.raises(DataError, match=r"sweep\.json lists .* no name of a folder"):
+    with pytest.raises(DataError, match=r"sweep\.json: .* is no name of a file or folder inside"):
         zip_report(sweep)
     plan[kind] = {name: {}}
     (sweep / "sweep.json").write_text(json.dumps(plan))
-    with pytest.raises(DataError, match=r"no name of a folder"):
+    with pytest.raises(DataError, match=r"sweep\.json: "):
         read_sweep(sweep)
 
 

@@ -165,9 +165,9 @@ def test_signed_arrays_that_do_not_fit_are_refused(candgen, home, damage):
 
 @pytest.mark.parametrize("asked", [("--item", "1021"), ("--user", "u/1")])
 def test_signed_vectors_too_long_to_be_multiplied_are_refused(candgen, home, asked):
-    name = "index/vectors.npy"
-    np.save(home / name, np.load(home / name) * np.float32(1e38))
-    sign(home, name)
+    for name, factor in (("index/vectors.npy", 1e38), ("user_vectors.npy", 1e10)):
+        np.save(home / name, np.load(home / name) * np.float32(factor))
+        sign(home, name)
     code, out, err = candgen("candidates", home, *asked)
     assert (code, out) == (2, "") and "are not finite" in err, err
 

@@ -7,7 +7,6 @@ dataset (by digest), judged on the same part, hence the same users.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,7 +27,6 @@ from candgen.session.runs import slug
 PLAN = "sweep.json"
 PER_USER = "per_user.parquet"
 NOT_RUNS = ("datasets", "report")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # leads to no other folder
 
 _KINDS: dict[str, type[Record]] = {
     "status": records.Status, "params": Record, "metrics": records.Metrics,
@@ -305,13 +303,6 @@ def _described(plan: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     stages = plan.get(kind) or {}
     if isinstance(stages, list):
         stages = {str(e["name"]): e for e in stages if e.get("name")}
-    for name in stages:
-        if not _NAME.fullmatch(name):
-            raise DataError(
-                f"{PLAN} lists {name!r} under {kind}, which is no name of a folder: expected "
-                "letters, digits, `.`, `_` and `-`, beginning with a letter or digit. "
-                "Was the file changed by hand? `candgen sweep` writes it again."
-            )
     return {name: described or {} for name, described in stages.items()}
 
 
