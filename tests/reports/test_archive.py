@@ -26,7 +26,7 @@ def test_report_and_pages_are_packed(sweep):
         assert {"small/report.html", "small/only/page.html"} <= set(archive.namelist())
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc", "only/../../secret", "..", "a\nb", ".x", ""])
+@pytest.mark.parametrize("name", ["../secret", "/etc", "only/../../secret", "..", "a\nb", ""])
 @pytest.mark.parametrize("kind", ["runs", "datasets"])
 def test_a_name_that_leads_elsewhere_is_refused(sweep, name, kind):
     plan = json.loads((sweep / "sweep.json").read_text())
