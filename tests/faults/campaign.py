@@ -49,7 +49,7 @@ RESULTS = [
     *(f"{run}/{file}" for run in RUNS for file in ("metrics.json", "candidates.parquet")),
     "wals/vectors.npz", "asked/leaderboard.csv", "d1", "export",
 ]  # fmt: skip
-PASSING = ("*.part", "*.part.*", "*.old", "kernel-*.json")
+PASSING = ("*.part*", "*.candgen-new*", "*kernel-*.json", "candgen-*")
 
 
 class Broken(AssertionError):
@@ -64,17 +64,17 @@ class Project:
         self.sweep = folder / "outputs" / "asked"
         self.dataset = folder / "outputs" / "datasets" / "d1"
         self.export = folder / "outputs" / "exports" / "wals"
-        self.runtime = folder / "runtime"
+        self.temporary = folder / "temporary"
         ignored = shutil.ignore_patterns(".*")
         shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=ignored)
-        for name in ("params", "outputs", "runtime"):
+        for name in ("params", "outputs", "temporary"):
             (folder / name).mkdir()
         (folder / "params" / "asked.yaml").write_text(SWEEP)
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start a command of candgen in a session of its own."""
         surroundings = {
-            "CANDGEN_HOME": str(self.folder), "JUPYTER_RUNTIME_DIR": str(self.runtime),
+            "CANDGEN_HOME": str(self.folder), "TMPDIR": str(self.temporary),
             "PYTHONPATH": str(ROOT / "lib"),
         }  # fmt: skip
         return subprocess.Popen(
@@ -226,7 +226,8 @@ class Campaign:
         left = [
             path.relative_to(self.project.folder).as_posix()
             for pattern in PASSING
-            for path in self.project.folder.rglob(pattern)
+            for folder in (self.project.folder / "outputs", self.project.temporary)
+            for path in folder.rglob(pattern)
         ]
         alive = [p.pid for p in psutil.process_iter() if self.is_ours(p)]
         if left or alive:
