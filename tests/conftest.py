@@ -27,7 +27,11 @@ pytest_plugins = ["tiny_project", "notebooks.executed_pages"]
 ROOT = Path(__file__).resolve().parents[1]
 # `make test` begins with what takes longest. Tests of these files share nothing that is dear, so
 # each goes to whoever is free; other files go as a whole, so that their fixtures are made once.
-LONG = ("tests/sweeps/test_kills.py", "tests/notebooks/test_execution.py")
+LONG = (
+    "tests/faults/test_campaign.py",
+    "tests/sweeps/test_kills.py",
+    "tests/notebooks/test_execution.py",
+)
 LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
 _BROWSER = ("tests/browser/test_notebooks.py", "tests/browser/test_report.py")
 TOGETHER = dict.fromkeys(_BROWSER, "tests/sweeps/test_run_report.py")  # one report

@@ -367,7 +367,7 @@ def test_a_clock_that_steps_does_not_end_a_run(tmp_path, monkeypatch):
         ({"boot": "another"}, "interrupted"),
         ({"pid_started": 5}, "interrupted"),
         ({"pid": 2**22 + 1}, "interrupted"),
-        ({"pid": "12"}, "interrupted"),
+        ({"pid": "12"}, "missing"),  # no status of ours
         ({"pid_started": None, "boot": None}, "running"),
     ],
 )

@@ -143,7 +143,7 @@ def films(tmp_path_factory) -> Path:
 def test_nothing_that_a_run_imports_is_forgotten(root, films, tmp_path, generator):
     notebook = read_notebook(root / "notebooks" / "15_baselines.ipynb")
     given = {"dataset": str(films), "generator": generator, "k": 10, "cutoffs": [5, 10]}
-    given |= {"headline": "recall@5", "dim": 4, "run_folder": str(tmp_path)}
+    given |= {"headline": "recall@5", "dim": 4, "run_folder": str(tmp_path / "run")}
     cells = [
         f"{name}: object = {value!r}" for name, value in {**notebook.defaults(), **given}.items()
     ]

@@ -37,7 +37,7 @@ def attention(
         vmin=0,
         vmax=most,
         xticklabels=[str(n - place) for place in range(n)],
-        yticklabels=[text.replace("$", r"\$") for text in short],
+        yticklabels=short,
         cbar_kws={
             "format": PercentFormatter(1, decimals=0),
             "shrink": 0.7,

@@ -75,7 +75,7 @@ class Observer:
             self._process.stdin.write(json.dumps(asked) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
-        except BrokenPipeError:
+        except (BrokenPipeError, FileNotFoundError):  # the latter: no sidecar, so no saved index
             answer = ""
         finally:
             (folder / _QUERIES).unlink()
