@@ -96,7 +96,7 @@ def test_every_kernel_is_cached_by_the_package(trees):
 
 
 def foreign(tree: ast.Module) -> dict[str, str]:
-    """What a module imports by name from others of the package -> the module."""
+    """Names that a module imports from others of the package -> the module."""
     return {
         alias.asname or alias.name: node.module
         for node in tree.body

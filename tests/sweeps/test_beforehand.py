@@ -1,4 +1,4 @@
-"""What a run names in its dataset is looked for before it starts, if the dataset is there."""
+"""Columns and values that a run names are looked for before it starts, if its dataset is there."""
 
 import json
 

@@ -267,7 +267,7 @@ class Dataset:
 
     @property
     def judges_whole_log(self) -> bool:
-        """Whether held-out impressions show what was ignored as well as what was engaged with."""
+        """Tell whether held-out impressions include those that were ignored."""
         return self.info.get("split", {}).get("policy", WHOLE_LOG[0]) in WHOLE_LOG
 
     @property

@@ -18,7 +18,7 @@ from candgen.errors import DataError, SettingError, nearest
 
 
 class Fault(NamedTuple):
-    """What is wrong with the settings of a dataset, or with a file that they name."""
+    """Fault in the settings of a dataset, or in a file that they name."""
 
     setting: str
     """Name of the setting to change; empty if the message names it, or it is the file's fault."""

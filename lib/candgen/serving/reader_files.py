@@ -80,7 +80,7 @@ class Files:
 
     @cached_property
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where each user's history starts, and the rows of the items in it."""
+        """Start of each user's history, and the rows of the items in it."""
         name, n_users = "seen_starts.npy", self.about["n_users"]
         starts, items = self.array(name, np.int64), self.array("seen_items.npy", np.int32)
         if starts.shape != (n_users + 1,) or items.ndim != 1:

@@ -51,7 +51,7 @@ class Judged(Record):
 
 
 class Result(Record):
-    """What a run recorded of one generator; metrics are further fields."""
+    """Record of one generator in a run; metrics are further fields."""
 
     generator: _Name
     baseline: bool = False

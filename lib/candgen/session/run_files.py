@@ -85,7 +85,7 @@ def forget_results(folder: Path) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Remove what an earlier run left, what would pass for a result first of all."""
+    """Remove the files of an earlier run, its results first."""
     forget_results(folder)
     folders.remove_listed(folder, _OF_EVERY_RUN)
 

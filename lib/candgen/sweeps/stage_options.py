@@ -20,7 +20,7 @@ _LOST = (
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a stage is tried again."""
+    """Numbers of further attempts at a stage that did not finish."""
 
     deaths: int = 1
     """After it died: its kernel was killed, memory ran out, or a worker was lost."""

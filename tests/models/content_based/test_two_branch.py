@@ -213,7 +213,7 @@ def watched(tmp_path_factory):
 
 
 def statistics_of(train, user, item, by_rating):
-    """What branches should see, before it is scaled, worked out event by event."""
+    """Inputs that branches should see, before scaling, worked out event by event."""
     own, of_item = train[train["user"] == user], train[train["item"] == item]
     of_genres = [own[own["item"].isin(some)] for some in ([0, 1, 4], [2, 3, 5])]
     if not by_rating:

@@ -134,7 +134,7 @@ class Opened:
 
     @property
     def row_is_a_place(self) -> bool:
-        """Whether rows are named by their number, because the file has no lines."""
+        """Tell whether rows are named by their number, because the file has no lines."""
         return self.place(0).startswith("row")
 
     def naming(self, column: str) -> _Naming:

@@ -51,7 +51,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is hidden of further tables while a part is judged."""
+    """Rows of further tables that are hidden while a part is judged."""
 
     known_until: NDArray[np.int64]
     """Per user: first second hidden from models; ALWAYS: no limit, NEVER: everything hidden."""

@@ -48,7 +48,7 @@ class Scale(NamedTuple):
 
 
 class Inputs:
-    """What each branch sees of users, of items, and of pairs that are taught."""
+    """Inputs of each branch: users, items, and the pairs that are taught."""
 
     def __init__(
         self,

@@ -109,7 +109,7 @@ class Time(SharedOut):
 
 
 class WatchTime(SharedOut):
-    """How much was watched of the last item, and on average of the history that is read."""
+    """Amount watched of the last item, and the average over the history that is read."""
 
     def __init__(self, table: EmbeddingTable, amounts: Bins) -> None:
         """Keep what is needed.
