@@ -27,18 +27,6 @@ def read(tmp_path):
     return write_and_read
 
 
-@pytest.fixture
-def refused(read):
-    """Return the message with which a table is refused."""
-
-    def message(*args, **settings):
-        with pytest.raises(DataError) as caught:
-            read(*args, **settings)
-        return str(caught.value)
-
-    return message
-
-
 def test_columns_are_named_by_settings(read):
     events = read().interactions
     assert events["user"].tolist() == ["ann", "bob", "ann"]

@@ -1,7 +1,6 @@
 import pytest
 
 from candgen.datasets import tables
-from candgen.errors import DataError
 
 EVENTS = "user,item,timestamp\n1,a,100\n2,b,200\n3,c,300\n"
 
@@ -20,13 +19,3 @@ def read(tmp_path):
         return tables.read(path=str(tmp_path / name), **settings)
 
     return write_and_read
-
-
-@pytest.fixture
-def refused(read):
-    def message(*args, **settings):
-        with pytest.raises(DataError) as caught:
-            read(*args, **settings)
-        return str(caught.value)
-
-    return message
