@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 def declared(root) -> dict[str, Requirement]:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = project["dependencies"] + extras["annoy"] + extras["dev"]
+    lines = project["dependencies"] + sum(extras.values(), [])
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 
