@@ -9,7 +9,8 @@ What a person types in a notebook:
     model.recommend([142], k=10)
     cg.judge(model).plot("recall@20")
 
-`dir(candgen)` lists `dataset`, `judge`, `compare`, `recommend` and the class of every generator.
+`dir(candgen)` lists `dataset`, `judge`, `compare`, `recommend`, `open_cluster` and the class of every
+generator.
 Importing this package is cheap: each name loads its module when it is first used.
 """
 
@@ -37,6 +38,7 @@ _HOMES = {  # name -> module below this package
     "judge": "session.judging",
     "compare": "session.judging",
     "recommend": "session.judging",
+    "open_cluster": "cluster.workers",
     "Random": "models.popularity.baselines",
     "Popularity": "models.popularity.baselines",
     "GroupPopularity": "models.popularity.group_popularity",

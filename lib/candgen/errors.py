@@ -34,6 +34,10 @@ class UnsupportedError(CandgenError, NotImplementedError):
     """A generator is asked for something that only other generators can do."""
 
 
+class ClusterError(CandgenError, RuntimeError):
+    """A cluster has lost its workers or its scheduler in the middle of a job."""
+
+
 class BusyError(CandgenError, RuntimeError):
     """Somebody else is at work in the same folder."""
 

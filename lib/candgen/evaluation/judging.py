@@ -13,8 +13,9 @@ reach 1 for a generator that learns from interactions alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,15 @@ from candgen.errors import ColdStartError, DataError, SettingError
 from candgen.evaluation import metrics
 from candgen.evaluation.beyond_accuracy import beyond_accuracy
 from candgen.evaluation.candidates import Candidates
+from candgen.evaluation.in_blocks import per_user_on
 from candgen.evaluation.judgement import FULL, GIVEN_LISTS, Judgement
 from candgen.evaluation.rating_errors import RATED, rating_errors
 from candgen.models.base import Generator
 from candgen.retrieval import NO_ITEM
 from candgen.training.compile_time import Stopwatch
+
+if TYPE_CHECKING:
+    from candgen.cluster.workers import Cluster
 
 CUTOFFS = (10, 20, 50, 100)
 
@@ -54,6 +59,7 @@ def judge(
     cutoffs: Sequence[int] | None = None,
     seed: int = 0,
     graded: bool = False,
+    cluster: Cluster | None = None,
 ) -> Judgement:
     """Rank the catalogue for every judged user and judge the first k.
 
@@ -65,11 +71,14 @@ def judge(
         cutoffs: Where lists are cut, none above k; by default those of `CUTOFFS` up to k.
         seed: For the bootstrap intervals.
         graded: Whether NDCG takes held-out ratings as gains.
+        cluster: Workers that share the users out, from `candgen.open_cluster`, for a generator
+            that `has_vectors`; they give the judgement that this process alone would give.
 
     Raises:
         SettingError: If a cut-off exceeds k.
         ColdStartError: If the judged users have no history and the generator needs one.
         DataError: If nobody can be judged.
+        UnsupportedError: If a cluster is given and the generator has no vectors.
     """
     dataset = generator.dataset if dataset is None else dataset
     reached = [cutoff for cutoff in CUTOFFS if cutoff <= k] or [k]
@@ -93,6 +102,7 @@ def judge(
         k,
         exclude=dataset.history_matrix[users],
         allowed=None if lists is None else lists[users],
+        cluster=cluster,
     )
     ranking = clock.read()
     judgement = judge_candidates(
@@ -102,6 +112,7 @@ def judge(
         generator.name,
         seed=seed,
         graded=graded,
+        cluster=cluster,
     )
     judgement.settings.update(generator.settings)
     if generator.predicts_ratings:
@@ -125,8 +136,9 @@ def judge_candidates(
     *,
     seed: int = 0,
     graded: bool = False,
+    cluster: Cluster | None = None,
 ) -> Judgement:
-    """Judge candidate lists of any system.
+    """Judge candidate lists of any system, in this process or over the workers of a cluster.
 
     A judged user without a list has an empty one; users who are not judged are ignored. Both are
     counted, and so are lists shorter than the largest cut-off and candidates the user already had.
@@ -143,7 +155,8 @@ def judge_candidates(
     if lists is not None:
         _refuse_outsiders(items, users, lists[users], dataset)
     held_out = (_gains(dataset) if graded else dataset.held_out_matrix)[users]
-    per_user = metrics.per_user(items, held_out, cutoffs, graded=graded)
+    judging = metrics.per_user if cluster is None else partial(per_user_on, cluster)
+    per_user = judging(items, held_out, cutoffs, graded=graded)
     per_user.insert(0, USER, users)
     if lists is not None:
         counts |= _counts_of_given(lists[users], dataset.history_matrix[users])

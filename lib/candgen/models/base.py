@@ -17,6 +17,7 @@ What only some generators can do is declared here by a flag and a method. The me
 | `reads_histories` | `serving` |
 | `computes_queries` | `portable_queries` |
 | `gives_probabilities` | `probability` |
+| `fits_on_clusters` | `fit` with a cluster |
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ from candgen.training.compile_time import Stopwatch
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from candgen.cluster.workers import Cluster
+
 _SHOWN = 5  # ids quoted in a message
 
 
@@ -62,7 +65,8 @@ class Generator(ABC):
         history_matrix_: What is known of each user, shape `(n_users, n_items)`.
         item_counts_: Training users of each item, shape `(n_items,)`.
         fit_seconds_: Wall time of the last `fit`, without `compile_seconds_`.
-        fit_cpu_seconds_: Processor time of the last `fit`, summed over threads, likewise.
+        fit_cpu_seconds_: Processor time of the last `fit`, summed over threads, likewise. That of
+            a cluster's workers is added, as far as they lived to tell it.
         compile_seconds_: Wall time that the last `fit` spent on compiling and first loading.
     """
 
@@ -86,6 +90,8 @@ class Generator(ABC):
     """Whether a query tower computes users' vectors, which `portable_queries` exports."""
     gives_probabilities: ClassVar[bool] = False
     """Whether `probability` predicts the probability of an event."""
+    fits_on_clusters: ClassVar[bool] = False
+    """Whether `fit` can share its work among the workers of a cluster."""
     predicts_ratings: ClassVar[bool] = False
     """Whether `predicted` predicts the rating of an event."""
     fit_seconds_: float | None = None
@@ -125,16 +131,25 @@ class Generator(ABC):
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
         return f"{type(self).__name__}({settings})"
 
-    def fit(self, dataset: Dataset) -> Self:
+    def fit(self, dataset: Dataset, *, cluster: Cluster | None = None) -> Self:
         """Learn from the training part of a dataset.
+
+        Args:
+            dataset: A prepared dataset.
+            cluster: Workers to share the work, from `candgen.open_cluster`, if it
+                `fits_on_clusters`. They give the result that this process alone would give.
 
         Returns:
             The generator itself.
 
         Raises:
             TrainingError: If what was learned is not finite.
+            UnsupportedError: If it cannot share its work and a cluster is given.
         """
+        if cluster is not None and not self.fits_on_clusters:
+            self._lacks("fit on a cluster", "fits_on_clusters")
         clock = Stopwatch()
+        spent_before = cluster.cpu_seconds() if cluster else {}
         self.history_matrix_ = dataset.history_matrix
         train = dataset.train_matrix
         self.item_counts_ = np.bincount(train.indices, minlength=dataset.n_items)
@@ -144,10 +159,16 @@ class Generator(ABC):
         self.known_users_ = everyone if self.answers_cold_users else has_history
         self.known_items_ = everything if self.answers_cold_items else self.item_counts_ > 0
         self._dataset = dataset
-        self._fit(dataset)
+        if cluster is None:
+            self._fit(dataset)
+        else:
+            self._fit_on(cluster, dataset)
         for what, held in self._learned_numbers().items():
             self._refuse_infinite(what, held)
         self.fit_seconds_, self.fit_cpu_seconds_, self.compile_seconds_ = clock.read()
+        if cluster is not None:
+            for worker, seconds in cluster.cpu_seconds().items():
+                self.fit_cpu_seconds_ += seconds - spent_before.get(worker, 0.0)
         return self
 
     def score(self, users: ArrayLike, items: ArrayLike | None = None) -> NDArray[np.float32]:
@@ -308,6 +329,10 @@ class Generator(ABC):
     @abstractmethod
     def _fit(self, dataset: Dataset) -> None:
         """Learn. History, counts and known users and items are set already."""
+
+    def _fit_on(self, cluster: Cluster, dataset: Dataset) -> None:
+        """Learn as `_fit` does, over the workers of a cluster, if it `fits_on_clusters`."""
+        self._lacks("fit on a cluster", "fits_on_clusters")
 
     @abstractmethod
     def _score(

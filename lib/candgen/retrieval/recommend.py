@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from candgen.errors import UnsupportedError
 from candgen.models.base import Generator, unit_rows
+from candgen.retrieval.in_blocks import top_k_on
 from candgen.retrieval.topk import Ranking, TopK, default_rows, top_k
+
+if TYPE_CHECKING:
+    from candgen.cluster.workers import Cluster
 
 
 def top_items(
@@ -20,6 +25,7 @@ def top_items(
     exclude: csr_array | Literal["history"] | None = "history",
     allowed: NDArray[np.bool_] | csr_array | None = None,
     rows_per_block: int | None = None,
+    cluster: Cluster | None = None,
 ) -> TopK:
     """Find the best `k` items for each user, out of the items that the generator knows.
 
@@ -31,6 +37,8 @@ def top_items(
             `users`. By default the user's own history; None withholds nothing.
         allowed: A mask of shape `(n_items,)`, or candidate lists of shape `(n, n_items)`.
         rows_per_block: Users scored at once; by default as many as fit the scores held at once.
+        cluster: Workers that share the users out, from `candgen.open_cluster`, for a generator
+            that `has_vectors`; they find what this process alone would find.
 
     Returns:
         Items and scores, each of shape `(n, min(k, n_items))`, padded with `NO_ITEM`.
@@ -38,7 +46,13 @@ def top_items(
     Raises:
         ColdStartError: If a user has no history and the generator does not answer for those.
         ValueError: If `k` is not positive, or the shapes disagree.
+        UnsupportedError: If a cluster is given and the generator has no vectors.
     """
+    if cluster is not None and not generator.has_vectors:
+        raise UnsupportedError(
+            f"{generator.name} has no vectors to send to the workers of a cluster. Leave out "
+            "cluster, or choose a generator whose has_vectors is True."
+        )
     users = generator.checked_users(users)
     if isinstance(exclude, str):
         exclude = generator.history_matrix_[users]
@@ -54,6 +68,8 @@ def top_items(
         if generator.searched_by == "cosine":
             queries, items = unit_rows(queries), unit_rows(items)
         masks = {"exclude": exclude, "allowed": allowed}
+        if cluster is not None:
+            return top_k_on(cluster, queries, items, k, **masks, rows_per_block=rows_per_block)
         return top_k(queries, items, k, **masks, rows_per_block=rows_per_block)
     ranking = Ranking(len(users), len(known), k, exclude=exclude, allowed=allowed)
     rows = rows_per_block or default_rows(len(known))

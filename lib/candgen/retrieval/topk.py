@@ -173,12 +173,19 @@ class Ranking:
         from candgen.retrieval.topk_kernels import select_products
 
         n_threads = numba.get_num_threads()
-        columns = max(1, min(_COLUMNS, len(items)))
-        rows = rows or min(_BLOCK_BYTES // (4 * columns), _rows_of_a_part(len(queries)))
-        rows = max(1, min(rows, len(queries)))
-        scratch = np.empty((n_threads, rows, columns), dtype=np.float32)
+        rows = max(1, min(rows or rows_of_products(len(queries), len(items)), len(queries)))
+        scratch = np.empty((n_threads, rows, _columns(len(items))), dtype=np.float32)
         with one_blas_thread():
             select_products(queries, items, self.masks, scratch, *self.found)
+
+
+def rows_of_products(n_queries: int, n_items: int) -> int:
+    """Return how many queries a thread scores at once by default, of so many in all."""
+    return max(1, min(_BLOCK_BYTES // (4 * _columns(n_items)), _rows_of_a_part(n_queries)))
+
+
+def _columns(n_items: int) -> int:
+    return max(1, min(_COLUMNS, n_items))
 
 
 def _rows_of_a_part(n_queries: int) -> int:

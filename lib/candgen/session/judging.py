@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
+    from candgen.cluster.workers import Cluster
+
 
 @dataclasses.dataclass(repr=False)
 class JudgedModel(Judgement):
@@ -80,6 +82,7 @@ def judge(
     seed: int = 0,
     graded: bool = False,
     name: str = "",
+    cluster: Cluster | None = None,
 ) -> JudgedModel:
     """Judge a fitted generator: rank all items for each user with something held out.
 
@@ -91,6 +94,8 @@ def judge(
         seed: For the bootstrap intervals.
         graded: Whether NDCG takes held-out ratings as gains.
         name: The name in tables and pictures; the generator's own when empty.
+        cluster: Workers that share the users out, from `candgen.open_cluster`, for a generator
+            that `has_vectors`.
 
     Returns:
         Metrics per user and overall. A notebook shows them as a table of means and intervals;
@@ -100,9 +105,11 @@ def judge(
         SettingError: If a cut-off exceeds k.
         ColdStartError: If the judged users have no history and the generator needs one.
         DataError: If nobody can be judged.
+        UnsupportedError: If a cluster is given and the model has no vectors.
     """
     data = model.dataset if dataset is None else dataset
-    found = evaluation.judge(model, data, k=k, cutoffs=cutoffs, seed=seed, graded=graded)
+    settings = {"k": k, "cutoffs": cutoffs, "seed": seed, "graded": graded}
+    found = evaluation.judge(model, data, **settings, cluster=cluster)
     known = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
     known["generator"] = name or found.generator
     return JudgedModel(**known, dataset=data)

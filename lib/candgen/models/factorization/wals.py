@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from candgen.datasets import Dataset
+from candgen.models.factorization.blocks.sweeps import BlockSweeps, in_blocks
 from candgen.models.factorization.settings import WALSSettings
-from candgen.models.factorization.wals_solver import Observed, objective, solve_rows
+from candgen.models.factorization.wals_solver import Observed, Sweeps
 from candgen.models.factorization.weighted_factorization import WeightedFactorization
 from candgen.seeds import derive_seed
 from candgen.training.compile_time import Stopwatch
+
+if TYPE_CHECKING:
+    from candgen.cluster.workers import Cluster
 
 
 class Epoch(NamedTuple):
@@ -28,7 +34,8 @@ class WALS(WeightedFactorization):
     See `candgen.models.factorization.wals_solver` for the objective. Each epoch solves for the
     items with the users fixed, then for the users, so that trained users have the vectors that
     folding in would give them. The same settings give the same vectors on any number of threads, to
-    the last bit, with the same BLAS library on the same kind of processor.
+    the last bit, with the same BLAS library on the same kind of processor. With a cluster, the rows
+    of each side are solved in blocks over its workers, to the same vectors.
 
     Attributes:
         history_: One `Epoch` a sweep, with the objective, which never rises.
@@ -37,8 +44,16 @@ class WALS(WeightedFactorization):
     name = "WALS"
     Settings = WALSSettings
     chosen: WALSSettings
+    fits_on_clusters = True
 
-    def fit_matrix(self, weights: csr_array, values: csr_array | None = None) -> None:
+    def fit_matrix(
+        self,
+        weights: csr_array,
+        values: csr_array | None = None,
+        *,
+        cluster: Cluster | None = None,
+    ) -> None:
+        """Learn vectors from a matrix alone, in this process or over the workers of a cluster."""
         n_users, n_items = weights.shape
         by_user = Observed.of(weights, values)
         by_item = Observed.of(weights.T.tocsr(), None if values is None else values.T.tocsr())
@@ -50,18 +65,26 @@ class WALS(WeightedFactorization):
         )
         for vectors, observed in ((users, by_user), (items, by_item)):
             vectors[observed.counts() == 0] = 0
+        given = (by_user, by_item, users, items, self._penalty)
         steps = {"solver": self.solver, "cg_steps": self.cg_steps}
-        item_counts = by_item.counts()
-        start = objective(by_user, users, items, self._penalty, item_counts)
-        self.history_ = [Epoch(0, start, 0.0)]
+        if cluster is None:
+            self._learn(Sweeps(*given, **steps), weights)
+        else:
+            with in_blocks(cluster, *given, **steps) as sweeps:
+                self._learn(sweeps, weights)
+        self._make_ready()
+
+    def _learn(self, sweeps: Sweeps | BlockSweeps, weights: csr_array) -> None:
+        self.history_ = [Epoch(0, sweeps.objective(), 0.0)]
         for epoch in range(1, self.epochs + 1):
             clock = Stopwatch()
-            solve_rows(by_item, users, self._penalty, items, **steps)
-            solve_rows(by_user, items, self._penalty, users, **steps)
+            sweeps.sweep()
             seconds = clock.read().seconds
-            reached = objective(by_user, users, items, self._penalty, item_counts)
+            reached = sweeps.objective()
             if not np.isfinite(reached):
                 self._refuse(f"the vectors are no longer finite after sweep {epoch}", weights)
             self.history_.append(Epoch(epoch, reached, seconds))
-        self._users, self._items = users, items
-        self._make_ready()
+        self._users, self._items = sweeps.vectors()
+
+    def _fit_on(self, cluster: Cluster, dataset: Dataset) -> None:
+        self._fit_by(partial(self.fit_matrix, cluster=cluster), dataset)

@@ -18,7 +18,7 @@ I. Pilászy, D. Tikk, RecSys 2011), for blocks of rows at once.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,18 @@ class Penalty(NamedTuple):
             )
         return found.astype(np.float32)
 
+    def of_vectors(
+        self, vectors: NDArray[np.float32], counts: NDArray[np.int64], n_others: int
+    ) -> float:
+        """Return the sum of r |v|^2 over rows with so many observed pairs each."""
+        frequency = counts + self.unobserved_weight * n_others
+        penalties = self.regularization * frequency**self.frequency_power
+        return _sum_of_products(penalties, np.einsum("nd,nd->n", vectors, vectors))
+
+    def of_all_pairs(self, gram: NDArray[np.float32], other_gram: NDArray[np.float32]) -> float:
+        """Return w0 times the sum of <u, i>^2 over all pairs, from the products of both sides."""
+        return self.unobserved_weight * _sum_of_products(gram, other_gram)
+
 
 def solve_rows(
     observed: Observed,
@@ -151,19 +163,51 @@ def objective(
         penalty: w0 and the regularization.
         item_counts: Observed pairs of each item, shape `(n_items,)`.
     """
+    total = sum_of_errors(by_user, user_vectors, item_vectors)
+    total += penalty.of_all_pairs(gram_of(user_vectors), gram_of(item_vectors))
+    total += penalty.of_vectors(user_vectors, by_user.counts(), len(item_vectors))
+    return total + penalty.of_vectors(item_vectors, item_counts, len(user_vectors))
+
+
+class Sweeps:
+    """The two sides of a factorization in this process, and the sweeps over them."""
+
+    def __init__(
+        self,
+        by_user: Observed,
+        by_item: Observed,
+        users: NDArray[np.float32],
+        items: NDArray[np.float32],
+        penalty: Penalty,
+        **solver: Any,
+    ) -> None:
+        self._by_user, self._by_item, self._penalty, self._solver = (
+            by_user, by_item, penalty, solver
+        )  # fmt: skip
+        self._users, self._items = users, items
+
+    def sweep(self) -> None:
+        """Solve for the items with the users still, then for the users."""
+        solve_rows(self._by_item, self._users, self._penalty, self._items, **self._solver)
+        solve_rows(self._by_user, self._items, self._penalty, self._users, **self._solver)
+
+    def objective(self) -> float:
+        """Return the objective that the last sweep has reached."""
+        counts = self._by_item.counts()
+        return objective(self._by_user, self._users, self._items, self._penalty, counts)
+
+    def vectors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the vectors of users and of items."""
+        return self._users, self._items
+
+
+def sum_of_errors(
+    observed: Observed, rows: NDArray[np.float32], fixed: NDArray[np.float32]
+) -> float:
+    """Return the weighted sum of squared errors over the observed pairs of `rows`."""
     from candgen.models.factorization.wals_kernels import squared_errors
 
-    n_users, n_items = len(user_vectors), len(item_vectors)
-    w0, regularization, power = penalty
-    total = squared_errors(*by_user, user_vectors, item_vectors).sum()
-    total += w0 * _sum_of_products(gram_of(user_vectors), gram_of(item_vectors))
-    for vectors, counts, n_others in (
-        (user_vectors, by_user.counts(), n_items),
-        (item_vectors, item_counts, n_users),
-    ):
-        penalties = regularization * (counts + w0 * n_others) ** power
-        total += _sum_of_products(penalties, np.einsum("nd,nd->n", vectors, vectors))
-    return float(total)
+    return float(squared_errors(*observed, rows, fixed).sum())
 
 
 def _work_of(observed: Observed, dim: int) -> int:

@@ -6,7 +6,7 @@ See `candgen.models.factorization.wals_solver` for the objective. A solver adds 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -144,7 +144,10 @@ class WeightedFactorization(VectorGenerator):
         return super()._learned_numbers() | {"vectors of users": self._users}
 
     def _fit(self, dataset: Dataset) -> None:
-        self.fit_matrix(self._weights(dataset, dataset.train))
+        self._fit_by(self.fit_matrix, dataset)
+
+    def _fit_by(self, fit_matrix: Callable[[csr_array], None], dataset: Dataset) -> None:
+        fit_matrix(self._weights(dataset, dataset.train))
         not_trained = np.flatnonzero(
             np.diff(self.history_matrix_.indptr) > np.diff(dataset.train_matrix.indptr)
         )

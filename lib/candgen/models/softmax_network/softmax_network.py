@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,10 @@ from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
 from candgen.training import EmbeddingTable
 
+if TYPE_CHECKING:
+    from candgen.cluster.workers import Cluster
+
+
 _OWN_INPUTS = ("watch_time", "example_age")  # beside those that every tower can have
 
 
@@ -86,7 +90,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
     chosen: SoftmaxNetworkSettings
     computes_queries = True
 
-    def fit(self, dataset: Dataset) -> SoftmaxNetwork:
+    def fit(self, dataset: Dataset, *, cluster: Cluster | None = None) -> SoftmaxNetwork:
         """Learn from the training part of a dataset.
 
         Raises:
@@ -95,7 +99,7 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
         self.query_inputs_, self.item_inputs_ = self._inputs_of(dataset)
         self.answers_cold_users = "features" in self.query_inputs_
         self.answers_cold_items = "features" in self.item_inputs_
-        return super().fit(dataset)
+        return super().fit(dataset, cluster=cluster)
 
     @property
     def searched_by(self) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ from candgen.models.towers.network import Tower
 from candgen.models.towers.settings import TowerSettings
 from candgen.negatives import Kind, make_sampler
 from candgen.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from candgen.cluster.workers import Cluster
 
 
 class TwoTowerSettings(TowerSettings):
@@ -116,7 +119,7 @@ class TwoTower(LearnedGenerator, VectorGenerator):
     reads_histories = True
     computes_queries = True
 
-    def fit(self, dataset: Dataset) -> TwoTower:
+    def fit(self, dataset: Dataset, *, cluster: Cluster | None = None) -> TwoTower:
         """Learn from the training part of a dataset.
 
         Raises:
@@ -128,7 +131,7 @@ class TwoTower(LearnedGenerator, VectorGenerator):
         self.query_inputs_, self.item_inputs_ = chosen
         self.answers_cold_users = bool({"features", "time"} & set(self.query_inputs_))
         self.answers_cold_items = "features" in self.item_inputs_
-        return super().fit(dataset)
+        return super().fit(dataset, cluster=cluster)
 
     @property
     def searched_by(self) -> str:
