@@ -112,7 +112,8 @@ def connected(
                     threads_per_worker=threads,
                     processes=True,
                     memory_limit=0,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # port 8787 warns where it is taken
+                    worker_dashboard_address="127.0.0.1:0",
                     local_directory=scratch,
                     silence_logs=logging.CRITICAL,
                     env=dict(environment or {}),

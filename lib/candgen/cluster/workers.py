@@ -252,9 +252,9 @@ def _check_shared(cluster: Cluster) -> None:
         ]
     if blind:
         raise SettingError(
-            f"Worker {blind[0]} of cluster {cluster.address!r} cannot read what this machine writes "
-            f"to {cluster.folder} ({len(blind)} of {cluster.n_workers} workers). Name a folder that "
-            "all machines share: open_cluster(address, folder=...)."
+            f"Worker {blind[0]} of cluster {cluster.address!r} cannot read what this machine "
+            f"writes to {cluster.folder} ({len(blind)} of {cluster.n_workers} workers cannot). "
+            "Name a folder that all machines share: open_cluster(address, folder=...)."
         )
 
 

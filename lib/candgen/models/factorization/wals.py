@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,6 +55,28 @@ class WALS(WeightedFactorization):
         cluster: Cluster | None = None,
     ) -> None:
         """Learn vectors from a matrix alone, in this process or over the workers of a cluster."""
+        with ExitStack() as ends:
+            sweeps = self._sweeps(weights, values, cluster, ends)
+            self.history_ = [Epoch(0, sweeps.objective(), 0.0)]
+            for epoch in range(1, self.epochs + 1):
+                clock = Stopwatch()
+                sweeps.sweep()
+                seconds = clock.read().seconds
+                reached = sweeps.objective()
+                if not np.isfinite(reached):
+                    self._refuse(f"the vectors are no longer finite after sweep {epoch}", weights)
+                self.history_.append(Epoch(epoch, reached, seconds))
+            self._users, self._items = sweeps.vectors()
+        self._make_ready()
+
+    def _sweeps(
+        self,
+        weights: csr_array,
+        values: csr_array | None,
+        cluster: Cluster | None,
+        ends: ExitStack,
+    ) -> Sweeps | BlockSweeps:
+        """Draw the initial vectors and give the sweeps from there; `ends` removes their files."""
         n_users, n_items = weights.shape
         by_user = Observed.of(weights, values)
         by_item = Observed.of(weights.T.tocsr(), None if values is None else values.T.tocsr())
@@ -68,23 +91,8 @@ class WALS(WeightedFactorization):
         given = (by_user, by_item, users, items, self._penalty)
         steps = {"solver": self.solver, "cg_steps": self.cg_steps}
         if cluster is None:
-            self._learn(Sweeps(*given, **steps), weights)
-        else:
-            with in_blocks(cluster, *given, **steps) as sweeps:
-                self._learn(sweeps, weights)
-        self._make_ready()
-
-    def _learn(self, sweeps: Sweeps | BlockSweeps, weights: csr_array) -> None:
-        self.history_ = [Epoch(0, sweeps.objective(), 0.0)]
-        for epoch in range(1, self.epochs + 1):
-            clock = Stopwatch()
-            sweeps.sweep()
-            seconds = clock.read().seconds
-            reached = sweeps.objective()
-            if not np.isfinite(reached):
-                self._refuse(f"the vectors are no longer finite after sweep {epoch}", weights)
-            self.history_.append(Epoch(epoch, reached, seconds))
-        self._users, self._items = sweeps.vectors()
+            return Sweeps(*given, **steps)
+        return in_blocks(cluster, ends.enter_context(cluster.job("wals")), *given, **steps)
 
     def _fit_on(self, cluster: Cluster, dataset: Dataset) -> None:
         self._fit_by(partial(self.fit_matrix, cluster=cluster), dataset)

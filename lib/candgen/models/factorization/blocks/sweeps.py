@@ -11,8 +11,7 @@ events and both sides. See `candgen.models.factorization.blocks.costs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -120,24 +119,22 @@ class BlockSweeps:
         return found
 
 
-@contextmanager
 def in_blocks(
     cluster: Cluster,
+    folder: Path,
     by_user: Observed,
     by_item: Observed,
     users: NDArray[np.float32],
     items: NDArray[np.float32],
     penalty: Penalty,
     **solver: Any,
-) -> Iterator[BlockSweeps]:
-    """Write both sides to the folder that the cluster shares, and give the sweeps over them."""
-    with cluster.job("wals") as folder:
-        n_workers, dim = cluster.n_workers, users.shape[1]
-        sides = [
-            Side.write(folder, name, observed, vectors, n_workers)
-            for name, observed, vectors in (("users", by_user, users), ("items", by_item, items))
-        ]
-        yield BlockSweeps(cluster, *sides, dim, penalty, solver)
+) -> BlockSweeps:
+    """Write both sides to a folder that the cluster shares, and give the sweeps over them."""
+    sides = [
+        Side.write(folder, name, observed, vectors, cluster.n_workers)
+        for name, observed, vectors in (("users", by_user, users), ("items", by_item, items))
+    ]
+    return BlockSweeps(cluster, *sides, users.shape[1], penalty, solver)
 
 
 def _solve(
