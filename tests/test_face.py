@@ -84,8 +84,8 @@ def test_the_tour_shows_the_same_snippet(root):
     assert any(snippet(root) in text for text in shown)
 
 
-def test_tab_lists_the_four_verbs_and_every_generator():
-    verbs = {"dataset", "judge", "compare", "recommend"}
+def test_tab_lists_the_verbs_and_every_generator():
+    verbs = {"dataset", "judge", "compare", "recommend", "open_cluster"}
     assert set(dir(cg)) - {"__version__"} == verbs | GENERATORS
 
 

@@ -9,8 +9,8 @@ What a person types in a notebook:
     model.recommend([142], k=10)
     cg.judge(model).plot("recall@20")
 
-`dir(candgen)` lists `dataset`, `judge`, `compare`, `recommend`, `open_cluster` and the class of every
-generator.
+`dir(candgen)` lists `dataset`, `judge`, `compare`, `recommend`, `open_cluster` (workers for large
+jobs) and the class of every generator.
 Importing this package is cheap: each name loads its module when it is first used.
 """
 

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_array
-from waiting import until
 
 import candgen as cg
 from candgen import evaluation
 from candgen.cluster import workers
 from candgen.errors import ClusterError, SettingError, UnsupportedError
 from candgen.models import EASE, WALS, Popularity
-from candgen.models.factorization.blocks import sweeps
+from candgen.models.factorization.wals_kernels import ROWS
 from candgen.retrieval import top_k
 from candgen.retrieval.in_blocks import top_k_on
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def pairs(n_users=900, n_items=500, seed=0):
 
 
 def fitted(weights, values=None, *, cluster=None, **settings):
-    model = WALS(**{"dim": 9, "epochs": 3, "seed": 5, **settings})
+    model = WALS(**{"dim": 9, "epochs": 2, "seed": 5, **settings})
     model.fit_matrix(weights, values, cluster=cluster)
     return model
 
@@ -89,14 +89,8 @@ def test_wals_in_blocks_gives_the_vectors_and_the_objective_of_one_process(clust
     weights, values = pairs()
     expected = fitted(weights, values, solver=solver, unobserved_weight=0.3)
     ours = fitted(weights, values, solver=solver, unobserved_weight=0.3, cluster=cluster)
-    assert len(expected._users) > 8 * sweeps_rows()
+    assert len(expected._users) > 8 * ROWS
     assert_same(ours, expected)
-
-
-def sweeps_rows():
-    from candgen.models.factorization.wals_kernels import ROWS
-
-    return ROWS
 
 
 def test_plain_events_and_a_matrix_of_few_rows_are_solved_in_blocks_too(cluster):

@@ -13,19 +13,20 @@ from scipy.sparse import csr_array
 
 from candgen import files
 
+BLOCKS_A_WORKER = 8
+"""Blocks cut for each worker: while the last ones are at work, others wait for part of a block."""
 _PARTS = ("indptr", "indices", "data", "shape")
 
 
-def edges(n_rows: int, n_workers: int, multiple: int = 1, blocks_a_worker: int = 8) -> list[int]:
-    """Cut rows into about so many blocks a worker; return where each begins, and `n_rows`.
+def edges(n_rows: int, n_workers: int, multiple: int = 1) -> list[int]:
+    """Cut rows into blocks of one length; return where each begins, and `n_rows`.
 
     Args:
         n_rows: Rows to share out.
         n_workers: Workers that take a block each, then the next.
         multiple: Blocks begin at multiples of so many rows.
-        blocks_a_worker: With more of them, workers wait less for the last block.
     """
-    rows = -(-n_rows // max(1, n_workers * blocks_a_worker))
+    rows = -(-n_rows // max(1, n_workers * BLOCKS_A_WORKER))
     rows = -(-max(rows, 1) // multiple) * multiple
     return [*range(0, n_rows, rows), n_rows]
 

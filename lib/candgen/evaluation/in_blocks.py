@@ -30,7 +30,7 @@ def per_user_on(
 
     Arguments, result and errors are those of `candgen.evaluation.metrics.per_user`.
     """
-    edges = block_files.edges(len(items), cluster.n_workers, blocks_a_worker=2)
+    edges = block_files.edges(len(items), cluster.n_workers)
     found: list[pd.DataFrame | None] = [None] * (len(edges) - 1)
     with cluster.job("judging") as folder:
         calls = []

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candgen.cluster import block_files
+from candgen.cluster.block_files import BLOCKS_A_WORKER
 from candgen.models.factorization.wals_solver import Observed
 
-_BLOCKS_A_WORKER = 8  # at the end of a half sweep a worker waits for part of a block at most
 _MOST_PAIRS = 20_000_000  # of a block: 240 MB in memory
 
 
@@ -95,7 +95,7 @@ def block_edges(observed: Observed, dim: int, n_workers: int) -> tuple[int, ...]
         return (0, 0)
     done = starts[: len(first_rows)] + first_rows * dim / 2  # work before each possible edge
     total = n_pairs + n_rows * dim / 2
-    n_blocks = max(_BLOCKS_A_WORKER * n_workers, -(-n_pairs // _MOST_PAIRS))
+    n_blocks = max(BLOCKS_A_WORKER * n_workers, -(-n_pairs // _MOST_PAIRS))
     wanted = np.arange(1, n_blocks) * total / n_blocks
     chosen = first_rows[np.minimum(np.searchsorted(done, wanted), len(first_rows) - 1)]
     return tuple(np.unique(np.r_[0, chosen, n_rows]).tolist())
