@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 
 import candgen as cg
 from candgen import evaluation
-from candgen.cluster import workers
+from candgen.cluster import block_files, workers
 from candgen.errors import ClusterError, SettingError, UnsupportedError
 from candgen.models import EASE, WALS, Popularity
 from candgen.models.factorization.wals_kernels import ROWS
@@ -102,7 +102,7 @@ def test_plain_events_and_a_matrix_of_few_rows_are_solved_in_blocks_too(cluster)
 def test_killed_workers_change_nothing(cluster, killing):
     weights, values = pairs()
     moments, killed = killing
-    moments += [("_measure", 3), ("_solve", 5)]
+    moments += [("_solve", 3), ("_solve", 5)]
     ours = fitted(weights, values, cluster=cluster)
     assert len(killed) == 2
     assert_same(ours, fitted(weights, values))
@@ -183,6 +183,12 @@ def test_an_error_of_a_block_arrives_as_itself(cluster):
     items[5, 0] = np.nan
     with pytest.raises(ValueError, match="item_vectors holds NaN"):
         top_k_on(cluster, queries, items, 5)
+
+
+def test_a_file_that_a_worker_does_not_find_is_named_with_the_folder(cluster, tmp_path):
+    absent = tmp_path / "absent.npy"
+    with pytest.raises(ClusterError, match=f"block 1 failed.*absent.npy.*share {cluster.folder}"):
+        list(cluster.each(block_files.read_array, [(str(absent),)]))
 
 
 def _die(_):

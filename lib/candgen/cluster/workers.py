@@ -182,6 +182,11 @@ class Cluster:
             ) from None
         except CancelledError as error:
             raise ClusterError(self._gone(error)) from error
+        except OSError as error:
+            raise ClusterError(
+                f"Cluster {self.address}: {what} failed on a worker ({error}). Does that worker "
+                f"share {self.folder}, and is there room on its disk?"
+            ) from error
 
     def _gone(self, error: BaseException) -> str:
         return (

@@ -73,18 +73,18 @@ class BlockSweeps:
         self._of_users = self._table(users)
         of_items = self._table(items)
         self._parts = {
-            "users": self._each(users, _measure, of_items, counts_errors=True),
-            "items": self._each(items, _measure, self._of_users, counts_errors=False),
+            "users": self._each(users, of_items, counts_errors=True),
+            "items": self._each(items, self._of_users, counts_errors=False),
         }
         self._item_gram = cluster.value(of_items.gram)
 
     def sweep(self) -> None:
         """Solve for the items with the users still, then for the users."""
         self._done += 1
-        self._parts["items"] = self._each(self._items, _solve, self._of_users, counts_errors=False)
+        self._parts["items"] = self._each(self._items, self._of_users, counts_errors=False)
         self._of_users = None  # lets the workers drop it before they get the other table
         of_items = self._table(self._items)
-        self._parts["users"] = self._each(self._users, _solve, of_items, counts_errors=True)
+        self._parts["users"] = self._each(self._users, of_items, counts_errors=True)
         self._item_gram = self._cluster.value(of_items.gram)
         del of_items
         self._of_users = self._table(self._users)
@@ -108,13 +108,13 @@ class BlockSweeps:
         vectors = self._cluster.table(read_table, side, self._done, self._dim)
         return Table(vectors, self._cluster.table(_gram, vectors))
 
-    def _each(self, side: Side, task: Any, table: Table, *, counts_errors: bool) -> list[Parts]:
+    def _each(self, side: Side, table: Table, *, counts_errors: bool) -> list[Parts]:
         found: list[Any] = [None] * side.n_blocks
         calls = [
             (side, block, self._done, *table, self._penalty, counts_errors, self._solver)
             for block in range(side.n_blocks)
         ]
-        for block, parts in self._cluster.each(task, calls):
+        for block, parts in self._cluster.each(_solve, calls):
             found[block] = parts
         return found
 
@@ -147,27 +147,13 @@ def _solve(
     counts_errors: bool,
     solver: dict[str, Any],
 ) -> Parts:
-    """Solve for the rows of one block, on a worker, and write them."""
-    observed, rows = read_pairs(side.pairs(block)), read_array(side.vectors(block, sweep - 1))
-    fixed = usable(fixed)
-    solve_rows(observed, fixed, penalty, rows, gram=usable(gram), **solver)
-    write_array(side.vectors(block, sweep), rows)
+    """Solve for the rows of one block, on a worker, and write them; sweep 0 is as it was drawn."""
+    observed, fixed = read_pairs(side.pairs(block)), usable(fixed)
+    rows = read_array(side.vectors(block, max(sweep - 1, 0)))
+    if sweep:
+        solve_rows(observed, fixed, penalty, rows, gram=usable(gram), **solver)
+        write_array(side.vectors(block, sweep), rows)
     return Parts.of(observed, rows, fixed, penalty, counts_errors=counts_errors)
-
-
-def _measure(
-    side: Side,
-    block: int,
-    sweep: int,
-    fixed: NDArray[np.float32],
-    gram: NDArray[np.float32],
-    penalty: Penalty,
-    counts_errors: bool,
-    solver: dict[str, Any],
-) -> Parts:
-    """Compute what a block of the random start adds to the objective, on a worker."""
-    observed, rows = read_pairs(side.pairs(block)), read_array(side.vectors(block, sweep))
-    return Parts.of(observed, rows, usable(fixed), penalty, counts_errors=counts_errors)
 
 
 def _gram(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
