@@ -36,10 +36,15 @@ def test_blocks_cover_all_rows_once(n_rows, n_workers, multiple, expected):
     assert block_files.edges(n_rows, n_workers, multiple) == expected
 
 
-def test_a_received_array_is_made_usable():
+@pytest.mark.parametrize("turned", [True, False])
+def test_a_received_array_is_made_usable(turned):
     sent = np.arange(6, dtype=np.float32).reshape(2, 3)
     sent.flags.writeable = False
-    made = block_files.usable(sent.T)
-    assert made.flags.writeable and made.flags.c_contiguous and made.tolist() == sent.T.tolist()
+    given = sent.T if turned else sent
+    made = block_files.usable(given)
+    assert made.flags.writeable and made.flags.c_contiguous and made.tolist() == given.tolist()
+
+
+def test_a_usable_array_is_not_copied():
     own = np.ones(3)
     assert block_files.usable(own) is own

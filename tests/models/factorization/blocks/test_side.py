@@ -54,6 +54,7 @@ def test_what_is_written_is_read_again(tmp_path, plain):
         joined = np.concatenate([getattr(one, field) for one in read])
         np.testing.assert_array_equal(joined, getattr(given, field))
         assert joined.dtype == getattr(given, field).dtype
+    assert {int(one.starts[0]) for one in read} == {0}
     np.testing.assert_array_equal(np.concatenate([one.counts() for one in read]), given.counts())
     np.testing.assert_array_equal(side.read_table(written, 0, 3), vectors)
     written.remove_vectors(0)
