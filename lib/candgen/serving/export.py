@@ -96,12 +96,12 @@ def _write(
     _write_titles(goal / reader_files.TITLES, data.titles)
     user_ids = data.users[USER_ID].to_numpy()[users]
     user_ids = user_ids if user_ids.dtype != object else user_ids.astype(str)
-    _write_array(goal / "user_ids.npy", user_ids)
-    _write_array(goal / "user_order.npy", np.argsort(user_ids, kind="stable"))
-    _write_array(goal / "item_order.npy", np.argsort(index.ids, kind="stable"))
+    files.write_array(goal / "user_ids.npy", user_ids)
+    files.write_array(goal / "user_order.npy", np.argsort(user_ids, kind="stable"))
+    files.write_array(goal / "item_order.npy", np.argsort(index.ids, kind="stable"))
     folding = _folding(run, row, similarity)
     if folding is not None:
-        _write_array(goal / "gram.npy", index.vectors.T.astype(float) @ index.vectors)
+        files.write_array(goal / "gram.npy", index.vectors.T.astype(float) @ index.vectors)
     reads = {"history": "list of item ids"} if folding else _tower(run, goal, index)
     for module in _READERS:
         shutil.copyfile(module.__file__, goal / Path(module.__file__).name)
@@ -234,15 +234,10 @@ def _check_writable(goal: Path) -> None:
 
 
 def _write_arrays(goal: Path, held: dict[str, NDArray], seen: Any, items: NDArray) -> None:
-    _write_array(goal / "user_vectors.npy", held["user_vectors"].astype(np.float32))
-    _write_array(goal / "known_items.npy", items.any(axis=1))
-    _write_array(goal / "seen_starts.npy", seen.indptr.astype(np.int64))
-    _write_array(goal / "seen_items.npy", seen.indices.astype(np.int32))
-
-
-def _write_array(path: Path, array: NDArray) -> None:
-    with open(path, "wb") as file:
-        files.write_array(file, array)
+    files.write_array(goal / "user_vectors.npy", held["user_vectors"].astype(np.float32))
+    files.write_array(goal / "known_items.npy", items.any(axis=1))
+    files.write_array(goal / "seen_starts.npy", seen.indptr.astype(np.int64))
+    files.write_array(goal / "seen_items.npy", seen.indices.astype(np.int32))
 
 
 def _write_titles(path: Path, titles: NDArray) -> None:
