@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from faults.hardships import HARDSHIPS, Hardship
-from faults.project import COMMANDS, RUNS, Broken, Project
+from faults.project import COMMANDS, RUNS, Broken, Project, say
 
 SIGNALS = {
     "sweep": [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
@@ -169,7 +169,7 @@ def run(
     *,
     rounds: int = 0,
     runs: Sequence[str] = tuple(RUNS),
-    tell: Callable[[str], None] = print,
+    tell: Callable[[str], None] = say,
 ) -> Counter[str]:
     """Run rounds until the time is over; return how often each fault happened.
 

@@ -120,9 +120,7 @@ class Project:
                 return read(self.dataset / "dataset.json")["digest"]
             if name == "export":
                 files = read(self.export / "export.json")["files"]
-                right = all(
-                    (self.export / n).stat().st_size == f["size"] for n, f in files.items()
-                )
+                right = all((self.export / n).stat().st_size == f["size"] for n, f in files.items())
                 return sorted(files) if right else None
             if name == "asked/leaderboard.csv":
                 lines = (self.sweep / "leaderboard.csv").read_text().splitlines()
@@ -195,3 +193,8 @@ def read(path: Path) -> dict:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def say(line: str) -> None:
+    """Print a line at once, also where the output is a file."""
+    print(line, flush=True)

@@ -34,6 +34,8 @@ from candgen.retrieval.indexes.base import SIMILARITIES
 from candgen.serving import reader, reader_files, reader_new_users
 from candgen.session import paths, runs, status
 from candgen.session.records import Metrics
+from candgen.text.markdown import as_text
+from candgen.text.plain import one_line
 
 VECTORS = "vectors.npz"
 _READERS = (
@@ -326,9 +328,10 @@ def _describe(
             for path in kept
         },
     }  # fmt: skip
-    said = "".join(f"    {name:12} {form}\n" for name, form in reads.items())
-    said = _NEW_USERS.format(said=said) if reads else f"New users: {why}\n"
-    about = _README.format(run=run.name, name=name, data=data.name, new_users=said)
+    said = "".join(f"    {one_line(f'{name:12} {form}')}\n" for name, form in reads.items())
+    said = _NEW_USERS.format(said=said) if reads else f"New users: {as_text(why)}\n"
+    names = {"run": as_text(run.name), "name": as_text(name), "data": as_text(data.name)}
+    about = _README.format(**names, new_users=said)
     files.write_text(goal / "README.md", about)
     files.write_json(goal / reader_files.DESCRIPTION, runs.json_ready(description))
 

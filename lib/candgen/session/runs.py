@@ -37,8 +37,7 @@ from candgen.session.run_files import (
     VECTORS,
     slug,
 )
-from candgen.text import tables
-from candgen.text.plain import one_line
+from candgen.text import markdown, tables
 from candgen.training import checkpoints
 from candgen.training.progress import BATCH
 
@@ -355,16 +354,10 @@ def peak_memory_mib() -> float:
 class _Sentence(string.Formatter):
     """Formats numbers as told, and keeps text from being read as Markdown or HTML."""
 
-    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~:@-])")
-
     def format_field(self, value: Any, format_spec: str) -> str:
         shown = super().format_field(value, format_spec)
-        if isinstance(value, numbers.Number):  # NumPy's numbers, too
-            return shown
-        shown = self._MARKS.sub(r"\\\1", " ".join(one_line(shown).split()))
-        shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        # JupyterLab typesets dollars of rendered Markdown, escaped there or not.
-        return shown.replace("$", f'<span class="{tables.NO_MATHS}">&#36;</span>')
+        is_number = isinstance(value, numbers.Number)  # NumPy's numbers, too
+        return shown if is_number else markdown.as_text(shown)
 
 
 def _check_results(judgements: Sequence[Judgement], baselines: Sequence[Judgement]) -> None:
