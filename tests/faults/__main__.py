@@ -17,7 +17,10 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", metavar="FAULT", help="; ".join(campaign.FAULTS))
     parser.add_argument("--inputs", nargs="*", metavar="KIND", help="ask about bad inputs instead")
     parser.add_argument("--damaged", type=int, default=40, help="damaged files a kind of input")
+    parser.add_argument("--large", action="store_true", help="try the two large trials instead")
     asked = parser.parse_args()
+    if asked.large:
+        return try_large()
     if asked.inputs is not None:
         return ask_about_bad_inputs(asked.damaged, asked.inputs)
     if unknown := sorted(set(asked.only or ()) - set(campaign.FAULTS)):
@@ -46,6 +49,15 @@ def ask_about_bad_inputs(n_damaged: int, kinds: list[str]) -> int:
     wrong = {name: counts[name] for name in inputs.FAULTS}
     print(f"{counts['bad inputs']} bad inputs: " + ", ".join(f"{n} {w}" for w, n in wrong.items()))
     return int(any(wrong.values()))
+
+
+def try_large() -> int:
+    from faults import large
+
+    for trial in (large.many_runs, large.large_world):
+        with tempfile.TemporaryDirectory(prefix="candgen-large-") as folder:
+            trial(Path(folder))
+    return 0
 
 
 def show(counts: dict[str, int]) -> None:

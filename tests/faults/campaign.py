@@ -38,13 +38,15 @@ SIGNALS = {
     "export": [signal.SIGKILL, signal.SIGINT],
 }
 FAULTS = (*SIGNALS, *HARDSHIPS)
-MOST_IN_A_ROW = 4  # kills before the command may end
 
 
 class Campaign:
     """One project, what is right in it, and the count of what happened."""
 
-    def __init__(self, folder: Path, seed: int, faults: Sequence[str], runs: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, seed: int, faults: Sequence[str], runs: Sequence[str], in_a_row: int
+    ) -> None:
+        self.in_a_row = in_a_row
         self.project = Project(folder, runs)
         self.rng = random.Random(seed)
         self.counts: Counter[str] = Counter()
@@ -65,7 +67,7 @@ class Campaign:
         """Kill a victim at random moments, call the command again, and compare."""
         name = "sweep" if victim in ("kernel", "server") else victim
         before = self.begin(name)
-        for _ in range(self.rng.randint(1, MOST_IN_A_ROW)):
+        for _ in range(self.rng.randint(1, self.in_a_row)):
             number = self.rng.choice(SIGNALS[victim])
             process = self.project.start(*COMMANDS[name])
             time.sleep(self.rng.uniform(0, self.took[name]))
@@ -169,6 +171,7 @@ def run(
     *,
     rounds: int = 0,
     runs: Sequence[str] = tuple(RUNS),
+    in_a_row: int = 4,
     tell: Callable[[str], None] = say,
 ) -> Counter[str]:
     """Run rounds until the time is over; return how often each fault happened.
@@ -179,6 +182,7 @@ def run(
         faults: Names of `FAULTS`, met in turn.
         rounds: Rounds instead of minutes, if not 0.
         runs: Of the sweep, names of `project.RUNS`.
+        in_a_row: Most kills before the command may end.
         tell: Called with a line for each round.
 
     Raises:
@@ -186,7 +190,7 @@ def run(
     """
     folder = Path(tempfile.mkdtemp(prefix="candgen-faults-"))
     try:
-        campaign, began, n = Campaign(folder, seed, faults, runs), time.monotonic(), 0
+        campaign, began, n = Campaign(folder, seed, faults, runs, in_a_row), time.monotonic(), 0
         while n < rounds if rounds else time.monotonic() < began + 60 * minutes:
             fault = faults[n % len(faults)]
             campaign.kill(fault) if fault in SIGNALS else campaign.suffer(fault)
