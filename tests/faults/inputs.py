@@ -72,6 +72,8 @@ class Input(NamedTuple):
     """Name of a call of `serving/asker.py`, and its arguments."""
     right: Callable[[Any], bool] | None = None
     """Whether it was read right; None if it must be refused."""
+    sound: bool = False
+    """Whether nothing is wrong with it, so that it must be read."""
 
 
 class Inputs:
@@ -94,6 +96,7 @@ class Inputs:
     def of(self, kinds: Sequence[str]) -> Iterator[Input]:
         """Make the inputs of some kinds, one after the other."""
         for kind in kinds:
+            say(f"{kind} ...")
             yield from getattr(self, kind)()
 
     def rng(self, kind: str) -> np.random.Generator:
@@ -158,6 +161,9 @@ class Inputs:
 
     def sweep_files(self) -> Iterator[Input]:
         path, rng = self.project / "params" / "bad.yaml", self.rng("sweeps")
+        for text in (SWEEP, bad_arguments.SOUND):
+            path.write_text(text)
+            yield Input("sound YAML", "", ("plan", path, self.project), lambda v: True, sound=True)
         for text in bad_arguments.SWEEPS:
             path.write_text(text)
             yield Input("YAML", shown(text), ("plan", path, self.project))
@@ -255,6 +261,8 @@ def recount(
         fault = {"fault": "traceback", "crash": "crash"}.get(end, "")
         if end == "right" and (bad.right is None or not reads(bad.right, value)):
             fault = "wrongly accepted"
+        if bad.sound and end == "refused":
+            raise AssertionError(f"what the bad inputs are made from is refused: {value}")
         if end == "refused" and len(value) < 20:
             fault = "no cause named"
         slow = f"over {MOST_SECONDS} s" if seconds > MOST_SECONDS else ""
@@ -262,7 +270,7 @@ def recount(
         for name in filter(None, (fault, slow, wide)):
             counts[name] += 1
             tell(f"{name}: {bad.kind}, {bad.what}: {str(value)[-1500:]}")
-        counts["bad inputs"] += 1
+        counts["bad inputs"] += not bad.sound
         counts[f"{bad.kind}: {'read right' if end == 'right' else end}"] += 1
         for name, cost in (("seconds", seconds), ("MiB", mib)):
             largest[name] = max(largest[name], (cost, f"{bad.kind}, {bad.what[:60]}"))

@@ -75,6 +75,10 @@ def test_a_run_by_itself_is_checked_too(page):
     [
         ("cutoffs: [5, 10]", r"headline: recall@20 is not at .* Choose recall@5, recall@10, or"),
         ("headline: ndcg@5", r"headline: ndcg@5 is not at .* Choose ndcg@10, ndcg@20, or"),
+        ("cutoffs: [a]", r"cutoffs must be whole numbers above 0, such as \[10, 20\]; got 'a'"),
+        ("cutoffs: [5, 0]", r"cutoffs must be .* got 0"),
+        ("cutoffs: [true]", r"cutoffs must be .* got True"),
+        ("cutoffs: []", r"cutoffs must be .* got an empty list"),
         ("k: 15", "cutoffs: k = 15 candidates cannot be cut at 20. Raise k"),
         ("cutoffs: [5, 10], headline: recall@5, k: 10", None),
     ],

@@ -66,15 +66,19 @@ def check_columns(stage: Stage) -> Stage:
 
 
 def check_cutoffs(stage: Stage) -> Stage:
-    """Return a run whose `headline` is at one of its `cutoffs`, none of which exceeds its `k`.
+    """Return a run whose `cutoffs` are lengths up to its `k`, and its `headline` at one of them.
 
     Raises:
         SettingError: Naming the parameter, and the values that fit.
     """
     given = {**stage.notebook.defaults(), **stage.parameters}
     cutoffs, k, headline = (given.get(name) for name in ("cutoffs", "k", "headline"))
-    if not isinstance(cutoffs, list) or not cutoffs or not all(type(c) is int for c in cutoffs):
-        return stage  # other pages have none; what is no number is refused where it is judged
+    if not isinstance(cutoffs, list):
+        return stage  # other pages have none
+    wrong = [cutoff for cutoff in cutoffs if type(cutoff) is not int or cutoff < 1]
+    if wrong or not cutoffs:
+        got = repr(wrong[0]) if wrong else "an empty list"
+        raise SettingError(f"cutoffs must be whole numbers above 0, such as [10, 20]; got {got}.")
     if isinstance(k, int) and max(cutoffs) > k:
         raise SettingError(
             f"cutoffs: k = {k} candidates cannot be cut at {max(cutoffs)}. Raise k or lower the "

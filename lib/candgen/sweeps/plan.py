@@ -258,7 +258,7 @@ class _Reader:
         if not parameter.is_path or not isinstance(value, str) or not value:
             return None
         found = self._resolve(value)
-        if not found.exists():
+        if not (found.is_file() or found.is_dir()):  # a device never ends
             raise self.source.error(
                 (*keys, parameter.name),
                 f"no file or folder {value!r} (looked for {found}). Paths in the YAML count from "

@@ -94,6 +94,6 @@ def safe_name(name: str) -> str:
 
 def _existing(key: str, value: str) -> Path:
     found = Path(value).expanduser().resolve()
-    if not found.exists():
+    if not (found.is_file() or found.is_dir()):  # a device never ends
         raise SettingError(f"{key}: no file or folder {value!r} (looked for {found}).")
     return found
