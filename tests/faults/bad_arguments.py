@@ -161,7 +161,7 @@ COMMANDS = (
         ("--folder", "/proc/x"), ("-s", "trees"), ("-s", "trees=a"), ("-s", "trees=5"),
         ("-s", "=5"),
         ("--kind", "annoy", "-s", "trees=0"), ("--kind", "annoy", "-s", "trees=1.5"),
-        ("--kind", "annoy", "-s", "tree=5"), ("--kind", "faiss-ivf", "-s", "lists=0"),
+        ("--kind", "annoy", "-s", "tree=5"),
         ("--kind", "faiss-ivf", "-s", "lists=1e9"), ("--kind", "faiss-hnsw", "-s", "links=1e400"))),
     ("candidates", "nowhere", "--user", "u/3"), ("candidates", "{folder}", "--popular"),
     ("candidates", "{folder}/empty", "--popular"), ("candidates", "/dev/null", "--popular"),

@@ -47,7 +47,7 @@ notebook: notebooks/15_baselines.ipynb
 settings: {size: 30}
 datasets:
   small: {source: world, n_users: "${size}"}
-defaults: {dataset: small, k: 50}
+defaults: {dataset: small, k: 50, cutoffs: [10, 20]}
 runs:
   a: {generator: popularity}
   b: {generator: ItemKNN, grid: {neighbours: [2, 4]}}
@@ -235,7 +235,7 @@ class Inputs:
         (self.folder / "text.txt").write_text("text")
         for line in bad_arguments.COMMANDS:
             arguments = [part.format(**places) for part in line]
-            yield Input("arguments", " ".join(line)[:100], ("command", *arguments))
+            yield Input("arguments", " ".join(line)[:100], ("command", self.project, *arguments))
 
 
 def recount(
@@ -256,7 +256,11 @@ def recount(
     largest = {"seconds": (0.0, ""), "MiB": (0.0, "")}
     asker = Asker()
     for bad in Inputs(folder, count).of(kinds or KINDS):
-        end, value = asker.ask(*bad.call)
+        try:
+            end, value = asker.ask(*bad.call)
+        except KeyboardInterrupt:
+            tell(f"stopped at {bad.kind}, {bad.what}")
+            break
         seconds, mib = asker.ask("cost")[1] if end != "crash" else (0.0, 0.0)
         fault = {"fault": "traceback", "crash": "crash"}.get(end, "")
         if end == "right" and (bad.right is None or not reads(bad.right, value)):

@@ -73,8 +73,14 @@ def report(folder):
     return table.to_csv(index=False)
 
 
-def command(*arguments):
-    """Call the command line with input that is at fault; return what it printed, or refuse."""
+def command(project, *arguments):
+    """Call the command line with input that is at fault; return what it printed, or refuse.
+
+    A stage that is about to start ends the call: what is wrong was not seen beforehand.
+    """
+    from candgen.sweeps import run_stage
+
+    os.environ["CANDGEN_HOME"], run_stage.run_stage = project, _started
     out, err, sys.argv = io.StringIO(), io.StringIO(), ["candgen", *arguments]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -86,6 +92,10 @@ def command(*arguments):
         raise CandgenError(said)
     assert code in (0, None), (code, said)
     return out.getvalue()
+
+
+def _started(*_):
+    raise SystemExit(0)
 
 
 def table(path, settings):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from candgen.sweeps.plan import Stage
 
 _COLUMNS_OF = {"features": "items", "wanted": "items", "group_columns": "users"}
+_PARTS = ("test", "validation")
 _SHOWN = 1000  # values among which the nearest is looked for
 
 
@@ -90,6 +91,22 @@ def check_cutoffs(stage: Stage) -> Stage:
         raise SettingError(
             f"headline: {headline} is not at one of the cutoffs {cutoffs}. Choose {choices}, or "
             "change cutoffs."
+        )
+    return stage
+
+
+def check_part(stage: Stage) -> Stage:
+    """Return a stage whose `evaluate_on`, if it has one, names a part to judge on.
+
+    Raises:
+        SettingError: If it does not.
+    """
+    given = {**stage.notebook.defaults(), **stage.parameters}
+    part = given.get("evaluate_on", _PARTS[0])
+    if part not in _PARTS:
+        raise SettingError(
+            f"evaluate_on must be {' or '.join(_PARTS)}, got {part!r}."
+            f"{did_you_mean(str(part), _PARTS)}"
         )
     return stage
 

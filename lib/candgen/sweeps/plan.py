@@ -16,7 +16,13 @@ from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.reports import disclosures
 from candgen.session import paths
 from candgen.sweeps import effects, flat_settings, grids, nested_settings, stage_options
-from candgen.sweeps.beforehand import check_columns, check_cutoffs, check_text, dataset_fault
+from candgen.sweeps.beforehand import (
+    check_columns,
+    check_cutoffs,
+    check_part,
+    check_text,
+    dataset_fault,
+)
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.stage_options import DEFAULT_RETRIES, Retries
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
@@ -397,7 +403,7 @@ class _Reader:
             stage_options.explore(source, at), stage_options.retries(source, at),
         )  # fmt: skip
         try:
-            return check_columns(check_cutoffs(check_text(made)))
+            return check_columns(check_cutoffs(check_part(check_text(made))))
         except CandgenError as error:
             raise self.source.error(keys, error) from None
 
