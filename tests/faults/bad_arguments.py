@@ -76,7 +76,8 @@ SETTINGS = (
     "", "=", "k", "=5", "kk=5", "k==5", "k=a", "k=0", "k=-3", "k=1.5", "k=[5]", "k={a: 1}",
     "k=true", "k=null", "k=", "seeds=a", "runs=7", "runs.a=7", "runs.zz.k=5", "runs.a.kk=5",
     "runs.a.generator=WALSS", "report.metrics=x", "report.margin=wide", "datasets=7",
-    "datasets.small.n_users=many", "datasets.small.n_user=5", "notebook=nowhere", "defaults.k=a", "a.b.c.d=1", "..=1", ".k=1", "k.=1", "size=many", "size=0",
+    "datasets.small.n_users=many", "datasets.small.n_user=5", "notebook=nowhere",
+    "defaults.k=a", "a.b.c.d=1", "..=1", ".k=1", "k.=1", "size=many", "size=0",
     "cutoffs=5", "cutoffs=[0]", "cutoffs=[a]", "evaluate_on=tests", "headline=7", "seed=a",
     "retries=-1", "retries=99", "minutes=0", "\x00=1", "k=\x00", "k=\x1b[31m", "é=1", "k=٣٣٣x",
 )  # fmt: skip

@@ -87,7 +87,10 @@ def test_a_run_by_itself_is_checked_too(page):
 def test_a_headline_is_at_one_of_the_cutoffs_and_none_exceeds_k(
     write_notebook, write_sweep, asked, message
 ):
-    parameters = 'evaluate_on: str = "test"\nk: int = 100\ncutoffs: list = [10, 20]\nheadline: str = "recall@20"\n'
+    parameters = (
+        'evaluate_on: str = "test"\nk: int = 100\ncutoffs: list = [10, 20]\n'
+        'headline: str = "recall@20"\n'
+    )
     write_notebook("82_page", parameters, "run.record(fit(k, cutoffs, headline))")
     path = write_sweep(f"notebook: notebooks/82_page.ipynb\nruns:\n  a: {{{asked}}}\n")
     if message is None:
