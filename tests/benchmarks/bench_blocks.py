@@ -20,6 +20,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 import candgen
+from candgen import files
 from candgen.cluster import block_files
 from candgen.models.factorization.blocks.costs import Rates, estimate
 from candgen.models.factorization.blocks.sweeps import in_blocks
@@ -86,10 +87,11 @@ def measured_rates(cluster) -> Rates:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "written.npy"
         some = fixed[:200_000]
-        files = seconds(block_files.write_array, path, some)
-        files = (files + seconds(block_files.read_array, path)) / (2 * some.nbytes)
+        spent = seconds(files.write_array, path, some)
+
+        disk = (spent + seconds(block_files.read_array, path)) / (2 * some.nbytes)
     return Rates(
-        tuple(pairs), rows_rate / (DIM**2 * passes), grams, scores, files, *_of_cluster(cluster)
+        tuple(pairs), rows_rate / (DIM**2 * passes), grams, scores, disk, *_of_cluster(cluster)
     )
 
 

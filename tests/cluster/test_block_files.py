@@ -20,7 +20,7 @@ def test_objects_are_neither_written_nor_read(tmp_path):
     with pytest.raises(ValueError, match="allow_pickle=False"):
         block_files.read(tmp_path / "one.npz")
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        block_files.write_array(tmp_path / "two.npy", np.array([object()], dtype=object))
+        block_files.write(tmp_path / "two.npz", evil=np.array([object()], dtype=object))
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,7 @@ def write(path: Path | str, **held: NDArray | csr_array | None) -> None:
             arrays |= {f"{name}.{part}": np.asarray(getattr(value, part)) for part in _PARTS}
         elif value is not None:
             arrays[name] = value
-    with files.appearing(path) as passing, open(passing, "wb") as file:
-        np.savez(file, **arrays)
+    files.write_arrays(path, arrays)
 
 
 def read(path: Path | str) -> dict[str, NDArray | csr_array]:
@@ -51,12 +50,6 @@ def read(path: Path | str) -> dict[str, NDArray | csr_array]:
         indptr, indices, data, shape = (held.pop(f"{name}.{part}") for part in _PARTS)
         held[name] = csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
     return held
-
-
-def write_array(path: Path | str, array: NDArray) -> None:
-    """Write one array, which appears whole."""
-    with files.appearing(path) as passing, open(passing, "wb") as file:
-        files.write_array(file, np.ascontiguousarray(array))
 
 
 def read_array(path: Path | str) -> NDArray:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from candgen import files
 from candgen.cluster import block_files
 from candgen.cluster.block_files import BLOCKS_A_WORKER
 from candgen.models.factorization.wals_solver import Observed
@@ -72,7 +73,7 @@ class Side(NamedTuple):
                 weights=None if (weights == 1).all() else weights,  # as those of plain events
                 values=None if (values == 1).all() else values,
             )
-            block_files.write_array(side.vectors(block, 0), vectors[first:end])
+            files.write_array(side.vectors(block, 0), vectors[first:end])
         return side
 
     def remove_vectors(self, sweep: int) -> None:

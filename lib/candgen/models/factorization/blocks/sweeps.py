@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from candgen.cluster.block_files import read_array, usable, write_array
+from candgen import files
+from candgen.cluster.block_files import read_array, usable
 from candgen.models.factorization.blocks.side import Side, read_pairs, read_table
 from candgen.models.factorization.wals_solver import (
     Observed,
@@ -152,7 +153,7 @@ def _solve(
     rows = read_array(side.vectors(block, max(sweep - 1, 0)))
     if sweep:
         solve_rows(observed, fixed, penalty, rows, gram=usable(gram), **solver)
-        write_array(side.vectors(block, sweep), rows)
+        files.write_array(side.vectors(block, sweep), rows)
     return Parts.of(observed, rows, fixed, penalty, counts_errors=counts_errors)
 
 
