@@ -2,9 +2,12 @@
 
 import importlib.util
 import json
+import os
+import tempfile
 
 import pytest
 
+from candgen import owners
 from candgen.cluster import address
 from candgen.errors import SettingError
 
@@ -60,3 +63,14 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
         address.connected("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def test_folders_of_killed_processes_are_removed_and_those_of_living_ones_are_not(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = tmp_path / f"candgen-dask-{owners.token().replace(str(os.getpid()), '999999999', 1)}.x"
+    dead.mkdir()
+    with address.scratch_folder() as living, address.scratch_folder():
+        assert not dead.exists() and os.path.isdir(living)
+    assert list(tmp_path.iterdir()) == []

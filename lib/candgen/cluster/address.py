@@ -115,10 +115,7 @@ def connected(
 
     with ExitStack() as ends:
         if is_local(address):
-            _remove_left_behind()
-            scratch = ends.enter_context(
-                tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{owners.token()}.")
-            )
+            scratch = ends.enter_context(scratch_folder())
             target = ends.enter_context(
                 LocalCluster(
                     n_workers=n_local_workers(address),
@@ -155,11 +152,14 @@ def connected(
         yield client
 
 
-def _remove_left_behind() -> None:
-    """Remove the folders of local clusters whose processes were killed."""
+@contextmanager
+def scratch_folder() -> Iterator[str]:
+    """Give a temporary folder, and remove those of local clusters whose processes were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*.*"):
         if owners.has_ended(folder.name.removeprefix(_SCRATCH).partition(".")[0]):
             shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{owners.token()}.") as scratch:
+        yield scratch
 
 
 def _check_file(path: str) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -223,7 +222,7 @@ def open_cluster(
                 'open_cluster(address, folder="/shared/candgen").'
             )
         if folder is None:
-            folder = ends.enter_context(tempfile.TemporaryDirectory(prefix="candgen-cluster-"))
+            folder = ends.enter_context(addresses.scratch_folder())
         elif not Path(folder).is_dir():
             raise SettingError(f"The shared folder {folder} does not exist. Make it first.")
         known = {}
