@@ -32,6 +32,18 @@ def parsed(name: str, text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
+def at_least(name: str, text: str, least: str) -> int:
+    """Return the bytes of a size that must not be smaller than another.
+
+    Raises:
+        SettingError: If it is no size, or too small.
+    """
+    found = parsed(name, text)
+    if found < parsed(name, least):
+        raise SettingError(f"{name} must be {least} or more, got {text!r}.")
+    return found
+
+
 def spelled(n_bytes: float) -> str:
     """Return a size for a message, such as "13.4 GiB"."""
     for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20)):

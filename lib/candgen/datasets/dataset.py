@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -322,9 +322,21 @@ class Dataset:
         return made
 
 
+class UnheldTable(Protocol):
+    """Table that is not in memory, and writes itself."""
+
+    def __len__(self) -> int: ...
+
+    def write(self, path: Path) -> str:
+        """Write the table as `pq.write_table` does, and return its `content_digest`."""
+
+
+Tables = Mapping[str, pd.DataFrame | UnheldTable]
+
+
 def write_dataset(
     folder: Path | str,
-    tables: dict[str, pd.DataFrame],
+    tables: Tables,
     info: dict[str, Any],
     *,
     beside: Callable[[Path], None] = lambda _: None,
@@ -334,7 +346,8 @@ def write_dataset(
     Args:
         folder: Folder of the dataset. An earlier dataset there is replaced once the new one is
             whole; other files in it stay.
-        tables: At least interactions, train, test, users and items, with dense ids.
+        tables: At least interactions, train, test, users and items, with dense ids; users and
+            items as frames.
         info: Description of the dataset: `name`, `source`, `licence`, `citation`, `parameters`,
             `split`, `warnings`. Counts, digests and the format are added here.
         beside: Writes what else belongs to the dataset, such as an oracle, into a given folder.
@@ -351,20 +364,23 @@ def write_dataset(
     return open_dataset(folder)
 
 
-def _write(folder: Path, tables: dict[str, pd.DataFrame], info: dict[str, Any]) -> None:
+def _write(folder: Path, tables: Tables, info: dict[str, Any]) -> None:
     """Write the tables of a dataset, then `dataset.json`."""
     n_users, n_items = len(tables["users"]), len(tables["items"])
     described, whole = {}, hashlib.sha256()
     for name in sorted(tables):
-        frame = _typed(tables[name])
-        _check_table(name, frame, n_users, n_items)
-        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-        path = folder / f"{name}.parquet"
+        path, held = folder / f"{name}.parquet", tables[name]
         with files.appearing(path) as passing:
-            pq.write_table(table, passing, compression="zstd")
-        content = content_digest(frame)
+            if isinstance(held, pd.DataFrame):
+                frame = _typed(held)
+                _check_table(name, frame, n_users, n_items)
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                pq.write_table(table.replace_schema_metadata(None), passing, compression="zstd")
+                content = content_digest(frame)
+            else:
+                content = held.write(passing)
         whole.update(f"{name} {content}\n".encode())
-        described[name] = {"rows": len(frame), "content": content, "sha256": files.sha256_of(path)}
+        described[name] = {"rows": len(held), "content": content, "sha256": files.sha256_of(path)}
     counts = {"users": n_users, "items": n_items}
     counts |= {name: len(frame) for name, frame in tables.items() if name not in counts}
     whole_info = {"format": FORMAT, **info, "counts": counts, "tables": described}
