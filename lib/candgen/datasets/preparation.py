@@ -262,9 +262,7 @@ def source_settings(source: str) -> type[Settings]:
 # --- reading
 
 
-def _read(
-    own: PreparationSettings, of_source: Settings, root: Path, **how: Any
-) -> Source:
+def _read(own: PreparationSettings, of_source: Settings, root: Path, **how: Any) -> Source:
     if own.source == "world":
         from candgen.datasets.world import make_world
 

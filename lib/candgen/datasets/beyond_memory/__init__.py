@@ -16,7 +16,7 @@ import pandas as pd
 
 from candgen import files, memory
 from candgen.checks import Settings
-from candgen.columns import ITEM, ITEM_ID, USER, USER_ID
+from candgen.columns import ITEM, USER
 from candgen.datasets.beyond_memory.database import EventStore
 from candgen.datasets.beyond_memory.output import StoredTable
 from candgen.datasets.beyond_memory.parts import Parts, split
@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 _SHARE = 0.55  # of the memory for DuckDB; blocks, users and items, and libraries take the rest
 
 
-def prepare(
-    folder: Path, source: Source, own: PreparationSettings, of_source: Settings
-) -> Dataset:
+def prepare(folder: Path, source: Source, own: PreparationSettings, of_source: Settings) -> Dataset:
     """Prepare a dataset whose events are still to be read.
 
     Args:
@@ -102,9 +100,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _read(store: EventStore, source: Source) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     """Read the events into the store; return the tables of users and items with ids of one type."""
     unread = source.unread
-    read_blocks(
-        unread.file, unread.columns, unread.text, begin=store.begin, take=store.take
-    )
+    read_blocks(unread.file, unread.columns, unread.text, begin=store.begin, take=store.take)
     first = store.first_row()
     events, users, items = alike(first, source.users, source.items)
     as_text = [c for c in (USER, ITEM) if events[c].dtype != first[c].dtype]

@@ -136,7 +136,7 @@ class EventStore:
         further = [name for name in (RATING, TIMESTAMP) if name in self._columns]
         if self._exact:
             further.append(NANOS)
-            place = f"row_number() OVER (ORDER BY {TIMESTAMP}, {NANOS}, \"read\".rowid) - 1"
+            place = f'row_number() OVER (ORDER BY {TIMESTAMP}, {NANOS}, "read".rowid) - 1'
         else:
             place = '"read".rowid'
         listed = "".join(f", {name}" for name in further)

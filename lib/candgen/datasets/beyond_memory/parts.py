@@ -50,7 +50,7 @@ def split(store: EventStore, settings: SplitSettings, n_users: int, n_items: int
         part = f"CASE WHEN place = last[1].p THEN {TEST} "
         if settings.held_out_events == 2:
             part += f"WHEN place = last[2].p THEN {VALIDATION} "
-        found = store.arrange(f'{part} ELSE {TRAIN} END', 'LEFT JOIN newest USING ("user")')
+        found = store.arrange(f"{part} ELSE {TRAIN} END", 'LEFT JOIN newest USING ("user")')
     else:
         column, count = (USER, n_users) if settings.policy == "cold_users" else (ITEM, n_items)
         role = policies.random_parts(count, settings)
