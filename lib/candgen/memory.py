@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
 from candgen.errors import SettingError
 
+LIMIT = "CANDGEN_MEMORY"
+"""Variable that limits the memory for which one process trains a generator."""
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _CGROUPS = (
@@ -53,7 +56,11 @@ def spelled(n_bytes: float) -> str:
 
 
 def available() -> int:
-    """Return the bytes that this process may still take: of the machine, and of its container."""
+    """Return the bytes that this process may still take.
+
+    What the machine and its container have free, and what the variable CANDGEN_MEMORY, such as
+    8GB, leaves to one process.
+    """
     import psutil  # slow, and seldom needed
 
     found = psutil.virtual_memory().available
@@ -61,4 +68,7 @@ def available() -> int:
         with suppress(OSError, ValueError):  # absent, or "max"
             left = int(Path(most).read_text()) - int(Path(used).read_text())
             found = min(found, max(left, 0))
+    if limit := os.environ.get(LIMIT):
+        left = parsed(LIMIT, limit) - psutil.Process().memory_info().rss
+        found = min(found, max(left, 0))
     return found

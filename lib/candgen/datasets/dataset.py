@@ -154,6 +154,11 @@ class Dataset:
         return self.info["counts"]["items"]
 
     @property
+    def n_events(self) -> int:
+        """Number of interactions, of all parts."""
+        return self._rows(INTERACTIONS)
+
+    @property
     def warnings(self) -> list[str]:
         """Sentences that every report about this dataset shows."""
         said = self.info.get("warnings", [])

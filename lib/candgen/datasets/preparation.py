@@ -53,7 +53,8 @@ from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.seeds import derive_seed
 
 _OF_EVENTS = (USER, ITEM, TIMESTAMP)
-SOURCES = ("world", "movielens", "table", "given")
+SOURCES = ("world", "crowd", "movielens", "table", "given")
+INVENTED = ("world", "crowd")
 _READERS: dict[str, tuple[Callable[..., Source], type[Settings]]] = {
     "movielens": (movielens.read, movielens.MovieLensSettings),
     "table": (tables.read, tables.TableSettings),
@@ -76,7 +77,7 @@ class PreparationSettings(SplitShares):
     """
 
     source: Literal[*SOURCES] = "world"
-    """World (invented), movielens, table (your file) or given (a fixed split)."""
+    """World or crowd (invented), movielens, table (your file) or given (a fixed split)."""
     name: str = ""
     """Name of the dataset; empty: the folder's name."""
     min_rating: float = 0.0
@@ -159,8 +160,8 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         folder: Folder of the dataset; an earlier dataset there is replaced by a whole new one.
         relative_to: Folder that relative paths among the settings start from.
         **settings: Fields of `PreparationSettings` and of the source's settings: `WorldSettings`,
-            `MovieLensSettings`, `TableSettings` or `GivenSettings`. Settings of another source
-            are accepted at their defaults.
+            `CrowdSettings`, `MovieLensSettings`, `TableSettings` or `GivenSettings`. Settings of
+            another source are accepted at their defaults.
 
     Raises:
         SettingError: If a setting is unknown, out of range, or belongs to another source.
@@ -246,7 +247,7 @@ def check_inputs(*, relative_to: Path | str = "", **settings: Any) -> None:
     """
     own, of_source = check_settings(settings)
     downloads = own.source == "movielens" and not of_source.path
-    if own.source != "world" and not downloads:
+    if own.source not in INVENTED and not downloads:
         _read(own, of_source, Path(relative_to), limit=FIRST_ROWS)
 
 
@@ -256,6 +257,10 @@ def source_settings(source: str) -> type[Settings]:
         from candgen.datasets.world import WorldSettings
 
         return WorldSettings
+    if source == "crowd":
+        from candgen.datasets.crowd import CrowdSettings
+
+        return CrowdSettings
     return _READERS[source][1]
 
 
@@ -267,6 +272,10 @@ def _read(own: PreparationSettings, of_source: Settings, root: Path, **how: Any)
         from candgen.datasets.world import make_world
 
         return make_world(of_source, derive_seed(own.seed, "world"))
+    if own.source == "crowd":
+        from candgen.datasets.crowd import make_crowd
+
+        return make_crowd(of_source, derive_seed(own.seed, "crowd"))
     read, _ = _READERS[own.source]
     given_ = {k: _from(root, v) if k.endswith("path") else v for k, v in of_source}
     return read(**given_, **how)
