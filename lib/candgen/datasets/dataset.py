@@ -19,7 +19,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -209,6 +208,22 @@ class Dataset:
         _check_table(name, frame, self.n_users, self.n_items)
         return frame
 
+    def column(self, table: str, name: str) -> NDArray:
+        """Read one column of a table without keeping it, where a whole table would be too much."""
+        if table in self._tables:
+            return self._tables[table][name].to_numpy()
+        path = self.folder / f"{table}.parquet"
+        try:
+            return pq.read_table(path, columns=[name])[name].to_numpy()
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            raise _unreadable(path, error) from None
+
+    def columns(self, table: str) -> list[str]:
+        """Return the names of the columns of a table."""
+        if table in self._tables:
+            return list(self._tables[table])
+        return pq.read_schema(self.folder / f"{table}.parquet").names
+
     @property
     def users(self) -> pd.DataFrame:
         """One row a user, in the order of the dense ids."""
@@ -381,7 +396,7 @@ def _write(folder: Path, tables: Tables, info: dict[str, Any]) -> None:
                 _check_table(name, frame, n_users, n_items)
                 table = pa.Table.from_pandas(frame, preserve_index=False)
                 pq.write_table(table.replace_schema_metadata(None), passing, compression="zstd")
-                content = content_digest(frame)
+                content = description.content_digest(frame)
             else:
                 content = held.write(passing)
         whole.update(f"{name} {content}\n".encode())
@@ -436,42 +451,6 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(
         f"{path} cannot be read as Parquet ({str(error)[:200]}). Prepare the dataset again."
     )
-
-
-def content_digest(frame: pd.DataFrame) -> str:
-    """Digest names, types and values of a frame, independent of its file and memory layout."""
-    digest = hashlib.sha256()
-    for column in frame.columns:
-        values = pa.Array.from_pandas(frame[column])
-        if isinstance(values, pa.ChunkedArray):
-            values = values.combine_chunks()
-        digest.update(f"{column} {len(values)}\n".encode())
-        _digest_array(digest, values)
-    return digest.hexdigest()
-
-
-def _digest_array(digest: Any, values: pa.Array) -> None:
-    """Digest a column: its type, the positions of missing values, and the bytes of the others."""
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        return _digest_array(digest, values.dictionary_decode())
-    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    digest.update(("text" if text else "list" if nested else str(kind)).encode())
-    digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)))
-    values = values.drop_null()
-    if text:
-        lengths = pc.binary_length(values.cast(pa.large_string()))
-        digest.update(np.ascontiguousarray(lengths.to_numpy(), dtype="<i8"))
-        digest.update("".join(values.to_pylist()).encode())
-    elif nested:
-        lengths = pc.list_value_length(values)
-        digest.update(np.ascontiguousarray(lengths.to_numpy(), dtype="<i8"))
-        _digest_array(digest, values.flatten())
-    elif pa.types.is_boolean(kind):
-        digest.update(np.packbits(values.to_numpy(zero_copy_only=False)))
-    else:
-        digest.update(np.ascontiguousarray(values.to_numpy(zero_copy_only=False)))
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -156,7 +157,7 @@ def _mean_of_means(items: NDArray[np.integer], worth: NDArray) -> float:
     return float((sums[filled] / lengths[filled]).mean()) if filled.any() else 0.0
 
 
-@njit
+@njit(parallel=True)
 def _distances(items, marks):  # pragma: no cover - compiled
     """Sum the distances from each item to those before it in the list, and count the pairs."""
     n_users, k = items.shape
@@ -166,7 +167,7 @@ def _distances(items, marks):  # pragma: no cover - compiled
     for item in range(len(marks)):
         for word in range(marks.shape[1]):
             sizes[item] += _ones(marks[item, word])
-    for row in range(n_users):
+    for row in numba.prange(n_users):
         for place in range(k):
             one = items[row, place]
             if one < 0 or sizes[one] == 0:
@@ -185,9 +186,9 @@ def _distances(items, marks):  # pragma: no cover - compiled
 
 @njit(inline="always")
 def _ones(word):  # pragma: no cover - compiled
-    """Count the bits that are set."""
-    count = 0
-    while word:
-        word &= word - np.uint64(1)
-        count += 1
-    return count
+    """Count the bits that are set, in halves, quarters, ... of the word at once."""
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    pairs = np.uint64(0x3333333333333333)
+    word = (word & pairs) + ((word >> np.uint64(2)) & pairs)
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))

@@ -86,7 +86,10 @@ def test_there_is_taste_to_learn(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"events_per_user": 31.0, "n_items": 300}, "events_per_user must be at most 30 in a crowd"),
+        (
+            {"events_per_user": 31.0, "n_items": 300},
+            "events_per_user must be at most 30 in a crowd",
+        ),
         ({"start": "soon"}, "start must be a day"),
         ({"drift": 0.9}, "drift is 0.9, but it belongs to source world"),
     ],

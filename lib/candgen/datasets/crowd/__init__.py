@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from candgen.checks import Settings
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID, YEAR
 from candgen.datasets.source import Source
-from candgen.datasets.world.settings import DAY, WorldSettings
+from candgen.datasets.world.settings import WorldSettings
 from candgen.errors import SettingError
 from candgen.seeds import derive_seed
 

@@ -66,9 +66,7 @@ def draw_ratings(
             first, stop = starts[user], starts[user + 1]
             days = np.empty(stop - first, np.float64)
             for place in range(len(days)):
-                days[place] = active[user, 0] + uniform(state) * (
-                    active[user, 1] - active[user, 0]
-                )
+                days[place] = active[user, 0] + uniform(state) * (active[user, 1] - active[user, 0])
             days.sort()
             bias = 0.4 * normal(state)
             for place in range(len(days)):

@@ -68,7 +68,6 @@ class ItemKNN(Generator):
         scores = product(self.history_matrix_[users], self._speaks) + self._offset
         return scores if items is None else scores[:, items]
 
-
     def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
         return _bytes_of(n_items, self.neighbours, n_events)
 
@@ -94,7 +93,6 @@ class UserKNN(Generator):
     ) -> NDArray[np.float32]:
         scores = product(self.neighbours_[users], self._train)
         return scores if items is None else scores[:, items]
-
 
     def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
         return _bytes_of(n_users, self.neighbours, n_events)
