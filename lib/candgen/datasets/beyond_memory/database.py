@@ -63,6 +63,7 @@ class EventStore:
         self._rows = 0
         self._columns: list[str] = []
         self._exact = False
+        self._settled = False
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +88,11 @@ class EventStore:
     def rated(self) -> bool:
         """Whether events have ratings."""
         return RATING in self._columns
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether pairs of user and item may repeat."""
+        return not self._settled
 
     @property
     def schema(self) -> dict[str, pa.DataType]:
@@ -179,6 +185,7 @@ class EventStore:
         Raises:
             DataError: If the policy is refuse and a pair occurs twice.
         """
+        self._settled = True
         turns = 1 + self._rows * _PAIR_BYTES // self._limit
         self.run('CREATE TABLE repeated ("user" INTEGER, item INTEGER)')
         for turn in range(turns):

@@ -61,7 +61,8 @@ def split(store: EventStore, settings: SplitSettings, n_users: int, n_items: int
     policies.check_sizes(sizes, wants_validation=settings.wants_validation)
     seen = _futures_seen(store, sizes["test"], len(store)) if store.timed else None
     ties = _ties(store, settings.policy, sizes) if settings.policy in BY_TIME else None
-    return Parts(sizes, policies.rule_of(settings), facts, seen, _repeated(store), ties)
+    repeated = _repeated(store) if store.may_repeat else 0
+    return Parts(sizes, policies.rule_of(settings), facts, seen, repeated, ties)
 
 
 def _timeline(store: EventStore, settings: SplitSettings) -> tuple[str, dict[str, int]]:
