@@ -70,12 +70,12 @@ def test_an_estimate_is_near_what_is_measured(crowd, name, settings):
         measured = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    needed = model.memory_needed(crowd.n_users, crowd.n_items, crowd.n_events)
+    needed = model.memory_needed(crowd.n_users, crowd.n_items, len(crowd.train))
     assert measured / 2.5 < needed < measured * 2.5
 
 
 def test_nothing_begins_where_memory_is_short(crowd, monkeypatch):
-    needed = models.by_name("EASE")().memory_needed(crowd.n_users, crowd.n_items, crowd.n_events)
+    needed = models.by_name("EASE")().memory_needed(crowd.n_users, crowd.n_items, len(crowd.train))
     monkeypatch.setattr(memory, "available", lambda: needed - 1)
     monkeypatch.setattr(ease, "sweep", lambda *_: pytest.fail("it began"))
     with pytest.raises(SettingError, match=r"EASE needs about .*iB of memory for [\d,]+ users"):
@@ -84,6 +84,6 @@ def test_nothing_begins_where_memory_is_short(crowd, monkeypatch):
 
 def test_what_fits_begins(crowd, monkeypatch):
     model = models.by_name("popularity")()
-    needed = model.memory_needed(crowd.n_users, crowd.n_items, crowd.n_events)
+    needed = model.memory_needed(crowd.n_users, crowd.n_items, len(crowd.train))
     monkeypatch.setattr(memory, "available", lambda: needed)
     assert model.fit(crowd).known_items_.any()

@@ -309,7 +309,7 @@ class Generator(ABC):
         return 0
 
     def _refuse_too_large(self, dataset: Dataset) -> None:
-        n_users, n_items, n_events = dataset.n_users, dataset.n_items, dataset.n_events
+        n_users, n_items, n_events = dataset.n_users, dataset.n_items, len(dataset.train)
         needed, free = self.memory_needed(n_users, n_items, n_events), memory.available()
         if needed > free:
             raise SettingError(
