@@ -36,7 +36,7 @@ class Source:
     """
 
     kind: str
-    """Kind of source: world, movielens, table or given."""
+    """Kind of source: world, crowd, movielens, table or given."""
     title: str
     """Name for people, such as "MovieLens ml-latest-small"."""
     interactions: pd.DataFrame | None
