@@ -26,10 +26,10 @@ from candgen.errors import SettingError
 from candgen.seeds import derive_seed
 
 LARGEST_SHARE = 0.2  # of the films that one user rates
-_TAIL, _HEAD = 2.0, 1 / 200  # popularity: (rank + _HEAD * n_items) ** -_TAIL
+_TAIL, _HEAD = 2.0, 1 / 50  # popularity: (rank + _HEAD * n_items) ** -_TAIL
 _SPREAD = 1.2  # of the logarithm of a user's ratings
-_CONCENTRATION = 0.3  # of a user's tastes: the lower, the fewer tastes a user has
-_SPECIALIZED = 2.0  # standard deviation of a film's logits of taste
+_CONCENTRATION = 0.2  # of a user's tastes: the lower, the fewer tastes a user has
+_SPECIALIZED = 4.0  # standard deviation of a film's logits of taste
 _NEW_SHARE = 0.4  # of the films, released within the period
 _ACTIVE_DAYS = 90.0  # from a user's first to the last rating, on average
 
