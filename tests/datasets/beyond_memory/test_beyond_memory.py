@@ -91,6 +91,12 @@ def test_every_split_is_the_same(both, split):
     assert sum(map(len, parts)) == 600 and min(map(len, parts)) > 0
 
 
+@pytest.mark.parametrize("validation", [0.0, 0.1])
+def test_users_with_a_few_events_keep_them_alike(both, validation):
+    data = both(events(n=60), split="leave_last_out", validation_fraction=validation)
+    assert len(data.table("test")) < data.n_users  # some have too few
+
+
 @pytest.mark.parametrize("split", BY_TIME)
 @pytest.mark.parametrize("validation", [0.0, 0.3])
 def test_shares_of_the_parts_are_the_same(both, split, validation):
