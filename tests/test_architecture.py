@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "owners", "files", "folders", "locks"),
+    ("columns", "errors", "memory", "owners", "files", "folders", "locks"),
     ("seeds", "checks", "records", "alias", "cache_folder", "numba_cache", "text", "cluster"),
     ("datasets",),
     ("features",),

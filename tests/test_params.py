@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from candgen import evaluation, models
+from candgen.datasets.preparation import prepare
 from candgen.errors import SettingError
 from candgen.sweeps.plan import read_plan
 
@@ -94,3 +96,31 @@ def test_every_sweep_on_a_validation_shaped_by_test_says_so(root):
     for file in shaped:
         report = yaml.safe_load(file.read_text())["report"]
         assert "selection_on_test" in report["disclosures"]
+
+
+def test_every_run_of_the_large_sweep_needs_less_than_eight_gibibytes(root):
+    plan = read_plan(root / "params" / "large.yaml")
+    data = plan.datasets[0].parameters
+    sizes = data["n_users"], data["n_items"], int(data["n_users"] * data["events_per_user"])
+    assert sizes == (160_000, 60_000, 25_000_000)
+    for run in plan.runs:
+        known = {name: p.default for name, p in run.notebook.parameters.items()} | run.parameters
+        model = models.from_parameters(known["generator"], known, known["settings"])
+        assert model.memory_needed(*sizes) < 7 * 2**30, run.name
+
+
+def test_a_small_size_of_the_large_sweep_can_be_prepared_learned_and_judged(root, tmp_path):
+    small = {"n_users": 200, "n_items": 250, "events_per_user": 20.0}
+    plan = read_plan(
+        root / "params" / "large.yaml", [f"datasets.crowd.{k}={v}" for k, v in small.items()]
+    )
+    settings = {k: v for k, v in plan.datasets[0].parameters.items() if k != "run_folder"}
+    data = prepare(tmp_path / "crowd", **settings)
+    assert data.n_users == 200 and data.info["split"]["policy"] == "leave_last_out"
+    recalls = {}
+    for run in plan.runs:
+        known = {name: p.default for name, p in run.notebook.parameters.items()} | run.parameters
+        if known["generator"] in ("popularity", "RecentPopularity", "ItemKNN", "WALS"):
+            model = models.from_parameters(known["generator"], known, known["settings"]).fit(data)
+            recalls[run.name] = evaluation.judge(model, data, k=20).mean("recall@20")
+    assert len(recalls) == 6 and min(recalls.values()) > 0

@@ -133,10 +133,13 @@ def doctor() -> None:
 @app.command(short_help="Prepare a dataset: check, filter, number and split raw events")
 def prepare(
     source: Annotated[
-        str | None, typer.Option(help="Kind of source: world, movielens, table or given")
+        str | None, typer.Option(help="Kind of source: world, crowd, movielens, table or given")
     ] = None,
     path: Annotated[str | None, typer.Option(help="Folder, zip or file to read")] = None,
     name: Annotated[str | None, typer.Option(help="Name, the source's by default")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Memory to stay within, such as 4GB, by working on disk")
+    ] = None,
     parameter: Parameters = [],  # noqa: B006
     minutes: Minutes = 120,
     listed: Listed = False,
@@ -152,7 +155,9 @@ def prepare(
     found = single_run.find_notebook(PREPARATION)
     if listed:
         return _list_parameters(found)
-    given = single_run.given(found, [*_options(source=source, path=path), *parameter])
+    given = single_run.given(
+        found, [*_options(source=source, path=path, memory=memory), *parameter]
+    )
     name = name or str(given.pop("name", "")) or str(given.get("source", "world"))
     folder = paths.outputs_folder() / "datasets" / single_run.safe_name(name)
     _run(single_run.stage("dataset", name, found, given, folder, minutes))

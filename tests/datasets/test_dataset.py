@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from candgen import files
-from candgen.datasets.dataset import content_digest, open_dataset, write_dataset
+from candgen.datasets.dataset import open_dataset, write_dataset
+from candgen.datasets.description import content_digest
 from candgen.errors import DataError
 
 

@@ -96,7 +96,7 @@ def test_parameters_are_typed_literals_that_explain_themselves(path):
 @each_page
 def test_the_parameters_are_seen_at_a_glance(path):
     (cell,) = tagged(path, "parameters")
-    # Data preparation lists the settings of four sources.
+    # Data preparation lists the settings of all sources.
     assert len(cell.source.splitlines()) <= 22 or path.stem == "10_prepare_data"
 
 
@@ -116,7 +116,7 @@ def test_a_page_is_thin(path):
 @each_page
 def test_the_stage_part_is_short(path):
     lines = [line for cell in stage_part(path) for line in cell.source.splitlines() if line.strip()]
-    if path.stem == "10_prepare_data":  # its parameters are those of four sources
+    if path.stem == "10_prepare_data":  # its parameters are those of all sources
         (cell,) = tagged(path, "parameters")
         lines = lines[len([line for line in cell.source.splitlines() if line.strip()]) :]
     assert len(lines) <= 120

@@ -42,7 +42,8 @@ def runs(project):
 
 
 def dataset(folder):
-    from candgen.datasets.dataset import content_digest, open_dataset
+    from candgen.datasets.dataset import open_dataset
+    from candgen.datasets.description import content_digest
 
     data = open_dataset(folder)
     _ = repr(data), data.titles, data.history_matrix, data.for_validation().held_out_matrix

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -154,6 +153,11 @@ class Dataset:
         return self.info["counts"]["items"]
 
     @property
+    def n_events(self) -> int:
+        """Number of interactions, of all parts."""
+        return self._rows(INTERACTIONS)
+
+    @property
     def warnings(self) -> list[str]:
         """Sentences that every report about this dataset shows."""
         said = self.info.get("warnings", [])
@@ -203,6 +207,22 @@ class Dataset:
             raise _unreadable(path, error) from None
         _check_table(name, frame, self.n_users, self.n_items)
         return frame
+
+    def column(self, table: str, name: str) -> NDArray:
+        """Read one column of a table without keeping it, where a whole table would be too much."""
+        if table in self._tables:
+            return self._tables[table][name].to_numpy()
+        path = self.folder / f"{table}.parquet"
+        try:
+            return pq.read_table(path, columns=[name])[name].to_numpy()
+        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+            raise _unreadable(path, error) from None
+
+    def columns(self, table: str) -> list[str]:
+        """Return the names of the columns of a table."""
+        if table in self._tables:
+            return list(self._tables[table])
+        return pq.read_schema(self.folder / f"{table}.parquet").names
 
     @property
     def users(self) -> pd.DataFrame:
@@ -322,9 +342,21 @@ class Dataset:
         return made
 
 
+class UnheldTable(Protocol):
+    """Table that is not in memory, and writes itself."""
+
+    def __len__(self) -> int: ...
+
+    def write(self, path: Path) -> str:
+        """Write the table as `pq.write_table` does, and return its `content_digest`."""
+
+
+Tables = Mapping[str, pd.DataFrame | UnheldTable]
+
+
 def write_dataset(
     folder: Path | str,
-    tables: dict[str, pd.DataFrame],
+    tables: Tables,
     info: dict[str, Any],
     *,
     beside: Callable[[Path], None] = lambda _: None,
@@ -334,7 +366,8 @@ def write_dataset(
     Args:
         folder: Folder of the dataset. An earlier dataset there is replaced once the new one is
             whole; other files in it stay.
-        tables: At least interactions, train, test, users and items, with dense ids.
+        tables: At least interactions, train, test, users and items, with dense ids; users and
+            items as frames.
         info: Description of the dataset: `name`, `source`, `licence`, `citation`, `parameters`,
             `split`, `warnings`. Counts, digests and the format are added here.
         beside: Writes what else belongs to the dataset, such as an oracle, into a given folder.
@@ -351,20 +384,23 @@ def write_dataset(
     return open_dataset(folder)
 
 
-def _write(folder: Path, tables: dict[str, pd.DataFrame], info: dict[str, Any]) -> None:
+def _write(folder: Path, tables: Tables, info: dict[str, Any]) -> None:
     """Write the tables of a dataset, then `dataset.json`."""
     n_users, n_items = len(tables["users"]), len(tables["items"])
     described, whole = {}, hashlib.sha256()
     for name in sorted(tables):
-        frame = _typed(tables[name])
-        _check_table(name, frame, n_users, n_items)
-        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-        path = folder / f"{name}.parquet"
+        path, held = folder / f"{name}.parquet", tables[name]
         with files.appearing(path) as passing:
-            pq.write_table(table, passing, compression="zstd")
-        content = content_digest(frame)
+            if isinstance(held, pd.DataFrame):
+                frame = _typed(held)
+                _check_table(name, frame, n_users, n_items)
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                pq.write_table(table.replace_schema_metadata(None), passing, compression="zstd")
+                content = description.content_digest(frame)
+            else:
+                content = held.write(passing)
         whole.update(f"{name} {content}\n".encode())
-        described[name] = {"rows": len(frame), "content": content, "sha256": files.sha256_of(path)}
+        described[name] = {"rows": len(held), "content": content, "sha256": files.sha256_of(path)}
     counts = {"users": n_users, "items": n_items}
     counts |= {name: len(frame) for name, frame in tables.items() if name not in counts}
     whole_info = {"format": FORMAT, **info, "counts": counts, "tables": described}
@@ -415,42 +451,6 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(
         f"{path} cannot be read as Parquet ({str(error)[:200]}). Prepare the dataset again."
     )
-
-
-def content_digest(frame: pd.DataFrame) -> str:
-    """Digest names, types and values of a frame, independent of its file and memory layout."""
-    digest = hashlib.sha256()
-    for column in frame.columns:
-        values = pa.Array.from_pandas(frame[column])
-        if isinstance(values, pa.ChunkedArray):
-            values = values.combine_chunks()
-        digest.update(f"{column} {len(values)}\n".encode())
-        _digest_array(digest, values)
-    return digest.hexdigest()
-
-
-def _digest_array(digest: Any, values: pa.Array) -> None:
-    """Digest a column: its type, the positions of missing values, and the bytes of the others."""
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        return _digest_array(digest, values.dictionary_decode())
-    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    digest.update(("text" if text else "list" if nested else str(kind)).encode())
-    digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)))
-    values = values.drop_null()
-    if text:
-        lengths = pc.binary_length(values.cast(pa.large_string()))
-        digest.update(np.ascontiguousarray(lengths.to_numpy(), dtype="<i8"))
-        digest.update("".join(values.to_pylist()).encode())
-    elif nested:
-        lengths = pc.list_value_length(values)
-        digest.update(np.ascontiguousarray(lengths.to_numpy(), dtype="<i8"))
-        _digest_array(digest, values.flatten())
-    elif pa.types.is_boolean(kind):
-        digest.update(np.packbits(values.to_numpy(zero_copy_only=False)))
-    else:
-        digest.update(np.ascontiguousarray(values.to_numpy(zero_copy_only=False)))
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from candgen import records
@@ -123,3 +128,39 @@ def digests_of_files(folder: Path) -> dict[str, str] | None:
     except DataError:
         return None
     return {name: table["sha256"] for name, table in tables.items()}
+
+
+def content_digest(frame: pd.DataFrame) -> str:
+    """Digest names, types and values of a frame, independent of its file and memory layout."""
+    digest = hashlib.sha256()
+    for column in frame.columns:
+        values = pa.Array.from_pandas(frame[column])
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        digest.update(f"{column} {len(values)}\n".encode())
+        _digest_array(digest, values)
+    return digest.hexdigest()
+
+
+def _digest_array(digest: Any, values: pa.Array) -> None:
+    """Digest a column: its type, the positions of missing values, and the bytes of the others."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _digest_array(digest, values.dictionary_decode())
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    digest.update(("text" if text else "list" if nested else str(kind)).encode())
+    digest.update(np.packbits(values.is_null().to_numpy(zero_copy_only=False)))
+    values = values.drop_null()
+    if text:
+        lengths = pc.binary_length(values.cast(pa.large_string()))
+        digest.update(np.ascontiguousarray(lengths.to_numpy(), dtype="<i8"))
+        digest.update("".join(values.to_pylist()).encode())
+    elif nested:
+        lengths = pc.list_value_length(values)
+        digest.update(np.ascontiguousarray(lengths.to_numpy(), dtype="<i8"))
+        _digest_array(digest, values.flatten())
+    elif pa.types.is_boolean(kind):
+        digest.update(np.packbits(values.to_numpy(zero_copy_only=False)))
+    else:
+        digest.update(np.ascontiguousarray(values.to_numpy(zero_copy_only=False)))

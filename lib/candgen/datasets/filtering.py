@@ -41,10 +41,10 @@ def kept_events(source: Source, own: PreparationSettings) -> Kept:
     policy = own.of_repeated_pairs
     events, notes = _settled(events, policy, where_of(source))
     if notes:
-        steps.append(_step(f"{policy} of repeated pairs", events))
+        steps.append(_step(repeats_label(policy), events))
     if own.min_rating:
         events = positives(events, own.min_rating)
-        steps.append(_step(f"rated {own.min_rating:g} or better", events))
+        steps.append(_step(rated_label(own), events))
     if max(own.min_user_events, own.min_item_events) > 1:
         stays = k_core(
             number(events[USER]).codes,
@@ -53,14 +53,9 @@ def kept_events(source: Source, own: PreparationSettings) -> Kept:
             per_item=own.min_item_events,
         )
         events = events[stays]
-        label = f"{own.min_user_events} or more a user, {own.min_item_events} or more an item"
-        steps.append(_step(label, events))
+        steps.append(_step(core_label(own), events))
     if not len(events):
-        before = ", ".join(f"{s['step']}: {s['events']:,}" for s in steps)
-        raise DataError(
-            f"{where_of(source)}: no events are left ({before}). Lower min_rating or the minimum "
-            "counts."
-        )
+        raise none_left(source, steps)
     return Kept(events.reset_index(drop=True), None, None, steps, notes)
 
 
@@ -82,12 +77,7 @@ def _settled(
     dropped = len(events) - len(kept)
     if not dropped:
         return kept, []
-    which = {"first": "earliest", "last": "latest"}[policy]
-    which += " time" if TIMESTAMP in events else " row"
-    return kept, [
-        f"{where}: {dropped:,} of {len(events):,} events repeat a pair of user and item. Each pair "
-        f"counts as one interaction, with its {which} (duplicates={policy})."
-    ]
+    return kept, [repeats_note(where, policy, dropped, len(events), timed=TIMESTAMP in events)]
 
 
 def kept_parts(source: Source, own: PreparationSettings) -> Kept:
@@ -109,6 +99,39 @@ def kept_parts(source: Source, own: PreparationSettings) -> Kept:
 def _step(label: str, events: pd.DataFrame) -> dict[str, Any]:
     users, items = (events[c].nunique() for c in (USER, ITEM))
     return {"step": label, "events": len(events), "users": users, "items": items}
+
+
+def repeats_label(policy: Duplicates) -> str:
+    """Return the name of the step that settles repeated pairs."""
+    return f"{policy} of repeated pairs"
+
+
+def rated_label(own: PreparationSettings) -> str:
+    """Return the name of the step that keeps positives."""
+    return f"rated {own.min_rating:g} or better"
+
+
+def core_label(own: PreparationSettings) -> str:
+    """Return the name of the step that drops users and items with too few events."""
+    return f"{own.min_user_events} or more a user, {own.min_item_events} or more an item"
+
+
+def repeats_note(where: str, policy: Duplicates, dropped: int, of: int, *, timed: bool) -> str:
+    """Return the sentence on repeated pairs that were dropped."""
+    which = {"first": "earliest", "last": "latest"}[policy] + (" time" if timed else " row")
+    return (
+        f"{where}: {dropped:,} of {of:,} events repeat a pair of user and item. Each pair "
+        f"counts as one interaction, with its {which} (duplicates={policy})."
+    )
+
+
+def none_left(source: Source, steps: list[dict[str, Any]]) -> DataError:
+    """Return the error of filters that leave no events."""
+    before = ", ".join(f"{step['step']}: {step['events']:,}" for step in steps)
+    return DataError(
+        f"{where_of(source)}: no events are left ({before}). Lower min_rating or the minimum "
+        "counts."
+    )
 
 
 def where_of(source: Source) -> str:

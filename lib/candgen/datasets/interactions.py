@@ -76,10 +76,15 @@ def positives(events: pd.DataFrame, at_least: float | None) -> pd.DataFrame:
     if at_least is None:
         return events
     if RATING not in events:
-        raise DataError(
-            f"min_rating is {at_least:g}, but these events have no ratings. Leave min_rating out."
-        )
+        raise no_ratings(at_least)
     return events[events[RATING].to_numpy() >= at_least]
+
+
+def no_ratings(at_least: float) -> DataError:
+    """Return the error of a threshold on events without ratings."""
+    return DataError(
+        f"min_rating is {at_least:g}, but these events have no ratings. Leave min_rating out."
+    )
 
 
 def k_core(
@@ -124,11 +129,25 @@ def _refuse(events: pd.DataFrame, pairs: NDArray[np.int64], where: str) -> None:
     repeated = pd.Series(pairs).duplicated().to_numpy()
     second = int(repeated.argmax())
     first = int((pairs == pairs[second]).argmax())
+    user, item = events[USER].iloc[second], events[ITEM].iloc[second]
     rows = sorted(events.index[[first, second]] + 1)
-    raise DataError(
-        f"{where}: user {events[USER].iloc[second]} and item {events[ITEM].iloc[second]} occur "
+    raise repeated_pair(where, user, item, rows, int(repeated.sum()))
+
+
+def repeated_pair(where: str, user: object, item: object, rows: list[int], count: int) -> DataError:
+    """Return the error of events that repeat a pair.
+
+    Args:
+        where: Name of the events.
+        user: Own id of the user of the first pair that occurs again.
+        item: Own id of its item.
+        rows: Two rows that hold it, counted from 1.
+        count: Events that repeat an earlier one.
+    """
+    return DataError(
+        f"{where}: user {user} and item {item} occur "
         f"together in rows {rows[0]} and {rows[1]}, counted without a header "
-        f"({int(repeated.sum()):,} repeated events in all). Set duplicates to first, last or "
+        f"({count:,} repeated events in all). Set duplicates to first, last or "
         "keep, or correct the file."
     )
 

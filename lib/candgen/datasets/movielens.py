@@ -12,7 +12,9 @@ Harper and Konstan, The MovieLens Datasets: History and Context, TiiS 5(4), 2015
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,7 +26,7 @@ from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USE
 from candgen.datasets.archives import Bundle, InputFile, describe, open_bundle
 from candgen.datasets.cells import Column
 from candgen.datasets.reading import TextFormat, encoding_note, read_columns
-from candgen.datasets.source import Source
+from candgen.datasets.source import EventFile, Source
 from candgen.datasets.tables import refuse_repeated
 from candgen.errors import DataError, SettingError
 
@@ -139,11 +141,12 @@ class MovieLensSettings(Settings):
     """Variant to download, such as latest-small or 32m; empty with a path."""
 
 
-def read(*, limit: int | None = None, **settings: Any) -> Source:
+def read(*, limit: int | None = None, whole: bool = True, **settings: Any) -> Source:
     """Read MovieLens from a folder or a zip, or download it against a pinned digest.
 
     Args:
         limit: Read this many ratings only, to check the files.
+        whole: Whether the ratings are read at once; if not, the source says where they are.
         **settings: Fields of `MovieLensSettings`, `path` or `variant` among them.
 
     Raises:
@@ -168,15 +171,20 @@ def read(*, limit: int | None = None, **settings: Any) -> Source:
     layout = _LAYOUTS[family]
     ratings = bundle.require(layout.ratings, "the ratings")
     used = [ratings]
-    interactions = read_columns(ratings, _rating_columns(layout), layout.text, limit=limit)
+    columns = _rating_columns(layout)
+    interactions = read_columns(ratings, columns, layout.text, limit=limit) if whole else None
     items = _read_items(bundle, family, used)
     users = _read_users(bundle, family, used)
-    _check_known(interactions, items, ratings, used)
+    check = functools.partial(_check_known, items, ratings, used)
+    if interactions is not None:
+        films = interactions[ITEM]
+        check(pd.Index(films.unique()), lambda film: int((films == film).to_numpy().argmax()))
     name = _name(bundle, family, variant)
     return Source(
         kind="movielens",
         title=f"MovieLens {name}",
         interactions=interactions,
+        unread=None if whole else EventFile(ratings, columns, layout.text, check),
         users=users,
         items=items,
         rating_scale=layout.scale,
@@ -285,14 +293,16 @@ def _read_users(bundle: Bundle, family: str, used: list[InputFile]) -> pd.DataFr
 
 
 def _check_known(
-    interactions: pd.DataFrame, items: pd.DataFrame, ratings: InputFile, used: list[InputFile]
+    items: pd.DataFrame,
+    ratings: InputFile,
+    used: list[InputFile],
+    rated: pd.Index,
+    row_of: Callable[[int], int],
 ) -> None:
     """Refuse ratings of films that the table of films lacks."""
-    rated = pd.Index(interactions[ITEM].unique())
     unknown = rated.difference(pd.Index(items[ITEM_ID]))
     if len(unknown):
-        row = int((interactions[ITEM] == unknown[0]).to_numpy().argmax()) + 1
         raise DataError(
-            f"{ratings.label}, row {row}: film {unknown[0]} is not in {used[1].label} "
-            f"({len(unknown):,} such films). Are both files of the same release?"
+            f"{ratings.label}, row {row_of(unknown[0]) + 1}: film {unknown[0]} is not in "
+            f"{used[1].label} ({len(unknown):,} such films). Are both files of the same release?"
         )

@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from candgen import folders
+from candgen import folders, memory
 from candgen.checks import Count, CountOrZero, Settings
-from candgen.columns import ENGAGED, ITEM, ITEM_ID, RATING, TIMESTAMP, USER, USER_ID
+from candgen.columns import ENGAGED, ITEM, RATING, TIMESTAMP, USER
 from candgen.datasets import given, movielens, tables
 from candgen.datasets.cells import NANOS, date_to_seconds
 from candgen.datasets.dataset import SHAPED_BY_TEST, Dataset, write_dataset
@@ -30,7 +30,7 @@ from candgen.datasets.interactions import (
     number,
 )
 from candgen.datasets.periods import stored
-from candgen.datasets.reading import free_name
+from candgen.datasets.prepared import described_items, described_users, info_of
 from candgen.datasets.source import Source
 from candgen.datasets.splits import (
     NAMES,
@@ -53,12 +53,19 @@ from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.seeds import derive_seed
 
 _OF_EVENTS = (USER, ITEM, TIMESTAMP)
-SOURCES = ("world", "movielens", "table", "given")
+SOURCES = ("world", "crowd", "movielens", "table", "given")
+INVENTED = ("world", "crowd")
 _READERS: dict[str, tuple[Callable[..., Source], type[Settings]]] = {
     "movielens": (movielens.read, movielens.MovieLensSettings),
     "table": (tables.read, tables.TableSettings),
     "given": (given.read, given.GivenSettings),
 }
+BEYOND_MEMORY = {
+    "source": ("movielens", "table"),
+    "split": ("timeline", "leave_last_out", "cold_users", "cold_items"),
+}
+"""What can be prepared with `memory`: other sources and splits hold or shuffle all events."""
+LEAST_MEMORY = "1GB"
 FIRST_ROWS = 100  # rows of each input that are checked before any work starts
 
 
@@ -70,7 +77,7 @@ class PreparationSettings(SplitShares):
     """
 
     source: Literal[*SOURCES] = "world"
-    """World (invented), movielens, table (your file) or given (a fixed split)."""
+    """World or crowd (invented), movielens, table (your file) or given (a fixed split)."""
     name: str = ""
     """Name of the dataset; empty: the folder's name."""
     min_rating: float = 0.0
@@ -89,6 +96,8 @@ class PreparationSettings(SplitShares):
     """Split timeline: first day of validation, as an ISO date."""
     seed: CountOrZero = 0
     """Root of all random choices."""
+    memory: str = ""
+    """Memory to stay within, such as 4GB, with DuckDB on disk; empty: all in memory."""
 
     @field_validator("test_from", "validation_from")
     @classmethod
@@ -107,7 +116,24 @@ class PreparationSettings(SplitShares):
                 "A given split is left as it is: leave min_user_events and min_item_events at 1."
             )
         _ = self.split_settings
+        if self.memory:
+            self._check_beyond_memory()
         return self
+
+    def _check_beyond_memory(self) -> None:
+        """Refuse by name what preparation beyond memory cannot do."""
+        memory.at_least("memory", self.memory, LEAST_MEMORY)
+        policy = self.split_settings.policy
+        for name, value, known in (
+            ("source", self.source, BEYOND_MEMORY["source"]),
+            ("split", policy, BEYOND_MEMORY["split"]),
+        ):
+            if value not in known:
+                raise SettingError(
+                    f"memory is {self.memory!r}, but {name} {value!r} needs all events in memory; "
+                    f"beyond memory {name} can be {', '.join(known)}. Leave memory empty, or "
+                    "choose one of these."
+                )
 
     @property
     def of_repeated_pairs(self) -> Duplicates:
@@ -134,8 +160,8 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         folder: Folder of the dataset; an earlier dataset there is replaced by a whole new one.
         relative_to: Folder that relative paths among the settings start from.
         **settings: Fields of `PreparationSettings` and of the source's settings: `WorldSettings`,
-            `MovieLensSettings`, `TableSettings` or `GivenSettings`. Settings of another source
-            are accepted at their defaults.
+            `CrowdSettings`, `MovieLensSettings`, `TableSettings` or `GivenSettings`. Settings of
+            another source are accepted at their defaults.
 
     Raises:
         SettingError: If a setting is unknown, out of range, or belongs to another source.
@@ -144,40 +170,33 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     """
     folder = folders.check(folder, folders.DATASET)
     own, of_source = check_settings(settings, name=folder.resolve().name)
+    if own.memory:
+        from candgen.datasets import beyond_memory  # DuckDB is optional
+
+        source = _read(own, of_source, Path(relative_to), whole=False)
+        return beyond_memory.prepare(folder, source, own, of_source)
     source = _read(own, of_source, Path(relative_to))
     kept = kept_parts(source, own) if source.parts else kept_events(source, own)
     numbered = _number(kept, source)
     made = _split(numbered, kept, own)
     tables_, extras = _tables(source, numbered, made)
-    policy = own.split_settings.policy
-    parameters = own.model_dump() | {"split": policy, "duplicates": own.of_repeated_pairs}
-    events = numbered.events
+    policy, events = own.split_settings.policy, numbered.events
     seen = None if events.times is None else futures_seen(events, made.parts)
-    info = {
-        "name": own.name,
-        "source": {
-            "kind": source.kind,
-            "title": source.title,
-            "inputs": source.inputs,
-            "rating_scale": list(source.rating_scale) if source.rating_scale else None,
-        },
-        "licence": source.licence,
-        "citation": source.citation,
-        "parameters": parameters | of_source.model_dump(),
-        "steps": kept.steps,
-        "split": {
-            "policy": policy,
-            "rule": made.rule,
-            **made.facts,
-            "futures_seen": None if seen is None else seen._asdict(),
-        },
-        "extras": extras,
-        "notes": [*source.notes, *kept.notes],
-        "warnings": [
+    info = info_of(
+        source,
+        own,
+        of_source,
+        steps=kept.steps,
+        notes=kept.notes,
+        rule=made.rule,
+        facts=made.facts,
+        seen=seen,
+        extras=extras,
+        warnings=[
             *leak_warnings(policy, events, made.parts, seen),
             *tie_warnings(policy, events, made.parts, kept.events.get(NANOS)),
         ],
-    }
+    )
     save_oracle = functools.partial(_save_oracle, source, numbered)
     return write_dataset(folder, tables_, info, beside=save_oracle)
 
@@ -228,7 +247,7 @@ def check_inputs(*, relative_to: Path | str = "", **settings: Any) -> None:
     """
     own, of_source = check_settings(settings)
     downloads = own.source == "movielens" and not of_source.path
-    if own.source != "world" and not downloads:
+    if own.source not in INVENTED and not downloads:
         _read(own, of_source, Path(relative_to), limit=FIRST_ROWS)
 
 
@@ -238,22 +257,28 @@ def source_settings(source: str) -> type[Settings]:
         from candgen.datasets.world import WorldSettings
 
         return WorldSettings
+    if source == "crowd":
+        from candgen.datasets.crowd import CrowdSettings
+
+        return CrowdSettings
     return _READERS[source][1]
 
 
 # --- reading
 
 
-def _read(
-    own: PreparationSettings, of_source: Settings, root: Path, limit: int | None = None
-) -> Source:
+def _read(own: PreparationSettings, of_source: Settings, root: Path, **how: Any) -> Source:
     if own.source == "world":
         from candgen.datasets.world import make_world
 
         return make_world(of_source, derive_seed(own.seed, "world"))
+    if own.source == "crowd":
+        from candgen.datasets.crowd import make_crowd
+
+        return make_crowd(of_source, derive_seed(own.seed, "crowd"))
     read, _ = _READERS[own.source]
     given_ = {k: _from(root, v) if k.endswith("path") else v for k, v in of_source}
-    return read(**given_, limit=limit)
+    return read(**given_, **how)
 
 
 # --- numbering and splitting
@@ -331,8 +356,8 @@ def _tables(
         rows = made.parts == code
         if rows.any():
             tables_[name] = frame[rows].reset_index(drop=True)
-    tables_["users"] = _described(USER, USER_ID, numbered.user_ids, source.users, "users")
-    tables_["items"] = _described(ITEM, ITEM_ID, numbered.item_ids, source.items, "items")
+    tables_["users"] = described_users(numbered.user_ids, source.users)
+    tables_["items"] = described_items(numbered.item_ids, source.items)
     if numbered.candidate_lists is not None:
         tables_["candidate_lists"] = numbered.candidate_lists
     facts = {}
@@ -344,25 +369,6 @@ def _tables(
                 tables_[stored(name, part)] = frame[parts == code].reset_index(drop=True)
                 facts[name][part] = int((parts == code).sum())
     return tables_, facts
-
-
-def _described(
-    code: str, key: str, ids: pd.Index, features: pd.DataFrame | None, what: str
-) -> pd.DataFrame:
-    frame = pd.DataFrame({code: np.arange(len(ids), dtype=np.int32), key: ids})
-    if features is None:
-        return frame
-    rows = code_of(ids, pd.Index(features[key]))
-    if (rows < 0).all():
-        raise DataError(
-            f"No id of the table of {what} occurs in the events: the table has "
-            f"{features[key].iloc[0]!r}, the events have {ids[0]!r}. Do both spell ids alike?"
-        )
-    matched = features.drop(columns=key).reset_index(drop=True)
-    if code in matched:  # a column of the user's own that is called like ours
-        matched = matched.rename(columns={code: free_name(code, [*frame, *matched])})
-    matched = matched.take(rows) if (rows >= 0).all() else matched.reindex(rows)
-    return pd.concat([frame, matched.reset_index(drop=True)], axis=1)
 
 
 def _cut_extra(

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from candgen.datasets.archives import InputFile
+from candgen.datasets.cells import Column
+from candgen.datasets.reading import TextFormat
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """Interactions in a file that is still to be read, block by block."""
+
+    file: InputFile
+    columns: list[Column]
+    """User, item, optional rating and time."""
+    text: TextFormat
+    check_items: Callable[[pd.Index, Callable[[Any], int]], None] = lambda rated, row_of: None
+    """Refuses items by the rules of the source; takes their sorted ids, and a function from an id
+    to the first row that has it, counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +36,14 @@ class Source:
     """
 
     kind: str
-    """Kind of source: world, movielens, table or given."""
+    """Kind of source: world, crowd, movielens, table or given."""
     title: str
     """Name for people, such as "MovieLens ml-latest-small"."""
     interactions: pd.DataFrame | None
     """Columns `user`, `item`, optional `rating`, `timestamp` and, where times are finer than a
-    second, `nanoseconds`. None when `parts` are given."""
+    second, `nanoseconds`. None when `parts` or `unread` are given."""
+    unread: EventFile | None = None
+    """Where the interactions are, if they are not read yet."""
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
     """Splits made by others: `train`, `test`, optional `validation` and `candidate_lists`."""
     users: pd.DataFrame | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from candgen.columns import ITEM, RATING, TIMESTAMP, USER
 from candgen.datasets.dataset import PARTS, Dataset
@@ -11,25 +12,37 @@ from candgen.datasets.dataset import PARTS, Dataset
 
 def summary(data: Dataset) -> pd.DataFrame:
     """Describe the interactions in one column: counts, sparsity, activity, long tail, ratings."""
-    events = data.table("interactions")
-    per_user = np.bincount(events[USER], minlength=data.n_users)
-    per_item = np.sort(np.bincount(events[ITEM], minlength=data.n_items))[::-1]
-    cells = data.n_users * data.n_items
+    columns = data.columns("interactions")
+    per_user = per_id(data, "interactions", USER)
+    per_item = np.sort(per_id(data, "interactions", ITEM))[::-1]
+    n_events, cells = data.n_events, data.n_users * data.n_items
     head = max(1, data.n_items // 100)
     rows = {
         "users": f"{data.n_users:,}",
         "items": f"{data.n_items:,}",
-        "events": f"{len(events):,}",
-        "empty cells (sparsity)": f"{1 - len(events) / cells:.2%}",
+        "events": f"{n_events:,}",
+        "empty cells (sparsity)": f"{1 - n_events / cells:.2%}",
         "events per user, median": f"{np.median(per_user):,.0f}",
         "events per item, median": f"{np.median(per_item):,.0f}",
-        "share of the top 1% of items": f"{per_item[:head].sum() / len(events):.1%}",
+        "share of the top 1% of items": f"{per_item[:head].sum() / n_events:.1%}",
     }
-    if RATING in events:
-        rows["mean rating"] = f"{events[RATING].mean():.2f}"
-    if TIMESTAMP in events:
-        rows["first day"], rows["last day"] = _days(events[TIMESTAMP])
+    if RATING in columns:
+        rows["mean rating"] = f"{data.column('interactions', RATING).mean(dtype=np.float64):.2f}"
+    if TIMESTAMP in columns:
+        rows["first day"], rows["last day"] = _days(data.column("interactions", TIMESTAMP))
     return pd.DataFrame({data.name: rows})
+
+
+def per_id(data: Dataset, table: str, column: str) -> NDArray[np.int64]:
+    """Count the events of each user or item, reading that column alone.
+
+    Args:
+        data: A prepared dataset.
+        table: An event table.
+        column: `user` or `item`.
+    """
+    n = data.n_users if column == USER else data.n_items
+    return np.bincount(data.column(table, column), minlength=n)
 
 
 def parts(data: Dataset) -> pd.DataFrame:
@@ -37,20 +50,17 @@ def parts(data: Dataset) -> pd.DataFrame:
 
     Rows are named by `Dataset.label_of`, which says if validation was shaped by test.
     """
-    whole = len(data.table("interactions"))
     rows = {}
-    for name in PARTS:
-        if not data.has(name):
-            continue
-        events = data.table(name)
+    for name in filter(data.has, PARTS):
+        users, items = (per_id(data, name, column) for column in (USER, ITEM))
         row = {
-            "events": len(events),
-            "share": len(events) / whole,
-            "users": events[USER].nunique(),
-            "items": events[ITEM].nunique(),
+            "events": int(users.sum()),
+            "share": users.sum() / data.n_events,
+            "users": int((users > 0).sum()),
+            "items": int((items > 0).sum()),
         }
-        if TIMESTAMP in events:
-            row["first day"], row["last day"] = _days(events[TIMESTAMP])
+        if TIMESTAMP in data.columns(name):
+            row["first day"], row["last day"] = _days(data.column(name, TIMESTAMP))
         rows[data.label_of(name)] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -62,27 +72,45 @@ def overlap(data: Dataset) -> pd.DataFrame:
     training, events with such items, and events that repeat a known pair of user and item. Ranking
     leaves known pairs out, so a generator cannot predict them.
     """
-    views = {"test": data.for_test()}
+    views = {"test": ("train", "validation")}
     if data.has("validation"):
-        views = {data.label_of("validation"): data.for_validation(), **views}
-    return pd.DataFrame({name: _overlap(view) for name, view in views.items()})
+        views = {"validation": ("train",), **views}
+    return pd.DataFrame(
+        {data.label_of(part): _overlap(data, part, known) for part, known in views.items()}
+    )
 
 
-def _overlap(data: Dataset) -> dict[str, float]:
-    held, known = data.held_out, data.history_matrix
-    users, items = held[USER].to_numpy(), held[ITEM].to_numpy()
-    with_history = np.diff(known.indptr) > 0
-    in_training = np.bincount(data.train[ITEM], minlength=data.n_items) > 0
-    repeated = data.held_out_matrix.multiply(known).nnz / data.held_out_matrix.nnz
+def _overlap(data: Dataset, part: str, trained: tuple[str, ...]) -> dict[str, float]:
+    users, items = (per_id(data, part, column) for column in (USER, ITEM))
+    trained = [name for name in trained if data.has(name)]
+    known = [*trained, *(["fold_in"] if data.has("fold_in") else [])]
+    with_history = sum(per_id(data, name, USER) for name in known) > 0
+    in_training = sum(per_id(data, name, ITEM) for name in trained) > 0
+    if data.has("fold_in") and "validation" in trained:  # its users are trained on, see `Dataset`
+        of_trained = per_id(data, "validation", USER)[data.column("fold_in", USER)] > 0
+        in_training[data.column("fold_in", ITEM)[of_trained]] = True
+    held = np.unique(_pairs(data, part))
+    again = np.zeros(len(held), dtype=bool)
+    for name in known:
+        pairs = _pairs(data, name)
+        places = np.minimum(np.searchsorted(held, pairs), len(held) - 1)
+        again[places[held[places] == pairs]] = True
     return {
-        "users with a history": with_history[np.unique(users)].mean(),
-        "events of users with a history": with_history[users].mean(),
-        "items seen in training": in_training[np.unique(items)].mean(),
-        "events with an item seen in training": in_training[items].mean(),
-        "events that repeat a known pair": repeated,
+        "users with a history": with_history[users > 0].mean(),
+        "events of users with a history": users[with_history].sum() / users.sum(),
+        "items seen in training": in_training[items > 0].mean(),
+        "events with an item seen in training": items[in_training].sum() / items.sum(),
+        "events that repeat a known pair": again.mean(),
     }
 
 
-def _days(times: pd.Series) -> tuple[str, str]:
+def _pairs(data: Dataset, table: str) -> NDArray[np.int64]:
+    keys = data.column(table, USER).astype(np.int64)
+    keys *= data.n_items
+    keys += data.column(table, ITEM)
+    return keys
+
+
+def _days(times: NDArray[np.int64]) -> tuple[str, str]:
     ends = pd.to_datetime([times.min(), times.max()], unit="s")
     return tuple(ends.strftime("%Y-%m-%d"))

@@ -12,7 +12,7 @@ from candgen.datasets.archives import InputFile, describe, input_file, usable
 from candgen.datasets.cells import TIME_UNITS, Column, Kind
 from candgen.datasets.reading import FileFormat, TextFormat, encoding_note, first_rows, read_columns
 from candgen.datasets.reading.formats import of_one_file
-from candgen.datasets.source import Source
+from candgen.datasets.source import EventFile, Source
 from candgen.errors import DataError, SettingError, did_you_mean
 
 ID_TYPES = ("auto", "integer", "text")
@@ -91,11 +91,13 @@ class TableSettings(FileSettings):
         return scale
 
 
-def read(*, limit: int | None = None, **settings: Any) -> Source:
+def read(*, limit: int | None = None, whole: bool = True, **settings: Any) -> Source:
     """Read events from a file, with optional tables of users and items.
 
     Args:
         limit: Read this many rows of each file only, to check names and formats.
+        whole: Whether the events are read at once; if not, the source says where they are, and
+            ids of the other tables may be of another type than theirs, see `alike`.
         **settings: Fields of `TableSettings`; `path` is required.
 
     Raises:
@@ -105,14 +107,17 @@ def read(*, limit: int | None = None, **settings: Any) -> Source:
     own = TableSettings(**settings)
     file = existing(own.path, "path", "the events", own.compression)
     present = column_names(file, own.text_format())
-    interactions = read_columns(file, event_columns(own, present), own.text_format(), limit=limit)
+    columns, text = event_columns(own, present), own.text_format()
+    interactions = read_columns(file, columns, text, limit=limit) if whole else None
     used = [file]
     users, items = read_user_and_item_features(own, used, present, limit)
-    interactions, users, items = alike(interactions, users, items)
+    if interactions is not None:
+        interactions, users, items = alike(interactions, users, items)
     return Source(
         kind="table",
         title=file.path.stem,
         interactions=interactions,
+        unread=None if whole else EventFile(file, columns, text),
         users=users,
         items=items,
         rating_scale=tuple(own.rating_scale) or None,

@@ -17,6 +17,7 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "random": ("popularity.baselines", "Random"),
     "popularity": ("popularity.baselines", "Popularity"),
     "GroupPopularity": ("popularity.group_popularity", "GroupPopularity"),
+    "RecentPopularity": ("popularity.recent", "RecentPopularity"),
     "ItemKNN": ("items.neighbours", "ItemKNN"),
     "UserKNN": ("items.neighbours", "UserKNN"),
     "EASE": ("items.ease", "EASE"),

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from candgen import checks
+from candgen import checks, memory
 from candgen.columns import ITEM_ID, USER_ID
 from candgen.datasets import Dataset
 from candgen.errors import (
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from candgen.cluster.workers import Cluster
 
 _SHOWN = 5  # ids quoted in a message
+_MATRIX_BYTES = 32  # an event: the training matrix, that of histories, and their making
 
 
 class Generator(ABC):
@@ -144,11 +145,13 @@ class Generator(ABC):
 
         Raises:
             TrainingError: If what was learned is not finite.
+            SettingError: If training would take more memory than is free; nothing is begun then.
             UnsupportedError: If it cannot share its work and a cluster is given.
         """
         if cluster is not None and not self.fits_on_clusters:
             self._lacks("fit on a cluster", "fits_on_clusters")
         clock = Stopwatch()
+        self._refuse_too_large(dataset)
         spent_before = cluster.cpu_seconds() if cluster else {}
         self.history_matrix_ = dataset.history_matrix
         train = dataset.train_matrix
@@ -307,6 +310,35 @@ class Generator(ABC):
         raise UnsupportedError(
             f"{self.name} has no {what}. Choose a generator whose {flag} is True."
         )
+
+    def memory_needed(self, n_users: int, n_items: int, n_events: int) -> int:
+        """Estimate the bytes that `fit` takes at its peak, from the arrays that grow with the data.
+
+        Args:
+            n_users: Users of a dataset.
+            n_items: Its items.
+            n_events: Its training events.
+
+        Returns:
+            An estimate; the tables of the dataset, libraries and features are not in it.
+        """
+        own = self._bytes_of_model(n_users, n_items, n_events)
+        return int(_MATRIX_BYTES * n_events + own)
+
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        """Estimate what the model itself takes; nothing that matters unless a subclass says so."""
+        return 0
+
+    def _refuse_too_large(self, dataset: Dataset) -> None:
+        n_users, n_items, n_events = dataset.n_users, dataset.n_items, len(dataset.train)
+        needed, free = self.memory_needed(n_users, n_items, n_events), memory.available()
+        if needed > free:
+            raise SettingError(
+                f"{self.name} needs about {memory.spelled(needed)} of memory for {n_users:,} "
+                f"users, {n_items:,} items and {n_events:,} events, and {memory.spelled(free)} "
+                "are free. Prepare the dataset with higher minimum counts (min_user_events, "
+                "min_item_events), lower dim if there is one, or choose WALS or popularity."
+            )
 
     def _known(self, attribute: str) -> NDArray[np.bool_]:
         if not hasattr(self, attribute):

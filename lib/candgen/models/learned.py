@@ -25,6 +25,7 @@ class LearnedGenerator(Generator):
 
     Settings = TrainingSettings
     chosen: TrainingSettings
+    dim: int
 
     @abstractmethod
     def _learner(self, dataset: Dataset) -> Learner:
@@ -62,6 +63,14 @@ class LearnedGenerator(Generator):
         self.history_: list[Epoch] = trained.history
         self.best_epoch_, self.resumed_after_ = trained.best_epoch, trained.resumed_after
         self._finish(learner, dataset)
+
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        tables = 16 * self.dim * (n_users + n_items)  # vectors, two moments, gradients
+        return tables + 64 * n_events + self._bytes_of_step(n_items)
+
+    def _bytes_of_step(self, n_items: int) -> float:
+        """Estimate what a step takes: products of examples and negatives, and their slopes."""
+        return 0
 
     def _watch(self, learned: Dataset) -> Watch:
         metric, k = self.chosen.watched_metric()

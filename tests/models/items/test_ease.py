@@ -1,7 +1,4 @@
-from types import SimpleNamespace
-
 import numpy as np
-import psutil
 import pytest
 from contract import GeneratorContract
 
@@ -44,12 +41,6 @@ def test_a_heavier_penalty_shrinks_the_weights(taste_world):
         np.abs(EASE(regularization=x).fit(taste_world).weights_).sum() for x in (10.0, 100.0)
     )
     assert heavy < light
-
-
-def test_a_catalogue_that_does_not_fit_the_memory_is_refused_at_once(taste_world, monkeypatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
-    with pytest.raises(SettingError, match="121 x 121 items"):
-        EASE().fit(taste_world)
 
 
 @pytest.mark.parametrize("regularization", [0, -1, float("nan"), "100"])

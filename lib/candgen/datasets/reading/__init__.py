@@ -1,10 +1,11 @@
 """Readers of one file: text with delimiters, Parquet, or JSON lines, compressed or not.
 
 Every fault of a file is a `DataError` that names the file, the line (row, for Parquet) and the
-column. `read_columns` reads whole columns; `first_rows` shows the header and the first rows, by the
-same rules.
+column. `read_columns` reads whole columns; `read_blocks` reads them block by block, and
+`first_rows` the header and the first rows, by the same rules.
 """
 
+from candgen.datasets.reading.blocks import read_blocks
 from candgen.datasets.reading.columns import (
     FirstRows,
     NoColumnError,
@@ -29,6 +30,7 @@ __all__ = [
     "first_rows",
     "free_name",
     "open_file",
+    "read_blocks",
     "read_columns",
     "records",
 ]

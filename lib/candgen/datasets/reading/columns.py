@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,6 +19,11 @@ from candgen.text.plain import one_line
 
 _PARQUET = (".parquet", ".pq")
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
+
+
+Blocks = Iterator[dict[int, pa.ChunkedArray]]
+"""Columns by their places, block after block."""
+ROWS_PER_BLOCK = 1 << 20  # of Parquet files
 
 
 class FirstRows(NamedTuple):
@@ -73,7 +78,7 @@ def read_columns(
             rule. The message names the file, the line (row, for Parquet) and the column.
     """
     opened = open_file(file, text or TextFormat(), limit)
-    places = _places(opened, columns)
+    places = places_of(opened, columns)
     others = _others(opened, places, leave_out) if extra else {}
     held = opened.read({places[c]: c.arrow_type for c in columns} | dict.fromkeys(others.values()))
     if not held or not len(next(iter(held.values()))):
@@ -128,6 +133,8 @@ class Opened:
     read: Callable[[dict[int, pa.DataType | None]], dict[int, pa.ChunkedArray]]
     place: Callable[[int], str]
     """Words for a row that is counted from 0."""
+    ways: tuple[Callable[[dict[int, pa.DataType | None]], Blocks], ...] = ()
+    """Readers of blocks of rows, the fastest first; none where a file can only be read whole."""
     hint: str = ""
     metadata: dict[bytes, bytes] = field(default_factory=dict)
     """Metadata of a Parquet file."""
@@ -179,10 +186,20 @@ def open_file(file: InputFile, text: TextFormat, limit: int | None = None) -> Op
                 raise _twice(file, names[repeated[0]], "")
             return typed.read_parquet(file, reader, list(wanted), limit)
 
+        def in_blocks(wanted: dict) -> Blocks:
+            return typed.parquet_blocks(file, reader, list(wanted), ROWS_PER_BLOCK)
+
+        packed = file.member is not None or bool(file.compression)
         names = list(reader.schema_arrow.names)
         metadata = reader.schema_arrow.metadata or {}
         return Opened(
-            file, names, True, of_parquet, lambda row: f"row {row + 1}", metadata=metadata
+            file,
+            names,
+            True,
+            of_parquet,
+            lambda row: f"row {row + 1}",
+            () if packed else (in_blocks,),
+            metadata=metadata,
         )
     if kind == "jsonl":
         lines = typed.JsonLines(file, text, limit)
@@ -199,6 +216,11 @@ def open_file(file: InputFile, text: TextFormat, limit: int | None = None) -> Op
         False,
         lambda wanted: text_files.read_strings(file, text, names, wanted, limit),
         lambda row: f"line {text_files.line_of(file, text, row)}",
+        (
+            lambda wanted: text_files.string_blocks(file, text, names, wanted),
+            lambda wanted: text_files.string_blocks(file, text, names, dict.fromkeys(wanted)),
+            lambda wanted: text_files.slow_blocks(file, text, names, wanted),
+        ),
         text_files.other_delimiter(names, text),
     )
 
@@ -215,7 +237,12 @@ def _kind(file: InputFile, text: TextFormat) -> str:
         return "parquet" if stream.read(4) == b"PAR1" else "text"
 
 
-def _places(opened: Opened, columns: Sequence[Column]) -> dict[Column, int]:
+def places_of(opened: Opened, columns: Sequence[Column]) -> dict[Column, int]:
+    """Return the place of each column in a file.
+
+    Raises:
+        DataError: If a column is missing, occurs twice, or is named for two purposes.
+    """
     found: dict[Column, int] = {}
     for column in columns:
         there = [n for n, name in enumerate(opened.names) if name == column.there]

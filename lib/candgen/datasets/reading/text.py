@@ -132,44 +132,104 @@ def line_of(file: InputFile, text: TextFormat, row: int) -> int:
     return next(line for n, (line, _) in enumerate(records(file, text)) if n == row)
 
 
+def string_blocks(
+    file: InputFile, text: TextFormat, names: list[str], wanted: dict[int, pa.DataType | None]
+) -> Iterator[dict[int, pa.ChunkedArray]]:
+    """Yield columns by their places, a block of the file at a time, as fast as pyarrow reads.
+
+    Args:
+        file: File to read.
+        text: Format of the file.
+        names: Names of all columns.
+        wanted: As for `read_strings`.
+
+    Raises:
+        pa.ArrowException: If pyarrow cannot read the file, or a cell does not fit its type.
+        UnicodeDecodeError: If bytes are not in the stated encoding.
+        DataError: If a record breaks the rules of quotes.
+    """
+    way = _FastWay(file, text, names, wanted)
+    with file.open() as stream:
+        source = way.source(stream)
+        with pa.csv.open_csv(source, **way.options) as batches:
+            for batch in batches:
+                yield way.by_place(pa.Table.from_batches([batch]))
+    if source.seen:
+        _check_strictly(file, text, names)
+
+
+def slow_blocks(
+    file: InputFile, text: TextFormat, names: list[str], wanted: dict[int, pa.DataType | None]
+) -> Iterator[dict[int, pa.ChunkedArray]]:
+    """Yield columns by their places as text, read by Python's csv module.
+
+    Raises:
+        DataError: If a record has too few or too many cells, or breaks the rules of quotes.
+    """
+    rows = _checked(file, text, names)
+    while block := list(itertools.islice(rows, _ROWS)):
+        yield {n: pa.chunked_array([[row[n] for row in block]], pa.string()) for n in wanted}
+
+
 # --- two readers
+
+
+class _FastWay:
+    """Settings of pyarrow's reader of CSV for a file and some of its columns."""
+
+    def __init__(
+        self,
+        file: InputFile,
+        text: TextFormat,
+        names: list[str],
+        wanted: dict[int, pa.DataType | None],
+    ) -> None:
+        self._file, self._text, self._wanted = file, text, wanted
+        double = text.delimiter == "::"
+        self._places = [str(n) for n in range(2 * len(names) - 1 if double else len(names))]
+        self._step = 2 if double else 1
+        types = {self._places[n * self._step]: kind or pa.string() for n, kind in wanted.items()}
+        if double:  # a reader of single colons finds an empty cell between two
+            types |= dict.fromkeys(self._places[1::2], pa.null())
+        elif len(text.delimiter) > 1:
+            raise pa.ArrowInvalid("long delimiter")
+        convert = pa.csv.ConvertOptions(
+            column_types=types,
+            include_columns=list(types),
+            null_values=list(MISSING),
+            strings_can_be_null=False,
+        )
+        parse = pa.csv.ParseOptions(
+            delimiter=text.delimiter[0],
+            quote_char=text.quote or False,
+            escape_char=text.escape or False,
+            newlines_in_values=bool(text.quote or text.escape),
+        )
+        skipped = text.skip_lines
+        if text.header is None:
+            skipped = next(last for _, last, _ in _spans(file, text, strict=False))
+        read = pa.csv.ReadOptions(column_names=self._places, skip_rows=skipped, block_size=BLOCK)
+        self.options = {"read_options": read, "parse_options": parse, "convert_options": convert}
+
+    def source(self, stream: BinaryIO) -> _Utf8:
+        text = self._text
+        encoding = settled_encoding(self._file, text.encoding)
+        return _Utf8(stream, encoding, text.quote + text.escape)
+
+    def by_place(self, table: pa.Table) -> dict[int, pa.ChunkedArray]:
+        return {n: table[self._places[n * self._step]] for n in self._wanted}
 
 
 def _read_fast(
     file: InputFile, text: TextFormat, names: list[str], wanted: dict[int, pa.DataType | None]
 ) -> dict[int, pa.ChunkedArray]:
-    double = text.delimiter == "::"
-    places = [str(n) for n in range(2 * len(names) - 1 if double else len(names))]
-    step = 2 if double else 1
-    types = {places[n * step]: kind or pa.string() for n, kind in wanted.items()}
-    if double:  # a reader of single colons finds an empty cell between two
-        types |= dict.fromkeys(places[1::2], pa.null())
-    elif len(text.delimiter) > 1:
-        raise pa.ArrowInvalid("long delimiter")
-    convert = pa.csv.ConvertOptions(
-        column_types=types,
-        include_columns=list(types),
-        null_values=list(MISSING),
-        strings_can_be_null=False,
-    )
-    parse = pa.csv.ParseOptions(
-        delimiter=text.delimiter[0],
-        quote_char=text.quote or False,
-        escape_char=text.escape or False,
-        newlines_in_values=bool(text.quote or text.escape),
-    )
-    skipped = text.skip_lines
-    if text.header is None:
-        skipped = next(last for _, last, _ in _spans(file, text, strict=False))
-    read = pa.csv.ReadOptions(column_names=places, skip_rows=skipped, block_size=BLOCK)
+    way = _FastWay(file, text, names, wanted)
     with file.open() as stream:
-        source = _Utf8(stream, settled_encoding(file, text.encoding), text.quote + text.escape)
-        table = pa.csv.read_csv(
-            source, read_options=read, parse_options=parse, convert_options=convert
-        )
+        source = way.source(stream)
+        table = pa.csv.read_csv(source, **way.options)
     if source.seen:
         _check_strictly(file, text, names)
-    return {n: table[places[n * step]] for n in wanted}
+    return way.by_place(table)
 
 
 def _read_slowly(

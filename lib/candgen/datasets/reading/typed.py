@@ -57,6 +57,24 @@ def read_parquet(
         raise DataError(f"{file.label} is not a readable Parquet file: {_short(error)}") from error
 
 
+def parquet_blocks(
+    file: InputFile, reader: pq.ParquetFile, places: list[int], rows: int
+) -> Iterator[dict[int, pa.ChunkedArray]]:
+    """Yield columns by their places, so many rows at a time; all values are checked.
+
+    Raises:
+        DataError: If the file is damaged.
+    """
+    names = reader.schema_arrow.names
+    try:
+        for batch in reader.iter_batches(rows, columns=[names[n] for n in places]):
+            table = pa.Table.from_batches([batch])
+            table.validate(full=True)
+            yield {n: table[names[n]] for n in places}
+    except (pa.ArrowException, OSError, UnicodeError, KeyError) as error:
+        raise DataError(f"{file.label} is not a readable Parquet file: {_short(error)}") from error
+
+
 class JsonLines:
     """Rows of a file with one JSON object a line; a row without a key has no value there.
 

@@ -146,7 +146,7 @@ def ids(values: pa.ChunkedArray, column: Column, *, typed: bool) -> NDArray[np.i
     values = plain(values)
     kind = values.type
     if is_text(values) and column.kind == "id" and not typed:
-        numbers = _as_written(values)
+        numbers = as_written(values)
         if numbers is not None:
             refuse(numbers < 0, "is {}, expected 0 or greater", numbers)
             return numbers
@@ -169,7 +169,7 @@ def ids(values: pa.ChunkedArray, column: Column, *, typed: bool) -> NDArray[np.i
     return values.cast(pa.string()).to_pandas() if column.kind == "text id" else numbers
 
 
-def _as_written(values: pa.ChunkedArray) -> NDArray[np.int64] | None:
+def as_written(values: pa.ChunkedArray) -> NDArray[np.int64] | None:
     """Return text as integers if these, written again, are the same text; else None."""
     try:
         numbers = values.cast(pa.int64())
@@ -184,7 +184,9 @@ def _ids_of_text(
     values: pa.ChunkedArray, column: Column, typed: bool
 ) -> NDArray[np.int64] | pd.Series:
     if column.kind == "id" and not typed:
-        _refuse_words_among_integers(values)
+        words = WordsAmongIntegers()
+        words.look_at(values)
+        words.refuse()
     if column.kind != "integer id":
         return values.to_pandas()
     trimmed = pc.utf8_trim_whitespace(values)
@@ -201,20 +203,38 @@ def _ids_of_text(
     return numbers
 
 
-def _refuse_words_among_integers(values: pa.ChunkedArray) -> None:
-    """Refuse words in a column that begins with a whole number and has no 007 or 1.0.
+class WordsAmongIntegers:
+    """Search for words in a column that begins with a whole number and has no 007 or 1.0.
 
-    Such a word is a wrong line, such as a header in the middle, or all ids are text.
+    Such a word is a wrong line, such as a header in the middle, or all ids are text. The column
+    may arrive in blocks.
     """
-    written = matches(values, CANONICAL)
-    words = ~written & ~matches(values, LIKE_NUMBERS)
-    if len(written) and written[0] and (words | written).all():
-        refuse(
-            words,
-            "is {}, expected a whole number as in the rows before it; set id_type=text if ids are "
-            "text",
-            values,
-        )
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._possible = True
+        self._fault: Fault | None = None
+
+    def look_at(self, values: pa.ChunkedArray) -> None:
+        """Take the next block of the column."""
+        if not self._possible or not len(values):
+            return
+        written = matches(values, CANONICAL)
+        words = ~written & ~matches(values, LIKE_NUMBERS)
+        self._possible = bool((written[0] or self._rows > 0) and (words | written).all())
+        if self._fault is None and words.any():
+            row = int(words.argmax())
+            self._fault = Fault(
+                self._rows + row,
+                f"is {shown(values, row)}, expected a whole number as in the rows before it; set "
+                "id_type=text if ids are text",
+            )
+        self._rows += len(values)
+
+    def refuse(self) -> None:
+        """Raise a fault for the first word."""
+        if self._possible and self._fault is not None:
+            raise self._fault
 
 
 # --- text and features

@@ -62,6 +62,17 @@ def leak_warnings(
         parts: Part of every event.
         seen: Result of `futures_seen`; None if the events have no times.
     """
+    return leak_sentences(policy, seen, repeated_pairs(events, parts))
+
+
+def leak_sentences(policy: str, seen: FuturesSeen | None, repeated: int) -> list[str]:
+    """Return the sentences of `leak_warnings`.
+
+    Args:
+        policy: Name of the split.
+        seen: Result of `futures_seen`; None if the events have no times.
+        repeated: Result of `repeated_pairs`.
+    """
     warnings = []
     if seen is None:
         warnings.append(
@@ -75,7 +86,6 @@ def leak_warnings(
             "the events models learn from are later than the event they predict. Results will "
             "look better than in use."
         )
-    repeated = repeated_pairs(events, parts)
     if repeated:
         warnings.append(
             f"{repeated:,} test events repeat a pair of user and item that is known outside of "

@@ -113,8 +113,29 @@ def split(events: Events, settings: SplitSettings) -> Split:
             validation is empty although a share of it is set.
     """
     made = POLICIES[settings.policy](events, settings)
-    check_parts(made.parts, wants_validation=_wants_validation(settings))
+    check_parts(made.parts, wants_validation=settings.wants_validation)
     return made
+
+
+def rule_of(settings: SplitSettings) -> str:
+    """Describe a split by times, or of users or items, in one sentence.
+
+    Policies that shuffle events word theirs themselves.
+    """
+    if settings.policy == "timeline":
+        if settings.test_from is None:
+            return "the newest events of all are held out; equal times by the order of rows"
+        return "events from a date on are held out"
+    if settings.policy == "leave_last_out":
+        return (
+            f"each user's newest event is test"
+            f"{', the one before validation' if settings.held_out_events == 2 else ''}; "
+            f"users with {settings.held_out_events} events or fewer stay in train; "
+            "equal times by the order of rows"
+        )
+    if settings.policy == "cold_users":
+        return "all events of a random share of users are held out; their history is empty"
+    return "all events of a random share of items are held out; train has no event of them"
 
 
 def validation_from_train(events: Events, settings: SplitSettings) -> NDArray[np.uint8]:
@@ -143,6 +164,11 @@ def check_parts(parts: NDArray[np.uint8], *, wants_validation: bool) -> None:
         DataError: Naming the empty part and the sizes of the others.
     """
     sizes = dict(zip(NAMES, np.bincount(parts, minlength=len(NAMES)).tolist(), strict=True))
+    check_sizes(sizes, wants_validation=wants_validation)
+
+
+def check_sizes(sizes: dict[str, int], *, wants_validation: bool) -> None:
+    """Refuse a split in which a required part has no events; see `check_parts`."""
     needed = ["train", "test"] + (["validation"] if wants_validation else [])
     for name in needed:
         if not sizes[name]:
@@ -159,31 +185,29 @@ def check_parts(parts: NDArray[np.uint8], *, wants_validation: bool) -> None:
 def _timeline(events: Events, settings: SplitSettings) -> Split:
     times = _needed_times(events, settings.policy)
     if settings.test_from is None:
-        n_test = _share(len(events), settings.test_fraction)
-        n_validation = _share(len(events), settings.validation_fraction)
+        n_test = share_of(len(events), settings.test_fraction)
+        n_validation = share_of(len(events), settings.validation_fraction)
         after_train = _newest(times, n_test + n_validation)
         test = _newest(times, n_test)
         starts = [int(times[out].min(initial=ALWAYS)) for out in (after_train, test)]
-        rule = "the newest events of all are held out; equal times by the order of rows"
     else:
         start = settings.test_from if settings.validation_from is None else settings.validation_from
         starts = [start, settings.test_from]
         after_train, test = (times >= moment for moment in starts)
-        rule = "events from a date on are held out"
     parts = np.where(test, TEST, np.where(after_train, VALIDATION, TRAIN)).astype(np.uint8)
     facts = {"train_ends": starts[0], "test_starts": starts[1]}
 
     def known_until(judged: int) -> NDArray[np.int64]:
         return np.full(events.n_users, starts[1] if judged == TEST else starts[0])
 
-    return Split.of(events, parts, rule, facts, known_until=known_until)
+    return Split.of(events, parts, rule_of(settings), facts, known_until=known_until)
 
 
 def _leave_last_out(events: Events, settings: SplitSettings) -> Split:
     times = _needed_times(events, settings.policy)
     order = np.lexsort((times, events.users))  # stable: equal times stay in the order of rows
     from_end = _places_from_end(events.users[order])
-    held = 2 if settings.validation_fraction > 0 else 1
+    held = settings.held_out_events
     enough = (np.bincount(events.users, minlength=events.n_users) > held)[events.users[order]]
     parts = np.full(len(events), TRAIN, dtype=np.uint8)
     parts[order[enough & (from_end == 0)]] = TEST
@@ -195,11 +219,7 @@ def _leave_last_out(events: Events, settings: SplitSettings) -> Split:
         np.minimum.at(limits, events.users[out], times[out])
         return limits
 
-    rule = (
-        f"each user's newest event is test{', the one before validation' if held == 2 else ''}; "
-        f"users with {held} events or fewer stay in train; equal times by the order of rows"
-    )
-    return Split.of(events, parts, rule, known_until=known_until)
+    return Split.of(events, parts, rule_of(settings), known_until=known_until)
 
 
 def _random_per_user(events: Events, settings: SplitSettings) -> Split:
@@ -215,12 +235,12 @@ def _random_per_user(events: Events, settings: SplitSettings) -> Split:
 
 
 def _random_rows(events: Events, settings: SplitSettings) -> Split:
-    parts = _random_parts(len(events), settings)
+    parts = random_parts(len(events), settings)
     return Split.of(events, parts, "a random share of all events")
 
 
 def _held_out_users(events: Events, settings: SplitSettings) -> Split:
-    role = _random_parts(events.n_users, settings)
+    role = random_parts(events.n_users, settings)
     known = _random_share(events, 1 - settings.fold_in_fraction, settings, "fold-in", TEST) == TRAIN
     parts = role[events.users]
     parts[known & (parts != TRAIN)] = FOLD_IN
@@ -228,24 +248,22 @@ def _held_out_users(events: Events, settings: SplitSettings) -> Split:
         "a random share of users is absent from train; "
         f"{settings.fold_in_fraction:.0%} of their events are known when candidates are asked for"
     )
-    return Split.of(events, parts, rule, _roles(role, "users"), known_until=_of_trained(role))
+    return Split.of(events, parts, rule, role_sizes(role, "users"), known_until=_of_trained(role))
 
 
 def _cold_users(events: Events, settings: SplitSettings) -> Split:
-    role = _random_parts(events.n_users, settings)
-    rule = "all events of a random share of users are held out; their history is empty"
-    parts = role[events.users]
-    return Split.of(events, parts, rule, _roles(role, "users"), known_until=_of_trained(role))
+    role = random_parts(events.n_users, settings)
+    parts, facts = role[events.users], role_sizes(role, "users")
+    return Split.of(events, parts, rule_of(settings), facts, known_until=_of_trained(role))
 
 
 def _cold_items(events: Events, settings: SplitSettings) -> Split:
-    role = _random_parts(events.n_items, settings)
-    rule = "all events of a random share of items are held out; train has no event of them"
+    role = random_parts(events.n_items, settings)
     return Split.of(
         events,
         role[events.items],
-        rule,
-        _roles(role, "items"),
+        rule_of(settings),
+        role_sizes(role, "items"),
         hidden_items=lambda judged: _held_out(role, judged),
     )
 
@@ -271,14 +289,20 @@ POLICIES: dict[str, Callable[[Events, SplitSettings], Split]] = {
 
 def _needed_times(events: Events, policy: str) -> NDArray[np.int64]:
     if events.times is None:
-        raise DataError(
-            f"split {policy!r} needs timestamps and these events have none. Name their column, or "
-            "choose random_per_user, random_rows, held_out_users, cold_users or cold_items."
-        )
+        raise no_times(policy)
     return events.times
 
 
-def _share(count: int, fraction: float) -> int:
+def no_times(policy: str) -> DataError:
+    """Return the error of a split that needs times."""
+    return DataError(
+        f"split {policy!r} needs timestamps and these events have none. Name their column, or "
+        "choose random_per_user, random_rows, held_out_users, cold_users or cold_items."
+    )
+
+
+def share_of(count: int, fraction: float) -> int:
+    """Return a share of a count, rounded half up."""
     return int(np.floor(count * fraction + 0.5))
 
 
@@ -294,10 +318,11 @@ def _newest(times: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     return newest
 
 
-def _random_parts(count: int, settings: SplitSettings) -> NDArray[np.uint8]:
+def random_parts(count: int, settings: SplitSettings) -> NDArray[np.uint8]:
+    """Assign so many events, users or items to train, validation and test at random."""
     order = np.random.default_rng(derive_seed(settings.seed, "whole")).permutation(count)
-    n_test = _share(count, settings.test_fraction)
-    n_validation = _share(count, settings.validation_fraction)
+    n_test = share_of(count, settings.test_fraction)
+    n_validation = share_of(count, settings.validation_fraction)
     parts = np.full(count, TRAIN, dtype=np.uint8)
     parts[order[:n_test]] = TEST
     parts[order[n_test : n_test + n_validation]] = VALIDATION
@@ -341,11 +366,7 @@ def _of_trained(role: NDArray[np.uint8]) -> Callable[[int], NDArray[np.int64]]:
     return lambda judged: np.where(_held_out(role, judged), NEVER, ALWAYS)
 
 
-def _roles(role: NDArray[np.uint8], what: str) -> dict[str, int]:
+def role_sizes(role: NDArray[np.uint8], what: str) -> dict[str, int]:
+    """Return the facts of a split of users or items: how many are in each part."""
     sizes = np.bincount(role, minlength=3).tolist()
     return {f"{name}_{what}": size for name, size in zip(NAMES, sizes, strict=False)}
-
-
-def _wants_validation(settings: SplitSettings) -> bool:
-    dated = settings.test_from is not None
-    return settings.validation_from is not None if dated else settings.validation_fraction > 0

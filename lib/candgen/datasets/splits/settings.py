@@ -86,3 +86,15 @@ class SplitSettings(SplitShares):
         if self.validation_from >= self.test_from:
             raise SettingError("validation_from must be earlier than test_from.")
         return self
+
+    @property
+    def wants_validation(self) -> bool:
+        """Whether a validation part is asked for."""
+        if self.test_from is not None:
+            return self.validation_from is not None
+        return self.validation_fraction > 0
+
+    @property
+    def held_out_events(self) -> int:
+        """Events of a user that leave_last_out holds out."""
+        return 2 if self.validation_fraction > 0 else 1

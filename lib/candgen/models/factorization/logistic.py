@@ -34,6 +34,7 @@ from candgen.models.factorization.wals_solver import Observed, Penalty
 from candgen.seeds import derive_seed
 
 _EXTRA = 3  # columns after the vector: users (1, b_u, level), items (b_i, 1, 1)
+_PAIRS_AT_ONCE = 1_000_000  # whose part of the objective is summed
 _MOST_PAIRS = 2_000_000  # pairs up to which the second sum is exact; above, over every n-th user
 _NEWTON_STEPS = 12
 
@@ -68,6 +69,10 @@ class LogisticFactorization(VectorGenerator):
 
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._users[users]
+
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        looked_at = 10 * (self.dim + _EXTRA) * min(n_events, _PAIRS_AT_ONCE)
+        return 20 * self.dim * (n_users + n_items) + 48 * n_events + looked_at
 
     def _learned_numbers(self) -> dict[str, NDArray]:
         return super()._learned_numbers() | {"vectors of users": self._users}
@@ -200,8 +205,8 @@ def logistic_objective(by_user: Observed, users: Side, items: Side, w0: float) -
     """
     rows = np.repeat(np.arange(len(users.vectors)), by_user.counts())
     total = 0.0
-    for start in range(0, len(rows), 1_000_000):
-        part = slice(start, start + 1_000_000)
+    for start in range(0, len(rows), _PAIRS_AT_ONCE):
+        part = slice(start, start + _PAIRS_AT_ONCE)
         pairs = users.vectors[rows[part]], items.vectors[by_user.columns[part]]
         x = np.einsum("nd,nd->n", *pairs).astype(np.float64)
         total += by_user.weights[part] @ (np.logaddexp(0, x) - by_user.values[part] * x)

@@ -60,5 +60,9 @@ class TruncatedSVD(VectorGenerator):
         vectors[~self.known_items_] = 0
         self._items = np.ascontiguousarray(vectors, dtype=np.float32)
 
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        iterated = max(2 * self.dim + 1, 20) * min(n_users, n_items)  # Lanczos vectors
+        return 4 * (iterated + 3 * self.dim * n_items)
+
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self.history_matrix_[users] @ self._items

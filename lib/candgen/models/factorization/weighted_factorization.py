@@ -140,6 +140,9 @@ class WeightedFactorization(VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._users[users]
 
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        return 16 * self.dim * (n_users + n_items) + 48 * n_events
+
     def _learned_numbers(self) -> dict[str, NDArray]:
         return super()._learned_numbers() | {"vectors of users": self._users}
 

@@ -21,6 +21,8 @@ from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.base import Generator
 
+_PIVOTS = 1024  # swept at once
+
 
 class EASESettings(Settings):
     """Settings of EASE."""
@@ -44,7 +46,6 @@ class EASE(Generator):
         from candgen.models.items.ease_kernels import count_together, mirror_lower
 
         train, n_items = dataset.train_matrix, dataset.n_items
-        _check_memory(n_items)
         weights = np.zeros((n_items, n_items), dtype=np.float32)
         by_item = train.T.tocsr()
         count_together(by_item.indptr, by_item.indices, train.indptr, train.indices, weights)
@@ -62,6 +63,10 @@ class EASE(Generator):
         np.fill_diagonal(weights, 0)
         self.weights_ = weights
 
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        strips = 3 * 4 * _PIVOTS * n_items
+        return 4 * n_items**2 + strips + 5 * 8 * min(_PIVOTS, n_items) ** 2
+
     def _learned_numbers(self) -> dict[str, NDArray]:
         return {"weights of items": self.weights_}
 
@@ -76,7 +81,7 @@ class EASE(Generator):
         return scores if items is None else scores[:, items]
 
 
-def sweep(matrix: NDArray[np.float32], block: int = 1024) -> None:
+def sweep(matrix: NDArray[np.float32], block: int = _PIVOTS) -> None:
     """Replace a symmetric positive definite matrix by minus its inverse, in place.
 
     Only the lower triangle is read and, but for squares on the diagonal, written.
@@ -105,15 +110,3 @@ def sweep(matrix: NDArray[np.float32], block: int = 1024) -> None:
         matrix[pivots, :first] = scaled[:first].T
         matrix[pivots.stop :, pivots] = scaled[pivots.stop :]
         matrix[pivots, pivots] = -inverse
-
-
-def _check_memory(n_items: int) -> None:
-    import psutil
-
-    needed, free = 4 * n_items**2, psutil.virtual_memory().available
-    if needed > free:
-        raise SettingError(
-            f"EASE keeps a matrix of {n_items:,} x {n_items:,} items: {needed / 2**30:.1f} GiB, "
-            f"and {free / 2**30:.1f} GiB are free. Prepare the dataset with a higher minimum "
-            "count of users an item, or choose ItemKNN or WALS."
-        )

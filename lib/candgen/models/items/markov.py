@@ -75,6 +75,9 @@ class MarkovChain(Generator):
         other._log, other.known_users_ = log, log.lengths > 0
         return other
 
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        return 32 * self.reach * n_events
+
     def _score(
         self, users: NDArray[np.int64], items: NDArray[np.int64] | None
     ) -> NDArray[np.float32]:

@@ -68,6 +68,9 @@ class ItemKNN(Generator):
         scores = product(self.history_matrix_[users], self._speaks) + self._offset
         return scores if items is None else scores[:, items]
 
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        return _bytes_of(n_items, self.neighbours, n_events)
+
 
 class UserKNN(Generator):
     """Scores an item by the cosines of the user's nearest training users who took it.
@@ -90,6 +93,14 @@ class UserKNN(Generator):
     ) -> NDArray[np.float32]:
         scores = product(self.neighbours_[users], self._train)
         return scores if items is None else scores[:, items]
+
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        return _bytes_of(n_users, self.neighbours, n_events)
+
+
+def _bytes_of(n_rows: int, k: int, n_events: int) -> int:
+    """Estimate the memory of the neighbours of so many rows, and of the matrices searched."""
+    return 48 * n_rows * min(k, n_rows) + 32 * n_events
 
 
 def nearest(rows: csr_array, others: csr_array, k: int, shrinkage: float = 0.0) -> csr_array:

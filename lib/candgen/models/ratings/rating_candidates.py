@@ -55,6 +55,9 @@ class PredictedRating(VectorGenerator):
             given = events[RATING].to_numpy() - self.means_[items]
             w[user], b[user] = ratings.solve_user(x[items], given, self.regularization)
 
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        return 24 * self.dim * (n_users + n_items) + 48 * n_events
+
     def _learned_numbers(self) -> dict[str, NDArray]:
         return super()._learned_numbers() | {"vectors of users": self.fitted_.vectors.w}
 

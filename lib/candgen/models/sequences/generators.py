@@ -118,6 +118,10 @@ class SequenceGenerator(LearnedGenerator, VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._states(users, self._log)
 
+    def _bytes_of_step(self, n_items: int) -> float:
+        drawn = n_items if self.negatives == "all" else self.n_negatives
+        return 12 * self.batch_size * self.window * drawn
+
     def reading(self, log: EventLog) -> Self:
         """Return the same fitted generator, which reads other events before it answers.
 

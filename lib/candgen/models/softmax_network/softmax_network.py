@@ -152,6 +152,9 @@ class SoftmaxNetwork(LearnedGenerator, VectorGenerator):
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._learned.query_vectors(self._learned.now(self._log, users))
 
+    def _bytes_of_step(self, n_items: int) -> float:
+        return self.chosen.bytes_of_step(n_items, self.negatives)
+
     def _inputs_of(self, dataset: Dataset) -> tuple[list[str], list[str]]:
         """Return the inputs: those asked for, or all that the dataset has."""
         asked = [name for name in self.query_inputs if name not in _OWN_INPUTS]

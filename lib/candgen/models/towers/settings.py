@@ -64,6 +64,11 @@ class TowerSettings(TrainingSettings):
     popularity_weight: NotNegative = 0.0
     """Added to a score: so much times log(1 + training events of the item)."""
 
+    def bytes_of_step(self, n_items: int, negatives: str) -> int:
+        """Estimate the memory of a step: a batch against its negatives, products and slopes."""
+        drawn = n_items if negatives == "all" else max(self.n_negatives, self.batch_size)
+        return 12 * self.batch_size * drawn
+
     def example_weights(
         self, dataset: Dataset, items: NDArray[np.integer]
     ) -> NDArray[np.float32] | None:

@@ -172,6 +172,9 @@ class TwoTower(LearnedGenerator, VectorGenerator):
                 made[untrained] = self._means_of_histories(users[untrained])
         return made
 
+    def _bytes_of_step(self, n_items: int) -> float:
+        return self.chosen.bytes_of_step(n_items, self.negatives)
+
     def _means_of_histories(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         history = self.history_matrix_[users]
         lengths = np.maximum(np.diff(history.indptr), 1).astype(np.float32)

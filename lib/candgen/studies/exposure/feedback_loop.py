@@ -31,7 +31,7 @@ from candgen import evaluation, retrieval
 from candgen.checks import Count, CountOrZero, checked
 from candgen.columns import ENGAGED, ITEM, POSITION, TIMESTAMP, USER
 from candgen.datasets import Dataset
-from candgen.datasets.dataset import content_digest
+from candgen.datasets.description import content_digest
 from candgen.datasets.periods import FURTHER, INTERACTIONS, stored
 from candgen.datasets.world import Oracle
 from candgen.errors import SettingError
