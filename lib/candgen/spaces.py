@@ -63,6 +63,9 @@ class OneOf:
 
     values: tuple[Any, ...]
 
+    def __hash__(self) -> int:
+        return hash(repr(self.values))  # a value may be a list
+
     def __contains__(self, value: Any) -> bool:
         return any(value == one and type(value) is type(one) for one in self.values)
 
