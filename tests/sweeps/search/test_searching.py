@@ -94,7 +94,7 @@ def test_without_its_journal_a_search_asks_again_and_runs_nothing_again(search, 
 def test_another_space_is_another_search_that_uses_the_trials_it_shares(search, toy, outputs):
     search()
     toy.ran.clear()
-    text = SWEEP.replace("[2, 64]", "[2, 32]")
+    text = SWEEP.replace("[0.01, 1.0]", "[0.01, 0.9]")
     found = search(text=text, trials=3)
     assert len(found["trials"]) == 3
     assert [folder[-3:] for folder in toy.trials()] == ["006", "007"]  # the defaults are there
