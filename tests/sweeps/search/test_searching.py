@@ -260,7 +260,7 @@ def test_median_pruning_follows_its_rule(search, toy):
             best = max(v for e, v in enumerate(curve(trial["params"]), 1) if e <= epoch)
             middle = len(others) // 2
             median = others[middle] if len(others) % 2 else sum(others[middle - 1 : middle + 1]) / 2
-            if number >= 5 and epoch > 1 and best < median:
+            if len(whole) >= 5 and epoch > 1 and best < median:
                 poor = epoch
                 break
         assert (trial["state"] == "pruned") == (poor is not None)
