@@ -7,7 +7,8 @@ import pytest
 
 ORDER = [
     ("columns", "errors", "memory", "owners", "files", "folders", "locks"),
-    ("seeds", "checks", "records", "alias", "cache_folder", "numba_cache", "text", "cluster"),
+    ("seeds", "checks", "records", "spaces", "alias", "cache_folder", "numba_cache", "text"),
+    ("cluster",),
     ("datasets",),
     ("features",),
     ("training", "negatives"),
