@@ -9,7 +9,6 @@ from pydantic import Field
 from candgen.records import Inside, Record
 
 SEARCH = "search.json"
-READINGS = "test_readings.json"
 
 _Name = Annotated[str, Field(max_length=255)]
 _Count = Annotated[int, Field(ge=0)]
@@ -52,11 +51,14 @@ class Chosen(Record):
     number: _Count
     params: dict[_Name, Any] = {}
     value: float | None = None
+    refit: dict[_Name, Any] | None = None
+    """Settings of the run on train and validation that its trial decided, such as `epochs`."""
 
 
 class Search(Record):
     """The search of one run."""
 
+    state: _Name | None = None
     generator: _Name
     metric: _Name
     space: dict[_Name, Any]

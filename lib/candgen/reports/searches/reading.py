@@ -13,7 +13,7 @@ from candgen.reports.searches.spaces import Dimension, read_space
 from candgen.session import search_records
 from candgen.session.search_records import SEARCH
 
-DONE, PRUNED, FAILED = "done", "pruned", "failed"
+DONE, RUNNING, PRUNED, FAILED = "done", "running", "pruned", "failed"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Search:
     """The search of one run."""
 
     run: str
+    state: str
     generator: str
     metric: str
     sampler: str
@@ -52,6 +53,8 @@ class Search:
     seconds: float
     chosen_number: int | None
     chosen_settings: dict[str, Any]
+    refit: dict[str, Any]
+    """Settings that learning again takes from the chosen trial, such as its best epoch."""
     final: tuple[str, ...]
     """Names of the runs with the chosen settings."""
 
@@ -76,7 +79,7 @@ class Searches:
 
     found: tuple[Search, ...] = ()
     readings: tuple[dict[str, Any], ...] = field(default=(), repr=False)
-    """Each evaluation on test: `run`, `dataset`, `settings` (digests) and `time`."""
+    """Each evaluation on test: `run`, digests of `dataset` and `settings`, and `time`."""
     trouble: str = ""
     """Why the record cannot be read, in a sentence."""
 
@@ -86,14 +89,22 @@ class Searches:
 
     @cached_property
     def read_again(self) -> list[str]:
-        """Sentences about runs whose test result was read with more than one choice of settings."""
+        """Sentences about runs that were evaluated on test with more than one choice of settings.
+
+        Repeats over seeds are one question, so they count once.
+        """
         questions: dict[tuple[str, str], dict[str, str]] = {}
         for reading in self.readings:
-            of = questions.setdefault((reading["run"], reading["dataset"]), {})
-            of.setdefault(reading["settings"], str(reading.get("time") or ""))
+            seen = questions.setdefault((reading["run"], reading["dataset"]), {})
+            seen.setdefault(reading["settings"], str(reading.get("time") or ""))
+        said: dict[tuple[str, str], dict[str, str]] = {}
+        for (run, dataset), seen in questions.items():
+            search = self.of(run)
+            name = (search.run if search else run, dataset)
+            said[name] = max(said.get(name, {}), seen, key=len)
         return [
             f"{run}: with {len(seen)} choices of settings{_days(list(seen.values()))}."
-            for (run, _), seen in questions.items()
+            for (run, _), seen in said.items()
             if len(seen) > 1
         ]
 
@@ -116,6 +127,7 @@ def _search(run: str, said: dict[str, Any]) -> Search:
     trials = sorted((_trial(one) for one in said["trials"]), key=lambda trial: trial.number)
     return Search(
         run=run,
+        state=said.get("state") or (DONE if chosen else RUNNING),
         generator=said["generator"],
         metric=said["metric"],
         sampler=said.get("sampler") or "",
@@ -127,6 +139,7 @@ def _search(run: str, said: dict[str, Any]) -> Search:
         seconds=used.get("seconds") or sum(trial.seconds or 0 for trial in trials),
         chosen_number=chosen and chosen["number"],
         chosen_settings=(chosen and chosen.get("params")) or {},
+        refit=(chosen and chosen.get("refit")) or {},
         final=tuple(said.get("final") or ()),
     )
 

@@ -26,6 +26,7 @@ from candgen.reports.searches.reading import DONE, FAILED, PRUNED, Search, Trial
 from candgen.reports.searches.spaces import spelled
 
 MOST_ROWS = 200  # of a table of trials; `trials.csv` has all
+REFIT = "not searched: where the chosen trial was best"
 _NAMED = 8
 
 
@@ -73,6 +74,8 @@ def budgets(report: Report) -> Fragment:
     }
     table = Table("Budget of each search", list(heads), rows, hints=list(heads.values()))
     said = [_equal_care(searches)]
+    if unended := [one.run for one in searches if one.state != DONE]:
+        said.append(f"Not over yet: {', '.join(unended)}.")
     untuned = _untuned(report)
     if untuned:
         more = f" and {len(untuned) - _NAMED} more" if len(untuned) > _NAMED else ""
@@ -164,6 +167,11 @@ def settings(report: Report, shares: dict[str, dict[str, float]]) -> Fragment:
                 _setting(chosen, changed=chosen != default, note="at the end" if edge else ""),
                 value(known.get(name), digits=2), Cell(dimension.words),
             ])  # fmt: skip
+        rows += [
+            [Cell(one.run), Cell(name), EMPTY, _setting(held), EMPTY, Cell(REFIT, tone="muted")]
+            for name, held in one.refit.items()
+            if held
+        ]
     heads = {
         "run": "",
         "setting": "",
