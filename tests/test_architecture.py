@@ -7,7 +7,7 @@ import pytest
 
 ORDER = [
     ("columns", "errors", "owners", "files", "folders", "locks"),
-    ("seeds", "checks", "records", "alias", "cache_folder", "numba_cache", "text"),
+    ("seeds", "checks", "records", "spaces", "alias", "cache_folder", "numba_cache", "text"),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -76,6 +76,7 @@ def execute(
     retries: Retries = NO_RETRIES,
     on_progress: Progress | None = None,
     on_retry: Callable[[dict[str, Any]], None] = lambda _: None,
+    stop_when: Callable[[], str | None] = lambda: None,
 ) -> dict[str, Any]:
     """Execute a notebook; never raises for what happens inside it.
 
@@ -96,10 +97,12 @@ def execute(
         on_progress: Called with (number of the cell that begins, number of cells), from 1, in
             the calling thread.
         on_retry: Called with an attempt that failed, before the next one.
+        stop_when: Asked twice a second, in another thread, why the run is to be stopped as
+            "pruned"; None lets it go on.
 
     Returns:
-        The status that `status.json` holds: `state` is "done", "failed", "timed out" or
-        "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`; `attempts`
+        The status that `status.json` holds: `state` is "done", "failed", "timed out", "killed"
+        or "pruned"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`; `attempts`
         lists how each attempt went. A page that should record a result and left none has failed.
 
     Raises:
@@ -111,7 +114,7 @@ def execute(
     while True:
         state = _execute_once(
             notebook, parameters, folder, kernel, timeout_s, fingerprint, explore, on_progress,
-            attempts,
+            attempts, stop_when,
         )  # fmt: skip
         if _stopping.is_set() or not retries.left(attempts):
             return state
@@ -128,6 +131,7 @@ def _execute_once(
     explore: bool,
     on_progress: Progress | None,
     attempts: list[dict[str, Any]],
+    stop_when: Callable[[], str | None],
 ) -> dict[str, Any]:
     """Execute a notebook once, add the attempt to those before it, and return the status."""
     began = time.monotonic()
@@ -145,7 +149,7 @@ def _execute_once(
         "error": None,
         "attempts": list(attempts),
     }
-    attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress)
+    attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress, stop_when)
     outcome: dict[str, Any] = {"state": status.FAILED, "error": None}
     try:
         run_files.claim(folder)
@@ -196,6 +200,7 @@ class _Attempt:
         kernel: str,
         timeout_s: float | None,
         on_progress: Progress | None,
+        stop_when: Callable[[], str | None],
     ) -> None:
         self.notebook = notebook
         self.source = notebook
@@ -209,7 +214,7 @@ class _Attempt:
         self.n_cells = 0
         self.cell: int | None = None
         self.started = False
-        self.watch = Watch(self._pid, timeout_s)
+        self.watch = Watch(self._pid, timeout_s, stop_when)
 
     def run(self) -> dict[str, Any]:
         """Return the outcome: `state` and `error`."""
@@ -229,10 +234,12 @@ class _Attempt:
                     return {"state": status.DONE, "error": None}
                 finally:
                     self._bury()
-                if self.started or self.watch.timed_out or isinstance(error, OSError):
+                if self.started or self._ended_by_us or isinstance(error, OSError):
                     break
         if self.watch.timed_out:
             state = status.TIMED_OUT
+        elif self.watch.why_stopped and not _stopping.is_set():
+            state = status.PRUNED
         elif _stopping.is_set() or (isinstance(error, DeadKernelError) and self.started):
             state = status.KILLED
         else:
@@ -241,12 +248,18 @@ class _Attempt:
         if state == status.TIMED_OUT:
             limit = f"reached its wall-clock limit of {self.timeout_s:g} s and was stopped"
             described |= {"name": "TimedOut", "message": f"the run {limit}"}
+        elif state == status.PRUNED:
+            described |= {"name": "Pruned", "message": self.watch.why_stopped}
         elif _stopping.is_set():
             described |= {"name": "Stopped", "message": "the run was stopped from outside"}
         elif isinstance(error, PapermillExecutionError):
             described |= {"name": error.ename, "message": error.evalue}
             described["traceback_tail"] = _tail(error.traceback)
         return {"state": state, "error": described}
+
+    @property
+    def _ended_by_us(self) -> bool:
+        return self.watch.timed_out or self.watch.why_stopped is not None
 
     @contextlib.contextmanager
     def _stoppable(self) -> Iterator[None]:

@@ -101,6 +101,7 @@ def execute_stage(
             retries=stage.retries,
             on_progress=progressed,
             on_retry=again,
+            stop_when=record.stop_when,
         )
     except Exception as error:  # a fault of ours stops one stage, not the sweep
         found = {"state": "failed", "error": {"name": type(error).__name__, "message": str(error)}}
