@@ -319,6 +319,7 @@ def runs(
     """
     import dataclasses
 
+    from candgen.reports.searches.reading import counted
     from candgen.sweeps import run_list
 
     rows = run_list.list_runs(sweep, trials=trials)
@@ -332,7 +333,7 @@ def runs(
         [
             [
                 row.sweep, row.name,
-                row.state if row.trials is None else f"{row.state}, {row.trials} trials",
+                row.state if row.trials is None else f"{row.state}, {counted(row.trials)}",
                 "" if row.minutes is None else f"{row.minutes:.2f}",
                 row.generator, row.metric, "" if row.value is None else f"{row.value:.4f}",
                 row.judged_on,

@@ -147,6 +147,22 @@ def test_trials_have_lines_of_their_own_where_they_are_asked_for(search):
     ]
 
 
+def test_a_search_that_nobody_goes_on_with_is_unfinished(search, outputs):
+    path = outputs / "s" / "search.json"
+    held = files.read_json(path)
+    (found,) = held["runs"].values()
+    found["state"] = found["trials"][2]["state"] = "running"
+    found["trials"][2]["folder"] = "trials/w/002"
+    files.write_json(path, held)
+    states = [(row.state, row.trials) for row in list_runs("s", trials=True)[1:]]
+    assert states == [("unfinished", 2), ("done", None), ("done", None), ("not started", None)]
+    status.write(outputs / "s/trials/w/002", {"state": "running", "pid": 2**22 + 1})
+    states = [row.state for row in list_runs("s", trials=True)[1:]]
+    assert states == ["unfinished", "done", "done", "interrupted"]
+    status.write(outputs / "s/trials/w/002", {"state": "running", **status.owner()})
+    assert [row.state for row in list_runs("s", trials=True)[1:]][::3] == ["running", "running"]
+
+
 def test_a_damaged_search_is_unreadable_and_hides_no_run(search, outputs):
     (outputs / "s" / "search.json").write_text("{")
     assert [(r.name, r.state) for r in list_runs("s")] == [

@@ -9,7 +9,7 @@ from typing import Any
 
 from candgen import folders, records
 from candgen.errors import DataError, did_you_mean
-from candgen.reports.searches.reading import Search, read_searches
+from candgen.reports.searches.reading import Search, Trial, read_searches
 from candgen.session import paths, run_files, runs, status
 from candgen.session.records import Metrics, Plan, Prepared, Status
 from candgen.session.search_records import SEARCH
@@ -40,7 +40,7 @@ class Row:
     judged_on: str = ""
     """The part that the value is of; it says if a validation part was shaped by test."""
     trials: int | None = None
-    """How many trials a search made so far; its value is the best of them."""
+    """How many trials of a search ended so far; its value is the best of them."""
 
 
 def list_runs(sweep: str = "", *, trials: bool = False) -> list[Row]:
@@ -108,13 +108,24 @@ def _searches(folder: Path, trials: bool) -> Iterator[Row]:
     if searches.trouble:
         yield Row(folder.name, SEARCH, UNREADABLE, None)
     for search in searches.found:
+        states = {t.number: _trial_state(folder, t) for t in search.trials}
+        state = search.state
+        if state == status.RUNNING and not any(s.startswith(state) for s in states.values()):
+            state = "unfinished"
         best = max((trial.value for trial in search.trials if trial.done), default=None)
-        yield _of_search(
-            folder, search, search.run, search.state, search.seconds, best, len(search.trials)
-        )
+        yield _of_search(folder, search, search.run, state, search.seconds, best, len(search.ended))
         for trial in search.trials if trials else ():
             name = f"{search.run}/{trial.number:03}"
-            yield _of_search(folder, search, name, trial.state, trial.seconds, trial.value)
+            state = states[trial.number]
+            yield _of_search(folder, search, name, state, trial.seconds, trial.value)
+
+
+def _trial_state(folder: Path, trial: Trial) -> str:
+    """Return how a trial stands; one that seems to run is asked for itself."""
+    if trial.state != status.RUNNING or not trial.folder:
+        return trial.state
+    state = status.state_of(folder / trial.folder)
+    return "not started" if state == status.MISSING else state
 
 
 def _of_search(

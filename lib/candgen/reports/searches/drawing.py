@@ -10,7 +10,8 @@ from candgen.plots import search as pictures
 from candgen.plots.style import INK, text_label
 from candgen.reports.rendering import WIDE, Fragment, picture, plain
 from candgen.reports.results import new_figure
-from candgen.reports.searches.reading import DONE, FAILED, PRUNED, Search
+from candgen.reports.searches.reading import Search, counted
+from candgen.reports.searches.spaces import spelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +48,7 @@ def histories(searches: Sequence[Search]) -> Fragment:
 def _best_of(one: Search) -> str:
     best = max((trial.value for trial in one.trials if trial.done), default=None)
     said = "no finished trial" if best is None else f"best {one.metric} {best:.4f}"
-    return f"{one.run} {said} in {len(one.trials)} trials"
+    return f"{one.run} {said} in {counted(len(one.ended))}"
 
 
 def slices(one: Search, shares: dict[str, float]) -> Fragment:
@@ -90,10 +91,11 @@ def parallel(one: Search) -> Fragment:
         )
         return figure
 
-    chosen = ", ".join(f"{name} {held}" for name, held in one.chosen_settings.items())
+    settings = [f"{name} {spelled(held)}" for name, held in one.chosen_settings.items()]
+    chosen = ", ".join(settings) or "none yet"
     return picture(
         draw,
-        alt=f"Parallel coordinates of {len(one.trials)} trials of {one.run}; chosen: {chosen}.",
+        alt=f"Parallel coordinates of {counted(len(one.ended))} of {one.run}; chosen: {chosen}.",
         caption="One line a trial, the darker the better; orange: the chosen one, dotted: pruned.",
     )
 
@@ -108,8 +110,7 @@ def _dots(one: Search) -> list[pictures.Dot]:
             trial.number == one.chosen_number,
             tuple(d.place(trial.settings.get(name)) for name, d in dimensions),
         )
-        for trial in one.trials
-        if trial.state in (DONE, PRUNED, FAILED)
+        for trial in one.ended
     ]
 
 

@@ -58,6 +58,11 @@ class Search:
     final: tuple[str, ...]
     """Names of the runs with the chosen settings."""
 
+    @cached_property
+    def ended(self) -> tuple[Trial, ...]:
+        """Trials that ended, well or not; the others are under way or were interrupted."""
+        return tuple(t for t in self.trials if t.state in (DONE, PRUNED, FAILED))
+
     def count(self, state: str) -> int:
         """Count the trials of one state."""
         return sum(trial.state == state for trial in self.trials)
@@ -120,6 +125,11 @@ def read_searches(folder: Path) -> Searches:
         trouble = str(error).replace(str(folder / SEARCH), SEARCH)
     found = tuple(_search(run, said) for run, said in (held.get("runs") or {}).items())
     return Searches(found, tuple(held.get("test_readings") or ()), trouble)
+
+
+def counted(n: int) -> str:
+    """Write a number of trials."""
+    return f"{n} trial" if n == 1 else f"{n} trials"
 
 
 def _search(run: str, said: dict[str, Any]) -> Search:

@@ -22,7 +22,7 @@ from candgen.reports.rendering import (
 from candgen.reports.report import Report
 from candgen.reports.searches import drawing, pages
 from candgen.reports.searches.importance import FEWEST, importance
-from candgen.reports.searches.reading import DONE, FAILED, PRUNED, Search, Trial
+from candgen.reports.searches.reading import DONE, FAILED, PRUNED, Search, Trial, counted
 from candgen.reports.searches.spaces import spelled
 
 MOST_ROWS = 200  # of a table of trials; `trials.csv` has all
@@ -42,7 +42,7 @@ def search(report: Report) -> Fragment:
     whole = whole + drawing.histories(searches.found)
     for one in searches.found:
         inside = _pictures(one, shares[one.run]) + trials(report, one)
-        whole = whole + fold(f"{one.run}: all {len(one.trials)} trials", inside)
+        whole = whole + fold(f"{one.run}: {counted(len(one.trials))}", inside)
     return whole
 
 
@@ -53,7 +53,7 @@ def budgets(report: Report) -> Fragment:
         [
             Cell(one.run),
             Cell(one.generator),
-            value(len(one.trials), digits=0, note=_of(one.budget_trials)),
+            value(len(one.ended), digits=0, note=_of(one.budget_trials)),
             value(one.seconds / 60, digits=1, note=_of(one.budget_minutes)),
             value(one.count(PRUNED), digits=0),
             value(one.count(FAILED), digits=0, tone="bad" if one.count(FAILED) else ""),
@@ -90,16 +90,16 @@ def _of(most: float | None) -> str:
 def _equal_care(searches: Sequence[Search]) -> str:
     """Say whether all searches had the same budget and used the same number of trials."""
     allowed = {(one.budget_trials, one.budget_minutes) for one in searches}
-    used = sorted({len(one.trials) for one in searches})
+    used = sorted({len(one.ended) for one in searches})
     if len(searches) == 1:
-        return f"One search of {used[0]} trials."
+        return f"One search of {counted(used[0])}."
     if len(allowed) > 1:
         return "The searches had different budgets: generators were not tuned with equal effort."
     if len(used) > 1:
         return (
             f"Every search had the same budget; they made {used[0]} to {used[-1]} trials with it."
         )
-    return f"Every search had the same budget and made {used[0]} trials."
+    return f"Every search had the same budget and made {counted(used[0])}."
 
 
 def _untuned(report: Report) -> list[str]:
