@@ -9,6 +9,7 @@ from pydantic import Field
 from candgen.records import Inside, Record
 
 SEARCH = "search.json"
+"""File in a sweep's folder that describes its searches."""
 
 _Name = Annotated[str, Field(max_length=255)]
 _Count = Annotated[int, Field(ge=0)]
