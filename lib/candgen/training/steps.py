@@ -50,10 +50,16 @@ def write(known_as: str, values: Iterable[tuple[int, float]]) -> None:
     files.write_json(_folder / STEPS, {"format": FORMAT, "trainings": _written})
 
 
-def read(folder: Path | str, name: str) -> list[tuple[int, float]]:
-    """Return the steps of a run's first training of a name; none if there is no whole file."""
+def read(folder: Path | str, name: str | None = None) -> list[tuple[int, float]]:
+    """Return the steps of a run's first training; none if there is no whole file.
+
+    Args:
+        folder: Of the run.
+        name: What is trained; None takes the training that was written first.
+    """
     try:
-        found = files.read_json(Path(folder) / STEPS)
-        return [(int(epoch), float(value)) for epoch, value in found["trainings"][name]]
-    except (OSError, ValueError, TypeError, KeyError):
+        found = files.read_json(Path(folder) / STEPS)["trainings"]
+        rows = found[next(iter(found)) if name is None else name]
+        return [(int(epoch), float(value)) for epoch, value in rows]
+    except (OSError, ValueError, TypeError, KeyError, StopIteration):
         return []

@@ -229,7 +229,7 @@ class Searching:
         seen: list[tuple[int, float]] = []
 
         def why_poor() -> str | None:
-            found = steps.read(trial.stage.folder, self.asked.generator or "")
+            found = steps.read(trial.stage.folder, self.asked.generator)
             if found != seen:
                 seen[:] = found
                 trial.poor = trial.poor or self._look(trial, before).poor
@@ -239,7 +239,7 @@ class Searching:
 
     def _look(self, trial: Trial, before: list[FrozenTrial] | None = None) -> pruning.Looked:
         return pruning.look(
-            steps.read(trial.stage.folder, self.asked.generator or ""),
+            steps.read(trial.stage.folder, self.asked.generator),
             self.pruner,
             self.study.trials[: trial.number] if before is None else before,
             name=self.asked.budget.pruning,
