@@ -60,7 +60,8 @@ class Search(Record):
     """The search of one run."""
 
     state: _Name | None = None
-    generator: _Name
+    generator: _Name | None = None
+    """None where the notebook has no generator to choose."""
     metric: _Name
     space: dict[_Name, Any]
     sampler: str | None = None

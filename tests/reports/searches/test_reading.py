@@ -40,7 +40,7 @@ def test_a_pruned_trial_has_the_value_where_it_was_stopped_and_a_failed_one_has_
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ('{"runs": {"w": {"trials": 3}}}', "runs.w.generator"),
+        ('{"runs": {"w": {"trials": 3}}}', "runs.w.metric"),
         ('{"runs": {"../out": {}}}', "name that is not allowed|no name"),
         ("{", "cannot be read"),
         ('{"runs": {"w": {"generator": "W", "metric": "m", "space": {}, "trials": [{"number": -1, '
@@ -60,8 +60,9 @@ def test_a_step_without_a_value_is_left_out(read, invented):
     cut = invented.trial("w", 0, {"dim": 8}, None) | {"state": "pruned"}
     cut["steps"] = [[1, 0.3], [2, None]]
     whole = invented.trial("w", 1, {"dim": 8}, 0.5)
-    record = invented.record({"w": invented.search("W", {"dim": [8]}, [cut, whole], [])})
-    assert read(record).found[0].trials[0].value == 0.3
+    failed = cut | {"number": 2, "state": "failed"}
+    record = invented.record({"w": invented.search("W", {"dim": [8]}, [cut, whole, failed], [])})
+    assert [trial.value for trial in read(record).found[0].trials] == [0.3, 0.5, None]
 
 
 def test_one_choice_of_settings_read_again_is_no_second_reading(read, invented):

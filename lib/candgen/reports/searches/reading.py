@@ -138,7 +138,7 @@ def _search(run: str, said: dict[str, Any]) -> Search:
     return Search(
         run=run,
         state=said.get("state") or (DONE if chosen else RUNNING),
-        generator=said["generator"],
+        generator=said.get("generator") or "",
         metric=said["metric"],
         sampler=said.get("sampler") or "",
         pruning=said.get("pruning") or "",
