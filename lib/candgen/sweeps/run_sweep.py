@@ -263,6 +263,7 @@ class _Sweep:
                 self._end(record, "not run", LEFT)
         if self.searches:
             self.searches.stop()
+            self._with_searches(self.searches.save)
 
     def _leave_word(self, record: Record) -> None:
         """Replace the status in a run's folder, so that old results there pass for nothing."""

@@ -1,6 +1,7 @@
 """Fixtures of searches: a sweep that searches the settings of a toy."""
 
 import json
+import os
 
 import pytest
 
@@ -13,6 +14,7 @@ from sweeps.search.toy_search import PAGE, SWEEP, Silent, Toy
 def toy(monkeypatch):
     made = Toy()
     monkeypatch.setattr(execution, "execute", made)
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # nothing here ends with the machine
     monkeypatch.setattr(run_report, "make_report", lambda folder, **_: folder / "report.html")
     return made
 

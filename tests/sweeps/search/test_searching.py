@@ -94,7 +94,7 @@ def test_without_its_journal_a_search_asks_again_and_runs_nothing_again(search, 
 def test_another_space_is_another_search_that_uses_the_trials_it_shares(search, toy, outputs):
     search()
     toy.ran.clear()
-    text = SWEEP.replace("[2, 64]", "[2, 32]")
+    text = SWEEP.replace("[0.01, 1.0]", "[0.01, 0.9]")
     found = search(text=text, trials=3)
     assert len(found["trials"]) == 3
     assert [folder[-3:] for folder in toy.trials()] == ["006", "007"]  # the defaults are there
@@ -188,21 +188,20 @@ def kill_at(monkeypatch, point: int, how: str) -> None:
     monkeypatch.setattr(JournalFileBackend, "append_logs", append_logs)
 
 
-@pytest.mark.parametrize("how", ["before", "torn", "after"])
-def test_killed_at_any_write_a_search_ends_as_undisturbed(search, toy, outputs, monkeypatch, how):
-    right = told(search(trials=4))
+def test_killed_at_any_write_a_search_ends_as_undisturbed(search, toy, outputs, monkeypatch):
+    right = told(search(trials=3))
     n_writes = len((outputs / "search.journal").read_text().splitlines())
-    assert n_writes == 1 + 4 * 4  # the study; of a trial: its start, two notes and its end
-    for point in range(n_writes):
+    assert n_writes == 1 + 3 * 4  # the study; of a trial: its start, two notes and its end
+    for point in range(n_writes):  # three ways and four kinds of writes: each meets each
+        how = ("before", "torn", "after")[point % 3]
         shutil.rmtree(outputs)
         toy.ran.clear()
         with monkeypatch.context() as killing, pytest.raises(Killed):
             kill_at(killing, point, how)
-            search(trials=4)
-        found = search(trials=4)
+            search(trials=3)
+        found = search(trials=3)
         assert told(found) == right, f"killed {how} write {point}"
-        assert len(set(toy.trials())) == 4
-        assert len(toy.trials()) == 4, "a trial whose folder is done is told, not run again"
+        assert len(toy.trials()) == 3, "a trial whose folder is done is told, not run again"
 
 
 def test_a_trial_that_was_interrupted_runs_again_under_its_number(
@@ -261,7 +260,7 @@ def test_median_pruning_follows_its_rule(search, toy):
             best = max(v for e, v in enumerate(curve(trial["params"]), 1) if e <= epoch)
             middle = len(others) // 2
             median = others[middle] if len(others) % 2 else sum(others[middle - 1 : middle + 1]) / 2
-            if number >= 5 and epoch > 1 and best < median:
+            if len(whole) >= 5 and epoch > 1 and best < median:
                 poor = epoch
                 break
         assert (trial["state"] == "pruned") == (poor is not None)
@@ -273,7 +272,7 @@ def test_pruning_is_the_same_after_a_kill(search, toy, outputs, monkeypatch, pru
     toy.steps = curve
     right = told(search(trials=12, pruning=pruning))
     n_writes = len((outputs / "search.journal").read_text().splitlines())
-    for point in range(3, n_writes, 11):
+    for point in range(30, n_writes, 17):
         shutil.rmtree(outputs)
         with monkeypatch.context() as killing, pytest.raises(Killed):
             kill_at(killing, point, "after")

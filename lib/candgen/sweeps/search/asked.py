@@ -223,7 +223,7 @@ def _range(written: Any) -> Range:
 def _check_inside(notebook: Notebook, generator: str | None, name: str, space: Range) -> None:
     """Check that the setting may have the values at both ends, or each of the listed ones."""
     values = space.values if isinstance(space, OneOf) else (space.low, space.high)
-    if isinstance(space, Real) and notebook.parameters.get(name):
+    if isinstance(space, Real):
         values = tuple(float(value) for value in values)
     for value in values:
         flat_settings.check(notebook, generator, name, value)

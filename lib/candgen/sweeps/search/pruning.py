@@ -44,7 +44,7 @@ def make_pruner(name: str, most_epochs: int) -> optuna.pruners.BasePruner:
         most_epochs: Epochs of the longest trial.
     """
     if name == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2)
     if name == "hyperband":
         return optuna.pruners.HyperbandPruner(
             min_resource=1, max_resource=max(3, most_epochs), reduction_factor=3
