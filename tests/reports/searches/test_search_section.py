@@ -121,6 +121,22 @@ def test_pruned_and_failed_trials_are_marked_in_the_table_with_why(html):
     assert values == sorted(values, reverse=True)
 
 
+def test_a_single_setting_has_a_slice_and_no_parallel_coordinates(html):
+    pictures = re.findall(r'alt="([^"]*)"', html)
+    (parallel,) = [alt for alt in pictures if alt.startswith("Parallel")]
+    assert " of wals; chosen: dim " in parallel
+    slices = [alt.partition(" of ")[2] for alt in pictures if "on validation of the" in alt]
+    assert len(slices) == 2 and slices[1].endswith("ease, by regularization.")
+
+
+def test_columns_that_no_trial_fills_are_left_out(html):
+    wals, ease = (html.split(f"<caption>Trials of {run}")[1] for run in ("wals", "ease"))
+    heads = [
+        re.findall(r"<button[^>]*>([^<]*)", part.split("</thead>")[0]) for part in (wals, ease)
+    ]
+    assert heads[0][-3:] == ["seconds", "epochs", "why"] and heads[1][-1] == "seconds"
+
+
 def test_pages_of_the_chosen_and_of_failed_trials_are_linked_and_of_no_other(html, searched):
     number = searched.searches.found[0].chosen_number
     linked = set(re.findall(r'href="(trials/[^"]*)"', html))

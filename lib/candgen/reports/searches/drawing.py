@@ -72,7 +72,7 @@ def slices(one: Search, shares: dict[str, float]) -> Fragment:
     return picture(
         draw,
         alt=f"{one.metric} on validation of the trials of {one.run}, by {', '.join(names)}.",
-        caption=f"Value by setting, the most important first. {MARKS}",
+        caption=f"Value by setting{', the most important first' if shares else ''}. {MARKS}",
     )
 
 

@@ -204,29 +204,33 @@ def _setting(held: Any, *, changed: bool = False, note: str = "") -> Cell:
 def _pictures(one: Search, shares: dict[str, float]) -> Fragment:
     if not one.space or not any(trial.value is not None for trial in one.trials):
         return note("No trial has a value yet, so there is nothing to draw.")
-    return drawing.slices(one, shares) + drawing.parallel(one)
+    drawn = drawing.slices(one, shares)
+    return drawn + drawing.parallel(one) if len(one.space) > 1 else drawn
 
 
 def trials(report: Report, one: Search) -> Fragment:
     """All trials of a search, the best first; those that were pruned or failed say why."""
     names = list(one.space)
     ordered = sorted(one.trials, key=_place)
-    rows = [
-        [
-            Cell(str(trial.number), trial.number, numeric=True,
-                 link=pages.link(report.sweep.folder, one, trial)),
-            Cell(_state(one, trial), tone="bad" if trial.state == FAILED else
-                 "" if trial.state == DONE else "muted"),
+    shown = ordered[:MOST_ROWS]
+    epochs = any(trial.epochs is not None for trial in shown)
+    why = any(trial.why for trial in shown)
+    rows = []
+    for trial in shown:
+        page = pages.link(report.sweep.folder, one, trial)
+        tone = {FAILED: "bad", DONE: ""}.get(trial.state, "muted")
+        rows.append([
+            Cell(str(trial.number), trial.number, numeric=True, link=page),
+            Cell(_state(one, trial), tone=tone),
             value(trial.value),
             *(_setting(trial.settings.get(name)) for name in names),
             value(trial.seconds, digits=1),
-            EMPTY if trial.epochs is None else value(trial.epochs, digits=0),
-            Cell(trial.why),
-        ]
-        for trial in ordered[:MOST_ROWS]
-    ]  # fmt: skip
-    heads = ["trial", "state", one.metric, *names, "seconds", "epochs", "why"]
-    tones = ["best" if trial.number == one.chosen_number else "" for trial in ordered[:MOST_ROWS]]
+            *([value(trial.epochs, digits=0)] if epochs else []),
+            *([Cell(trial.why)] if why else []),
+        ])  # fmt: skip
+    heads = ["trial", "state", one.metric, *names, "seconds"]
+    heads += [name for name, told in (("epochs", epochs), ("why", why)) if told]
+    tones = ["best" if trial.number == one.chosen_number else "" for trial in shown]
     cut = f", the best {MOST_ROWS} of {len(ordered)}" if len(ordered) > MOST_ROWS else ""
     return Table(f"Trials of {one.run}{cut}", heads, rows, tones).fragment()
 
