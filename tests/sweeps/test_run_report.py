@@ -126,8 +126,10 @@ def page_of(*sections: tuple[str, bool]) -> nbformat.NotebookNode:
 
 
 def test_a_section_without_a_subject_is_left_out_with_its_heading_and_its_line_of_contents():
-    html = run_report.render_page(page_of(("One", False), ("Search", True), ("Last", False)))
-    assert re.findall(r"<h2[^>]*>([^<]+)", html) == ["One", "Last"]
+    page = page_of(("One", False), ("Search", True), ("Last", False))
+    page.cells.append(nbformat.v4.new_markdown_cell("## Words alone"))
+    html = run_report.render_page(page)
+    assert re.findall(r"<h2[^>]*>([^<]+)", html) == ["One", "Last", "Words alone"]
     assert "words of One" in html and "words of Last" in html and "Search" not in html
     assert "#Last" in html
 
