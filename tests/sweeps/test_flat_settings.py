@@ -114,7 +114,7 @@ def test_settings_of_the_cell_are_kept_beside_the_written_ones(plan, write_noteb
         (
             "runs:\n  a: {slop: 0.5}\n",
             r"line 5, runs.a.slop: neither a parameter of 30_fit.ipynb, nor a setting of Line, nor "
-            r"one of notebook, grid, minutes, explore, retries. Did you mean 'slope'\?",
+            r"one of notebook, grid, search, minutes, explore, retries. Did you mean 'slope'\?",
         ),
         ("runs:\n  a: {waves: [1]}\n", r"runs.a.waves: neither .* nor a setting of Line"),
         ("runs:\n  a: {slope: steep}\n", r"line 5, runs.a: slope must be .*, got 'steep'"),

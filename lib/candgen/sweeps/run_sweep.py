@@ -308,7 +308,7 @@ class _Sweep:
 
     def _end_trial(self, trial: Trial) -> None:
         search = trial.search
-        if self.searches.is_settled(search):
+        if self.searches.is_settled(search) or not trial.finished:  # stopped before it began
             return
         try:
             self.searches.ended(trial)

@@ -10,6 +10,8 @@ from optuna.storages.journal import JournalFileBackend
 from candgen.sweeps import run_sweep
 from sweeps.search.toy_search import SWEEP, Silent, told, value_of
 
+EQUAL = {"dim": 4, "rate": 0.1, "loss": "bpr"}
+
 
 def test_the_first_trial_has_the_defaults_and_the_best_one_is_chosen(search, toy):
     found = search()
@@ -60,6 +62,12 @@ def test_the_same_seed_gives_the_same_trials_and_another_one_others(search, outp
 def test_tpe_finds_more_than_its_first_ten_draws(search):
     values = [trial["value"] for trial in search(trials=30)["trials"]]
     assert max(values[10:]) > max(values[:10])
+
+
+def test_of_equal_trials_the_first_is_chosen_which_has_the_defaults(search, toy, monkeypatch):
+    train = toy._train
+    monkeypatch.setattr(toy, "_train", lambda p, folder: train({**p, **EQUAL}, folder))
+    assert search()["chosen"]["number"] == 0
 
 
 def test_a_finished_search_is_not_run_again(search, toy):
@@ -189,7 +197,8 @@ def kill_at(monkeypatch, point: int, how: str) -> None:
 
 
 def test_killed_at_any_write_a_search_ends_as_undisturbed(search, toy, outputs, monkeypatch):
-    right = told(search(trials=3))
+    whole = search(trials=3)
+    right = told(whole)
     n_writes = len((outputs / "search.journal").read_text().splitlines())
     assert n_writes == 1 + 3 * 4  # the study; of a trial: its start, two notes and its end
     for point in range(n_writes):  # three ways and four kinds of writes: each meets each
@@ -201,6 +210,7 @@ def test_killed_at_any_write_a_search_ends_as_undisturbed(search, toy, outputs, 
             search(trials=3)
         found = search(trials=3)
         assert told(found) == right, f"killed {how} write {point}"
+        assert found["used"] == whole["used"]
         assert len(toy.trials()) == 3, "a trial whose folder is done is told, not run again"
 
 
