@@ -265,6 +265,19 @@ def test_runs_lists_what_there_is(candgen, project, executed):
     assert json.loads(candgen("runs", "asked", "--json")[1])[0]["value"] == 0.125
 
 
+def test_runs_shows_a_search_in_one_line_and_its_trials_when_asked(candgen, project, executed):
+    candgen("sweep", "params/asked.yaml")
+    trial = {"state": "done", "params": {}, "value": 0.5, "seconds": 30.0}
+    search = {"generator": "WALS", "metric": "recall@20", "space": {}, "state": "done"}
+    search["trials"] = [trial | {"number": number} for number in range(2)]
+    held = json.dumps({"runs": {"a": search}})
+    (project / "outputs" / "asked" / "search.json").write_text(held)
+    rows = [line.split("\t")[1:4] for line in candgen("runs", "asked")[1].splitlines()]
+    assert rows[-1] == ["trials/a", "done, 2 trials", "1.00"]
+    every = [line.split("\t")[1:4] for line in candgen("runs", "--trials")[1].splitlines()]
+    assert every == [*rows, ["trials/a/000", "done", "0.50"], ["trials/a/001", "done", "0.50"]]
+
+
 @pytest.fixture
 def films(project):
     """Two users and four films; film b is held out for user 7, and film d for user 9."""

@@ -310,20 +310,24 @@ def judge(
     _print_judgement(found, f"{found.generator} on {data.name}, judged on {data.judged_on}")
 
 
-@app.command(short_help="List runs and datasets with their state and headline metric")
+@app.command(short_help="List runs, datasets and searches with state and headline metric")
 def runs(
     sweep: Annotated[str, typer.Argument(help="Sweep; all of them by default")] = "",
+    trials: Annotated[
+        bool, typer.Option("--trials", help="List each trial of a search, too")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON array")] = False,
 ) -> None:
-    """List runs and datasets with their state and headline metric.
+    """List runs, datasets and searches with state and headline metric.
 
     Example: candgen runs quick
     """
     import dataclasses
 
+    from candgen.reports.searches.reading import counted
     from candgen.sweeps import run_list
 
-    rows = run_list.list_runs(sweep)
+    rows = run_list.list_runs(sweep, trials=trials)
     if json:
         return _print_json([dataclasses.asdict(row) for row in rows])
     if not rows:
@@ -333,7 +337,8 @@ def runs(
         ["sweep", "run", "state", "minutes", "generator", "metric", "value", "judged on"],
         [
             [
-                row.sweep, row.name, row.state,
+                row.sweep, row.name,
+                row.state if row.trials is None else f"{row.state}, {counted(row.trials)}",
                 "" if row.minutes is None else f"{row.minutes:.2f}",
                 row.generator, row.metric, "" if row.value is None else f"{row.value:.4f}",
                 row.judged_on,

@@ -103,7 +103,10 @@ DATASET = Kind(
 )
 SWEEP = Kind("a sweep", {"sweep.json": _is_sweep})
 REPORT = Kind(
-    "a sweep", SWEEP.marks, "report.html", lambda _: ("leaderboard.csv", "reproduced.csv")
+    "a sweep",
+    SWEEP.marks,
+    "report.html",
+    lambda _: ("leaderboard.csv", "trials.csv", "reproduced.csv"),
 )
 EXPORT = Kind(
     "an export",

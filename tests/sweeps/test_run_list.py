@@ -119,6 +119,57 @@ def test_a_run_whose_results_were_cut_or_lost_is_damaged(outputs):
     assert [(found.state, found.value) for found in list_runs("s")] == [("damaged", None)]
 
 
+@pytest.fixture
+def search(outputs):
+    """A search of three trials, of which the last is pruned and has no value."""
+    trial = {"state": "done", "params": {"dim": 8}, "seconds": 60.0}
+    trials = [{**trial, "number": 0, "value": 0.1}, {**trial, "number": 1, "value": 0.3}]
+    trials += [{**trial, "number": 2, "state": "pruned", "value": None, "steps": [[1, 0.9]]}]
+    held = {"generator": "WALS", "metric": "recall@20", "space": {"dim": [8]}, "trials": trials}
+    held |= {"state": "done", "used": {"seconds": 180.0}}
+    plan(outputs, "s", [("w", "planned")])
+    files.write_json(outputs / "s" / "search.json", {"runs": {"w": held}})
+
+
+def test_a_search_is_one_line_with_its_trials_and_the_best_of_those_that_finished(search):
+    run, found = list_runs("s")
+    assert (run.name, run.trials) == ("w", None)
+    assert (found.name, found.state, found.trials, found.minutes) == ("trials/w", "done", 3, 3.0)
+    assert (found.value, found.generator, found.judged_on) == (0.3, "WALS", "validation")
+
+
+def test_trials_have_lines_of_their_own_where_they_are_asked_for(search):
+    rows = list_runs("s", trials=True)[2:]
+    assert [(row.name, row.state, row.value) for row in rows] == [
+        ("trials/w/000", "done", 0.1),
+        ("trials/w/001", "done", 0.3),
+        ("trials/w/002", "pruned", 0.9),
+    ]
+
+
+def test_a_search_that_nobody_goes_on_with_is_unfinished(search, outputs):
+    path = outputs / "s" / "search.json"
+    held = files.read_json(path)
+    (found,) = held["runs"].values()
+    found["state"] = found["trials"][2]["state"] = "running"
+    found["trials"][2]["folder"] = "trials/w/002"
+    files.write_json(path, held)
+    states = [(row.state, row.trials) for row in list_runs("s", trials=True)[1:]]
+    assert states == [("unfinished", 2), ("done", None), ("done", None), ("not started", None)]
+    status.write(outputs / "s/trials/w/002", {"state": "running", "pid": 2**22 + 1})
+    states = [row.state for row in list_runs("s", trials=True)[1:]]
+    assert states == ["unfinished", "done", "done", "interrupted"]
+    status.write(outputs / "s/trials/w/002", {"state": "running", **status.owner()})
+    assert [row.state for row in list_runs("s", trials=True)[1:]][::3] == ["running", "running"]
+
+
+def test_a_damaged_search_is_unreadable_and_hides_no_run(search, outputs):
+    (outputs / "s" / "search.json").write_text("{")
+    assert [(r.name, r.state) for r in list_runs("s")] == [
+        ("w", "planned"), ("search.json", "unreadable"),
+    ]  # fmt: skip
+
+
 DAMAGED = {
     "not JSON": "{",
     "a list": "[]",

@@ -111,6 +111,52 @@ def test_a_report_that_cannot_be_made_leaves_the_old_one_and_calls_it_older(
     }  # fmt: skip
 
 
+def page_of(*sections: tuple[str, bool]) -> nbformat.NotebookNode:
+    """An executed notebook of sections, of which some have no subject in this sweep."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+    from candgen.reports.rendering import note
+
+    cells = []
+    for name, absent in sections:
+        data, told = note(f"words of {name}", absent=absent)._repr_mimebundle_()
+        shown = new_output("display_data", data=data, metadata=told)
+        cells += [new_markdown_cell(f"## {name}"), new_code_cell("1", outputs=[shown])]
+    return new_notebook(cells=cells)
+
+
+def test_a_section_without_a_subject_is_left_out_with_its_heading_and_its_line_of_contents():
+    page = page_of(("One", False), ("Search", True), ("Last", False))
+    page.cells.append(nbformat.v4.new_markdown_cell("## Words alone"))
+    html = run_report.render_page(page)
+    assert re.findall(r"<h2[^>]*>([^<]+)", html) == ["One", "Last", "Words alone"]
+    assert "words of One" in html and "words of Last" in html and "Search" not in html
+    assert "#Last" in html
+
+
+def test_a_sweep_with_a_search_gets_a_table_of_trials_that_its_report_names(
+    small_sweep, monkeypatch
+):
+    from candgen.sweeps import execution
+
+    def done(notebook, asked, folder, **_):
+        folder.mkdir(exist_ok=True)
+        nbformat.write(page_of(("One", False)), folder / "notebook.ipynb")
+        return {"state": "done", "fingerprint": "f"}
+
+    monkeypatch.setattr(execution, "execute", done)
+    sweep = small_sweep.parent
+    assert "trials.csv" not in make_report(sweep).read_text()
+    trial = {"number": 0, "state": "done", "params": {"dim": 4}, "value": 0.5}
+    search = {"generator": "WALS", "metric": "recall@20", "space": {"dim": [4]}, "trials": [trial]}
+    (sweep / "search.json").write_text(json.dumps({"runs": {"only": search}}))
+    assert 'href="trials.csv"' in make_report(sweep).read_text()
+    assert len((sweep / "trials.csv").read_text().splitlines()) == 2
+    (sweep / "search.json").unlink()
+    make_report(sweep)
+    assert not (sweep / "trials.csv").exists()
+
+
 @pytest.mark.parametrize("mark", [None, "{}", '{"runs": 3, "format": 1}', "not JSON"])
 def test_a_report_is_made_of_a_sweep_alone(tmp_path, monkeypatch, mark):
     from candgen.sweeps import run_list

@@ -10,6 +10,8 @@ from candgen.errors import DataError
 from candgen.reports.leaderboard import FILE
 from candgen.reports.reading import read_sweep
 from candgen.reports.reproduction import FILE as REPRODUCED
+from candgen.reports.searches import pages
+from candgen.reports.searches.table import FILE as TRIALS
 
 REPORT = "report.html"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same pages give the same bytes
@@ -29,7 +31,9 @@ def zip_report(sweep_folder: Path | str) -> Path:
             f"{sweep.folder} has no {REPORT} yet. Make it with `candgen report {sweep.folder}`."
         )
     links = [stage.link for stage in (*sweep.preparations, *sweep.runs)]
-    names = sorted({REPORT, FILE, REPRODUCED, *(link for link in links if link is not None)})
+    links += pages.links(sweep.folder)
+    tables = (FILE, REPRODUCED, TRIALS)
+    names = sorted({REPORT, *tables, *(link for link in links if link is not None)})
     name = sweep.folder.resolve().name
     path = sweep.folder / f"{name}-report.zip"
     with (

@@ -5,12 +5,14 @@ A params file lists them under `report: disclosures:`, a sentence or more for ea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from candgen.errors import did_you_mean
 
+REUSE = "test_reuse"
 KINDS = {
-    "test_reuse": "Test was evaluated more than once.",
+    REUSE: "Test was evaluated more than once.",
     "selection_on_test": "Settings were chosen with knowledge of test.",
     "unequal_tuning": "Generators were not tuned with equal effort.",
     "other": "Also to know.",
@@ -29,8 +31,16 @@ def fault(key: str, text: Any) -> str | None:
     return None
 
 
-def shown(disclosures: dict[str, str]) -> list[tuple[str, str]]:
-    """Return what each disclosure says and its details, in the order of `KINDS`."""
+def shown(disclosures: dict[str, str], read_again: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Return what each disclosure says and its details, in the order of `KINDS`.
+
+    Args:
+        disclosures: As of the params file.
+        read_again: Sentences about further readings of test that the sweep itself recorded.
+    """
+    if read_again:
+        told = [str(disclosures.get(REUSE, "")), *read_again]
+        disclosures = disclosures | {REUSE: " ".join(filter(None, told))}
     order = [*KINDS, *(key for key in disclosures if key not in KINDS)]
     found = ((KINDS.get(key, ""), disclosures[key]) for key in order if key in disclosures)
     return [(says, " ".join(str(text).split())) for says, text in found]

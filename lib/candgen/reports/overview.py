@@ -49,7 +49,7 @@ def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[
         title=report.title,
         question=sweep.question,
         answers=answers,
-        disclosures=disclosures.shown(sweep.disclosures),
+        disclosures=disclosures.shown(sweep.disclosures, report.searches.read_again),
         counts=", ".join(f"{n} {state}" for state, n in counts.items()),
         n_runs=len(sweep.runs),
         failed=len(sweep.not_done),

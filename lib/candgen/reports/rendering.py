@@ -24,25 +24,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+ABSENT = "absent"
+"""Mark on the output of a section without a subject."""
 WIDE, NARROW = 8.6, 4.2  # inches; text keeps its size in both
 
 
 class Fragment:
     """A piece of a page: HTML in a notebook and in the report."""
 
-    def __init__(self, html: str, summary: str, *, title: str = "") -> None:
+    def __init__(self, html: str, summary: str, *, title: str = "", absent: bool = False) -> None:
         self.html = html
         self.summary = summary
         self.title = title
+        self.absent = absent
+        """True if its section has no subject in this sweep: the report leaves the section out."""
 
     def __add__(self, other: Fragment) -> Fragment:
         return Fragment(self.html + other.html, f"{self.summary}; {other.summary}")
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        """Build Jupyter's MIME bundle: HTML, a line of text, and the title if there is one."""
+        """Build Jupyter's MIME bundle: HTML and a line of text; title and absence beside them."""
         html = f'<div class="{NO_MATHS}">{self.html}</div>'
         shown = {"text/html": html, "text/plain": repr(self)}
-        return shown, {"title": self.title} if self.title else {}
+        told = {"title": self.title, ABSENT: self.absent}
+        return shown, {name: held for name, held in told.items() if held}
 
     def __repr__(self) -> str:
         return f"<{self.summary}>"
@@ -119,9 +124,9 @@ def interval_note(interval: tuple[float, float] | None, digits: int = 4) -> str:
     return " to ".join(_signed(f"{end:,.{digits}f}") for end in interval)
 
 
-def note(text: str, *, tone: str = "") -> Fragment:
+def note(text: str, *, tone: str = "", absent: bool = False) -> Fragment:
     """A sentence in its own paragraph; `tone` is "", "good", "warning" or "bad"."""
-    return Fragment(render("note.html.j2", text=text, tone=tone), text)
+    return Fragment(render("note.html.j2", text=text, tone=tone), text, absent=absent)
 
 
 def heading(text: str) -> Fragment:

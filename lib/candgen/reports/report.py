@@ -10,6 +10,7 @@ from candgen.evaluation.significance import MARGIN
 from candgen.plots import style
 from candgen.reports.comparing import Comparison, Contender, comparisons
 from candgen.reports.reading import Sweep, read_sweep
+from candgen.reports.searches.reading import Searches, read_searches
 from candgen.session import paths
 
 METRIC = "recall@20"
@@ -33,6 +34,11 @@ class Report:
     @cached_property
     def comparisons(self) -> list[Comparison]:
         return comparisons(self.sweep)
+
+    @cached_property
+    def searches(self) -> Searches:
+        """The searches that chose settings of this sweep's runs."""
+        return read_searches(self.sweep.folder)
 
     @cached_property
     def colours(self) -> dict[str, str]:

@@ -16,13 +16,16 @@ from typing import Any
 import candgen
 from candgen import files
 from candgen.session import environment, status
+from candgen.session.search_records import SEARCH
 from candgen.sweeps.imports import Library
 from candgen.sweeps.notebook_parameters import Notebook, source_of
 from candgen.sweeps.plan import Plan, Stage
-from candgen.sweeps.search import SEARCH
 
 # What writes the tables beside a report; its notebook does not import it.
-_TABLES = "from candgen.reports import leaderboard, reproduction"
+_TABLES = """
+from candgen.reports import leaderboard, reproduction
+from candgen.reports.searches import table
+"""
 # A run prepares the default dataset where it is missing. A dataset counts by its digest, so the
 # code that prepared it does not count again.
 _PREPARES = [("candgen.session.runs", "candgen.datasets.preparation")]

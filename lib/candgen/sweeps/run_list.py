@@ -1,4 +1,4 @@
-"""List of all runs in `outputs`, with state and headline metric."""
+"""List of all runs and searches in `outputs`, with state and headline metric."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from candgen import folders, records
 from candgen.errors import DataError, did_you_mean
+from candgen.reports.searches.reading import Search, Trial, read_searches
 from candgen.session import paths, run_files, runs, status
 from candgen.session.records import Metrics, Plan, Prepared, Status
+from candgen.session.search_records import SEARCH
 from candgen.sweeps.run_sweep import SWEEP
 
 HEADLINE = "recall@20"
@@ -18,13 +20,14 @@ DAMAGED = "damaged"
 """State of a run that is done, but whose files were truncated or lost since."""
 UNREADABLE = "unreadable"
 """State of what left a damaged record."""
-_NOT_RUNS = ("datasets", "report")
+TRIALS = "trials"
+_NOT_RUNS = ("datasets", "report", TRIALS)
 _KINDS = {status.STATUS: Status, runs.METRICS: Metrics, paths.DATASET_FILE: Prepared}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run, or one prepared dataset."""
+    """One run, one prepared dataset, one search, or one trial of a search."""
 
     sweep: str
     name: str
@@ -36,13 +39,16 @@ class Row:
     generator: str = ""
     judged_on: str = ""
     """The part that the value is of; it says if a validation part was shaped by test."""
+    trials: int | None = None
+    """How many trials of a search ended so far; its value is the best of them."""
 
 
-def list_runs(sweep: str = "") -> list[Row]:
-    """List runs and datasets, in the order of their sweep's plan where there is one.
+def list_runs(sweep: str = "", *, trials: bool = False) -> list[Row]:
+    """List runs, datasets and searches, in the order of their sweep's plan where there is one.
 
     Args:
         sweep: One sweep's name; all of them when empty.
+        trials: Whether each trial of a search has a row below it.
 
     Raises:
         DataError: If there is no sweep of that name.
@@ -52,7 +58,7 @@ def list_runs(sweep: str = "") -> list[Row]:
     if sweep and sweep not in there:
         raise DataError(f"No sweep {sweep!r} in {outputs}.{did_you_mean(sweep, there)}")
     names = [sweep] if sweep else there
-    return [row for name in names for row in _of_sweep(outputs / name)]
+    return [row for name in names for row in _of_sweep(outputs / name, trials)]
 
 
 def find_sweep(name_or_folder: str) -> Path:
@@ -75,7 +81,7 @@ def find_sweep(name_or_folder: str) -> Path:
     )
 
 
-def _of_sweep(folder: Path) -> Iterator[Row]:
+def _of_sweep(folder: Path, trials: bool) -> Iterator[Row]:
     try:
         plan = records.read(folder / SWEEP, Plan) if (folder / SWEEP).is_file() else {}
     except DataError:
@@ -93,6 +99,43 @@ def _of_sweep(folder: Path) -> Iterator[Row]:
     for place, stage in planned.items():
         if place not in _NOT_RUNS:
             yield _row(folder.name, folder / place, metric, stage)
+    yield from _searches(folder, trials)
+
+
+def _searches(folder: Path, trials: bool) -> Iterator[Row]:
+    """Give one row a search and, if wanted, one a trial."""
+    searches = read_searches(folder)
+    if searches.trouble:
+        yield Row(folder.name, SEARCH, UNREADABLE, None)
+    for search in searches.found:
+        states = {t.number: _trial_state(folder, t) for t in search.trials}
+        state = search.state
+        if state == status.RUNNING and not any(s.startswith(state) for s in states.values()):
+            state = "unfinished"
+        best = max((trial.value for trial in search.trials if trial.done), default=None)
+        yield _of_search(folder, search, search.run, state, search.seconds, best, len(search.ended))
+        for trial in search.trials if trials else ():
+            name = f"{search.run}/{trial.number:03}"
+            state = states[trial.number]
+            yield _of_search(folder, search, name, state, trial.seconds, trial.value)
+
+
+def _trial_state(folder: Path, trial: Trial) -> str:
+    """Return how a trial stands; one that seems to run is asked for itself."""
+    if trial.state != status.RUNNING or not trial.folder:
+        return trial.state
+    state = status.state_of(folder / trial.folder)
+    return "not started" if state == status.MISSING else state
+
+
+def _of_search(
+    folder: Path, search: Search, name: str, state: str, seconds: float | None,
+    value: float | None, trials: int | None = None,
+) -> Row:  # fmt: skip
+    return Row(
+        folder.name, f"{TRIALS}/{name}", state, None if seconds is None else seconds / 60,
+        search.metric, value, search.generator, "validation", trials,
+    )  # fmt: skip
 
 
 def _stages(

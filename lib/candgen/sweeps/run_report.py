@@ -16,9 +16,11 @@ from candgen.reports.archive import REPORT
 from candgen.reports.leaderboard import FILE as LEADERBOARD
 from candgen.reports.leaderboard import write_leaderboard
 from candgen.reports.reading import PLAN, read_sweep
-from candgen.reports.rendering import TEMPLATES
+from candgen.reports.rendering import ABSENT, TEMPLATES
 from candgen.reports.reproduction import FILE as REPRODUCED
 from candgen.reports.reproduction import write_numbers
+from candgen.reports.searches.table import FILE as TRIALS
+from candgen.reports.searches.table import write_trials
 from candgen.session import paths, run_files, status
 from candgen.sweeps.stage_options import DEFAULT_RETRIES
 
@@ -40,7 +42,8 @@ def make_report(
     """Make a sweep's report and its tables; earlier ones are replaced when all are whole.
 
     The notebook is the one that the sweep's YAML names, else `notebooks/90_compare_runs.ipynb`.
-    The tables are `leaderboard.csv` and, where runs reproduced printed numbers, `reproduced.csv`.
+    The tables are `leaderboard.csv`, `trials.csv` where the sweep searched settings, and
+    `reproduced.csv` where runs reproduced printed numbers.
     Runs that failed, were killed or never started are part of the report. What the notebook itself
     needs lies in `<sweep>/report/`.
 
@@ -88,6 +91,7 @@ def make_report(
     try:
         with folders.replacing(folder, folders.REPORT) as aside:
             write_leaderboard(folder, aside)
+            write_trials(folder, aside)
             write_numbers(folder, aside)
             publish(folder / FOLDER / "notebook.ipynb", aside / REPORT, made_from=notebook)
             made = run_files.describe(aside, [path.name for path in aside.iterdir()])
@@ -133,7 +137,8 @@ def publish(notebook: Path, report: Path, *, made_from: str = NOTEBOOK) -> None:
     import nbformat
 
     executed = nbformat.read(notebook, as_version=4)
-    tables = [name for name in (REPRODUCED, LEADERBOARD) if report.with_name(name).is_file()]
+    known = (REPRODUCED, LEADERBOARD, TRIALS)
+    tables = [name for name in known if report.with_name(name).is_file()]
     files.write_text(report, render_page(executed, made_from=made_from, tables=tables))
 
 
@@ -154,6 +159,7 @@ def render_page(
         extra_template_basedirs=[str(TEMPLATES)],
         anchor_link_text="",  # headings keep their ids, which the contents lead to
     )
+    notebook = _without_absent_sections(notebook)
     folder = TEMPLATES / "report"
     script = "\n" + _read(folder / "sorting.js") + _read(folder / "contents.js")
     resources = {
@@ -171,6 +177,22 @@ def render_page(
     }
     html, _ = exporter.from_notebook_node(notebook, resources=resources)
     return html
+
+
+def _without_absent_sections(notebook: NotebookNode) -> NotebookNode:
+    """Leave out sections, from one `## ` to the next, of which an output is marked as absent."""
+    sections: list[list[NotebookNode]] = [[]]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            sections.append([])
+        sections[-1].append(cell)
+    kept = [cell for section in sections if not _is_absent(section) for cell in section]
+    return type(notebook)(notebook, cells=kept)
+
+
+def _is_absent(section: list[NotebookNode]) -> bool:
+    outputs = [output for cell in section for output in cell.get("outputs", [])]
+    return any(output.get("metadata", {}).get(ABSENT) for output in outputs)
 
 
 def _title(notebook: NotebookNode) -> str:

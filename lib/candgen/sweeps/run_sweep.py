@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from candgen import files, folders, locks
 from candgen.errors import DataError, SettingError
 from candgen.session import environment, run_files, runs, status
+from candgen.session.search_records import SEARCH
 from candgen.sweeps import execution
 from candgen.sweeps.fingerprints import Fingerprints, why_not_done
 from candgen.sweeps.live_table import View, view_of
 from candgen.sweeps.notebook_parameters import read_notebook
 from candgen.sweeps.plan import Plan, Stage
 from candgen.sweeps.run_stage import PATIENCE, Asked, Kernel, execute_stage, last_seconds, signals
-from candgen.sweeps.search import SEARCH
 from candgen.sweeps.search.trials import TRIALS, Quiet, Trial
 from candgen.sweeps.stage_progress import LEFT, Record, as_json
 
@@ -363,6 +363,8 @@ class _Sweep:
         tables = ["leaderboard.csv"]
         if any((record.stage.folder / runs.REPRODUCED).is_file() for record in self.records):
             tables.append("reproduced.csv")
+        if (folder / SEARCH).is_file():
+            tables.append("trials.csv")
         known = status.read(folder / "report") or {}
         whole = made.is_file() and all((folder / name).is_file() for name in tables)
         whole = whole and not run_files.damage(folder, known.get("made"), digests=True)

@@ -119,6 +119,15 @@ def test_runs_that_differ_in_the_seed_alone_are_one_arm(ground):
     )
 
 
+def test_runs_with_searched_settings_are_no_arms_of_the_advice(sweep_builder, tmp_path):
+    folder = write_study_sweep(sweep_builder, tmp_path / "s", ("uniform", "hinge"), (1,))
+    search = {"generator": "TwoTower", "metric": "recall@20", "space": {}, "trials": []}
+    held = {"runs": {"hinge": search | {"final": ["hinge-seed1"]}}}
+    sweep_builder.write(folder / "search.json", held)
+    (found,), remarks = read_grounds(read_sweep(folder))
+    assert [arm.label for arm in found.arms] == ["uniform"] and remarks == []
+
+
 def test_differences_are_paired_by_user_and_seed(ground):
     one, other = ground.find(label="in-batch"), ground.find(label="uniform")
     effect = ground.effect(one, other, "recall")

@@ -22,6 +22,7 @@ from candgen.columns import USER
 from candgen.evaluation import Judgement
 from candgen.evaluation.significance import seed_weights
 from candgen.reports.reading import Run, Sweep
+from candgen.reports.searches.reading import read_searches
 from candgen.studies.negatives.measures import read_study
 
 OWN = "TwoTower"
@@ -234,13 +235,16 @@ class Ground:
 def read_grounds(sweep: Sweep) -> tuple[list[Ground], list[str]]:
     """Gather the runs of a study by dataset and part.
 
+    Runs with searched settings are left out: they differ from the others in more than one thing.
+
     Returns:
         The grounds, and a sentence for each finished run of the study that lacks its record.
     """
     gathered: dict[tuple[str, str], dict[str, dict[Any, Member]]] = {}
     names, labels, cutoffs, remarks = {}, {}, {}, []
+    searches = read_searches(sweep.folder)
     for run in sweep.done:
-        if "negatives" not in run.parameters or not run.metrics:
+        if "negatives" not in run.parameters or not run.metrics or searches.of(run.name):
             continue
         study = read_study(run.folder)
         if study is None:

@@ -11,9 +11,10 @@ from optuna.trial import TrialState
 
 from candgen import files
 from candgen.errors import DataError
+from candgen.session.search_records import SEARCH
 from candgen.sweeps.fingerprints import Fingerprints
 from candgen.sweeps.plan import Plan, Stage
-from candgen.sweeps.search import SEARCH, readings
+from candgen.sweeps.search import readings
 from candgen.sweeps.search.journal import JOURNAL, Journal
 from candgen.sweeps.search.searching import Searching
 from candgen.sweeps.search.trials import Trial

@@ -41,6 +41,8 @@ def trial_of(
 ) -> Stage:
     """Return the stage of one trial: it learns from train alone and is judged on validation.
 
+    Cells tagged `explore` are left out, also where the chosen run executes them.
+
     Args:
         stage: What is run with the settings that the search chooses.
         settings: What the trial tries.
@@ -52,7 +54,7 @@ def trial_of(
     always = {"watch_always": True}
     can = watched and always.keys() <= set(flat_settings.setting_names(generator))
     forced = {EVALUATE_ON: "validation", **(always if can else {})}
-    return settled(stage, {**settings, **forced}, name=name, folder=folder)
+    return settled(stage, {**settings, **forced}, name=name, folder=folder, explore=False)
 
 
 def value_of(stage: Stage, name: str) -> Any:
