@@ -41,6 +41,7 @@ _HOMES = {  # name -> module below this package
     "open_cluster": "cluster.workers",
     "Random": "models.popularity.baselines",
     "Popularity": "models.popularity.baselines",
+    "RecentPopularity": "models.popularity.recent",
     "GroupPopularity": "models.popularity.group_popularity",
     "ItemKNN": "models.items.neighbours",
     "UserKNN": "models.items.neighbours",
