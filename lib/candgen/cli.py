@@ -207,6 +207,10 @@ def sweep(
     retries: Annotated[
         int | None, typer.Option(min=0, max=10, help="Times a stage that died is tried again")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Dask cluster for the runs: local:N, tcp://HOST:PORT or scheduler.json"),
+    ] = None,
 ) -> None:
     """Run what has changed in a sweep, then make its report; print the report's path.
 
@@ -222,8 +226,9 @@ def sweep(
     if dry_run:
         return _print_plan(run_sweep.foresee(planned, fresh=fresh), planned)
     outcome = run_sweep.run_sweep(
-        planned, workers=workers, kernel=kernel, fresh=fresh, retries=retries, command=_command()
-    )
+        planned, workers=workers, kernel=kernel, fresh=fresh, retries=retries, command=_command(),
+        cluster=cluster,
+    )  # fmt: skip
     for line in stage_progress.failures(outcome.records):
         print(one_line(line), file=sys.stderr)
     if outcome.report is not None:

@@ -18,17 +18,21 @@ import json
 import logging
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from candgen import owners
 from candgen.errors import SettingError
 
 if TYPE_CHECKING:
     from distributed import Client
 
 FORMS = "local:2, tcp://host:8786, tls://host:8786 or the path of a scheduler.json"
+_SCRATCH = "candgen-dask-"
 _SECONDS_TO_ANSWER, _SECONDS_FOR_A_WORKER = 15, 60
 
 
@@ -83,9 +87,13 @@ def n_local_workers(address: str) -> int:
 
 @contextmanager
 def connected(
-    address: str, *, threads: int = 1, environment: Mapping[str, str] | None = None
+    address: str,
+    *,
+    threads: int = 1,
+    environment: Mapping[str, str] | None = None,
+    wait: bool = True,
 ) -> Iterator[Client]:
-    """Give a client of the cluster at an address, with one worker at least.
+    """Give a client of the cluster at an address.
 
     A local cluster ends with the block; any other stays as it is. Local workers have no limit of
     memory but the machine's: Dask would move large tables to disk and kill whoever holds more than
@@ -96,6 +104,8 @@ def connected(
         threads: Threads of each local worker; those of other clusters have what they were started
             with.
         environment: Environment variables of local workers, set before they import anything heavy.
+        wait: Whether to wait until there is a worker, and to refuse a cluster that gets none. A
+            batch system may start the first one hours later.
 
     Raises:
         SettingError: If the address is wrong, no scheduler answers, or it has no worker.
@@ -105,7 +115,10 @@ def connected(
 
     with ExitStack() as ends:
         if is_local(address):
-            scratch = ends.enter_context(tempfile.TemporaryDirectory(prefix="candgen-dask-"))
+            _remove_left_behind()
+            scratch = ends.enter_context(
+                tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{owners.token()}.")
+            )
             target = ends.enter_context(
                 LocalCluster(
                     n_workers=n_local_workers(address),
@@ -132,13 +145,21 @@ def connected(
             ) from None
         ends.enter_context(client)
         try:
-            client.wait_for_workers(1, timeout=_SECONDS_FOR_A_WORKER)
+            if wait:
+                client.wait_for_workers(1, timeout=_SECONDS_FOR_A_WORKER)
         except TimeoutError:
             raise SettingError(
                 f"Cluster {address!r} has a scheduler and no worker. Start one on each machine: "
                 "dask worker ADDRESS --nworkers 1 --nthreads N."
             ) from None
         yield client
+
+
+def _remove_left_behind() -> None:
+    """Remove the folders of local clusters whose processes were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*.*"):
+        if owners.has_ended(folder.name.removeprefix(_SCRATCH).partition(".")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_file(path: str) -> None:

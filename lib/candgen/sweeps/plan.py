@@ -33,7 +33,7 @@ DEFAULT_REPORT = {
 
 _TOP = (
     "question", "notebook", "settings", "datasets", "defaults", "seeds", "runs", "report",
-    "minutes", "explore", "retries",
+    "minutes", "explore", "retries", "datasets_at",
 )  # fmt: skip
 _OF_A_RUN = ("notebook", "grid", "minutes", "explore", "retries")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -86,6 +86,8 @@ class Plan:
     runs: list[Stage]
     report: dict[str, Any]
     overrides: list[str]
+    datasets_at: str | None = None
+    """URL of a storage through which datasets reach the workers of a cluster."""
 
     @property
     def stages(self) -> list[Stage]:
@@ -154,6 +156,7 @@ class _Reader:
             runs,
             self._report(),
             self.overrides,
+            stage_options.datasets_at(source),
         )
 
     # --- overrides
