@@ -125,7 +125,7 @@ def connected(
                     threads_per_worker=threads,
                     processes=True,
                     memory_limit=0,
-                    dashboard_address=None,
+                    scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                     local_directory=scratch,
                     silence_logs=logging.CRITICAL,
                     env=dict(environment or {}),

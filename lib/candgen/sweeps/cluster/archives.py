@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from candgen import files, folders
-from candgen.datasets import archives
 from candgen.errors import DataError
 
 _PACKED = "packed.zip"
@@ -35,6 +34,8 @@ def unpack(packed: bytes, folder: Path) -> list[str]:
     Raises:
         DataError: If it is damaged, unsafe or too large, or a name in it leads outside.
     """
+    from candgen.datasets import archives  # loads pandas, which workers need only in kernels
+
     folder.mkdir(parents=True)
     path = folder / _PACKED
     path.write_bytes(packed)

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from candgen.cluster import address as addresses
-from candgen.datasets import description
 from candgen.session import environment, paths
 from candgen.sweeps.cluster import attempts, parcels, remote
 from candgen.sweeps.cluster.attempts import WorkerLost
 from candgen.sweeps.cluster.parcels import Parcel
-from candgen.sweeps.cluster.workers import EVERY, Worker, Workers
+from candgen.sweeps.cluster.workers import EVERY, Worker, Workers, listed
+from candgen.sweeps.fingerprints import dataset_digest
+from candgen.sweeps.kernels import connection_files
 from candgen.sweeps.run_stage import Execution, Here, Kernel, State
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Cluster:
 
     def _settle(self, client: Client, worker: Worker) -> None:
         """Make a worker ready for runs."""
-        beside = client.scheduler_info(n_workers=-1)["workers"].values()
+        beside = listed(client).values()
         told = client.run(
             remote.settle,
             environment.commit() or "",
@@ -172,6 +173,8 @@ class Cluster:
             self._connected.result()[1].close()
         with suppress(Exception):
             self._ends.close()
+        if self._local:
+            connection_files.remove_left_behind()  # of workers that were killed
 
     # --- for `attempts`
 
@@ -198,7 +201,7 @@ class Cluster:
         with self._describing:
             if stage.dataset is not None:
                 folder = Path(stage.parameters["dataset"])
-                if (digest := description.digest_of(folder)) is not None:
+                if (digest := dataset_digest(folder)) is not None:
                     found["dataset"] = self._parcel(folder, digest, parcels.of_dataset)
             for name, path in stage.inputs.items():
                 found[name] = self._parcel(path, None, parcels.of_input)

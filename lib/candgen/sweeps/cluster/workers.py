@@ -189,7 +189,7 @@ class Workers:
     def _look(self) -> None:
         """Compare who is there with who was."""
         try:
-            there = self._client.scheduler_info(n_workers=-1)["workers"]
+            there = listed(self._client)
         except Exception:  # a client that is closing or connecting anew raises whatever it likes
             return
         with self._changed:
@@ -204,7 +204,7 @@ class Workers:
         for worker in filter(None, died):
             self._say(f"{worker.label} has gone")
         for address, info in new.items():
-            args = (_described(address, info, there.values()),)
+            args = (_described(address, info),)
             threading.Thread(target=self._welcome, args=args, daemon=True).start()
 
     def _welcome(self, worker: Worker) -> None:
@@ -232,8 +232,17 @@ class Workers:
         return ", ".join(versions.differences(self._ours, found)) or None
 
 
-def _described(address: str, info: dict[str, Any], there: Iterable[dict[str, Any]]) -> Worker:
-    """Describe a worker that the scheduler lists; slots on its host are counted for its threads."""
+def listed(client: Client) -> dict[str, dict[str, Any]]:
+    """Ask the scheduler for its workers: address -> what it knows of each.
+
+    `Client.scheduler_info` may return another answer, of a question that the client asks by itself
+    meanwhile, and that one names no workers.
+    """
+    return client.sync(client.scheduler.identity, n_workers=-1)["workers"]
+
+
+def _described(address: str, info: dict[str, Any]) -> Worker:
+    """Describe a worker that the scheduler lists."""
     name, host = str(info.get("name", "")), str(info.get("host", ""))
     bare = address.partition("://")[2]
     label = f"worker {bare}" if name in ("", address) else f"worker {name} on {host}"
