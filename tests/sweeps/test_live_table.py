@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from candgen.sweeps import live_table
 from candgen.sweeps.plan import Stage
@@ -55,6 +56,22 @@ def test_there_is_one_line_an_event(lines):
         "[1/2] run a: done after 0 s",
         "[2/2] run b: not run (dataset films failed)",
     ]
+
+
+def test_a_stage_on_a_cluster_says_on_which_worker(lines, make):
+    view, (a, _), written = lines
+    a.begin("worker 1 on node7")
+    view.started(a)
+    assert written() == ["[0/2] run a: started on worker 1 on node7"]
+    a.cell, a.started = 3, NOW - 60
+    a.begin("worker 2")
+    assert (a.state, a.cell, a.elapsed()) == ("running", 0, 60)
+    for records, shown in (([a, make("b")], True), ([make("b")], False)):
+        table = live_table.view_of(records, 1, Terminal())
+        console = Console(file=io.StringIO(), width=120)
+        console.print(table.drawn())
+        assert ("worker 2" in console.file.getvalue()) == shown
+        assert ("worker" in console.file.getvalue().splitlines()[0]) == shown
 
 
 def test_a_skipped_stage_says_so(lines):

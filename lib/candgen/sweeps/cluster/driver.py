@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from candgen.cluster import address as addresses
+from candgen.errors import SettingError
 from candgen.session import environment, paths
 from candgen.sweeps.cluster import attempts, parcels, remote
 from candgen.sweeps.cluster.attempts import WorkerLost
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 MOST_SLOTS = 256
 """Runs at a time on a cluster that may grow."""
 _STOPPING = 5.0  # seconds that workers have to end their runs
+_STARTS = 3  # attempts to start a local cluster
 _OVERDUE = 120.0  # seconds beyond a run's limit until its worker counts as dead
 _NO_WORKER = 60.0  # seconds until a local cluster without workers counts as lost
 
@@ -110,14 +112,27 @@ class Cluster:
 
     def _connect(self) -> None:
         try:
-            opening = addresses.connected(self._address, wait=False)
-            client = self._ends.enter_context(opening)
+            client = self._client()
             client.subscribe_topic(self._token, self._progressed)
             patience = _NO_WORKER if self._local else None
             workers = Workers(client, self._settle, lambda text: self._say(text), patience)
             self._connected.set_result((client, workers))
         except BaseException as error:  # raised again by whoever asks for the result
             self._connected.set_exception(error)
+
+    def _client(self) -> Client:
+        """Open a client; a local cluster whose worker dies while it starts is started again."""
+        for attempt in range(1, 1 + (_STARTS if self._local else 1)):
+            try:
+                return self._ends.enter_context(addresses.connected(self._address, wait=False))
+            except (RuntimeError, OSError) as error:
+                if attempt == _STARTS or not self._local or self.stopped:
+                    raise SettingError(
+                        f"Cluster {self._address!r} does not start ({error}). Try it without "
+                        "--cluster, or with fewer workers."
+                    ) from error
+                self._say(f"the workers do not start ({error}); trying again")
+        raise AssertionError("the loop returns or raises")
 
     def _settle(self, client: Client, worker: Worker) -> None:
         """Make a worker ready for runs."""

@@ -1,0 +1,152 @@
+"""Kills of workers: `python tests/faults/workers.py --kills 20`.
+
+A sweep on two workers of this machine, one of which is killed at a random moment. The same sweep
+must end by itself with the results of an undisturbed one on one machine, and leave nothing behind.
+The driver is this process, which spares each round the imports of another one; no report is made.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from campaign import RUNS, Broken, Campaign, Project
+
+RESULTS = [f"{run}/{file}" for run in RUNS for file in ("metrics.json", "candidates.parquet")]
+
+
+class Said:
+    """A view that keeps what was said."""
+
+    def __init__(self, *_: object) -> None:
+        self.said: list[str] = []
+
+    def __enter__(self) -> "Said":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def started(self, record: object) -> None:
+        """Show nothing."""
+
+    progressed = ended = started
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+class OfWorkers(Campaign):
+    """Rounds of the runs of a sweep on two workers, compared with one machine."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.project = Project(folder)
+        self.rng = random.Random(seed)
+        os.environ |= {"CANDGEN_HOME": str(folder), "TMPDIR": str(self.project.temporary)}
+        tempfile.tempdir = None
+        os.chdir(folder)
+        from candgen.sweeps import run_report
+        from candgen.sweeps.kernels import client
+
+        run_report.make_report = _no_report
+        self.sweep(workers=2)
+        client.shutdown()
+        self.right = {name: self.value_of(name) for name in [*RESULTS, "wals/vectors.npz"]}
+        if None in self.right.values():
+            raise Broken(f"the undisturbed sweep left {self.right}.")
+        began = time.monotonic()
+        self.sweep(cluster="local:2")
+        self.took = {"worker": time.monotonic() - began}
+        self.check_results()
+
+    def sweep(self, **options: object) -> list[str]:
+        """Run the sweep's runs anew; its dataset stays. Return what was said."""
+        from candgen.sweeps import plan, run_sweep
+
+        for run in RUNS:
+            shutil.rmtree(self.project.sweep / run, ignore_errors=True)
+        view = Said()
+        asked = plan.read_plan(self.project.folder / "params" / "asked.yaml")
+        outcome = run_sweep.run_sweep(asked, view=lambda *_: view, **options)
+        if outcome.exit_code:
+            ended = {record.stage.name: (record.state, record.why) for record in outcome.records}
+            raise Broken(f"the sweep ended with {outcome.exit_code}: {ended}, {view.said}")
+        return view.said
+
+    def round(self, victim: str = "worker") -> list[str] | None:
+        """Kill a worker at a random moment; return what was said, or None if there was none."""
+        struck: list[int] = []
+        moment = self.rng.uniform(0, self.took[victim])
+        killing = threading.Timer(moment, lambda: struck.extend(self.kill_one()))
+        killing.start()
+        said = self.sweep(cluster="local:2")
+        killing.cancel()
+        killing.join()
+        self.check_results()
+        self.check_litter()
+        return [f"after {moment:.0f} of {self.took[victim]:.0f} s", *said] if struck else None
+
+    def kill_one(self) -> list[int]:
+        """Kill one of the worker processes, if there is any; return its number."""
+        with contextlib.suppress(psutil.Error, IndexError):
+            children = psutil.Process().children()
+            workers = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+            chosen = self.rng.choice(workers)
+            chosen.send_signal(signal.SIGKILL)
+            return [chosen.pid]
+        return []
+
+    def is_ours(self, process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return super().is_ours(process) and "resource_tracker" not in " ".join(
+                process.cmdline()
+            )
+        return False
+
+
+def _no_report(folder: Path, **_: object) -> Path:
+    for name in ("report.html", "leaderboard.csv"):
+        (folder / name).write_text("made")
+    return folder / "report.html"
+
+
+def run(kills: int, seed: int, tell: Callable[[str], None] = print) -> None:
+    """Run rounds until that many workers were killed.
+
+    Raises:
+        Broken: At the first promise that did not hold; the project is kept and named.
+    """
+    folder, n = Path(tempfile.mkdtemp(prefix="candgen-faults-")), 0
+    try:
+        campaign = OfWorkers(folder, seed)
+        while n < kills:
+            if (said := campaign.round()) is not None:
+                n += 1
+                again = [line for line in said if "trying again" in line]
+                tell(f"kill {n} {said[0]}: {'; '.join(again) or 'no run was lost'}")
+    except Broken as error:
+        raise Broken(f"{error}\nThe project is kept in {folder}.") from None
+    os.chdir("/")
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Kill workers of a sweep, and compare.")
+    parser.add_argument("--kills", type=int, default=20, help="workers to kill")
+    parser.add_argument("--seed", type=int, default=0, help="of victims and moments")
+    asked = parser.parse_args()
+    try:
+        run(asked.kills, asked.seed, lambda text: print(text, flush=True))
+    except Broken as error:
+        print(f"BROKEN. {error}", file=sys.stderr)
+        sys.exit(1)
+    print(f"{asked.kills} of {asked.kills} sweeps ended with the results of one machine.")
