@@ -94,8 +94,6 @@ def test_progress_is_throttled(lines, monkeypatch):
 
 
 def test_a_terminal_gets_a_table_of_all_stages(make, monkeypatch):
-    from rich.console import Console
-
     running = make("slow", state="running", cell=1, cells=4, started=NOW - 10)
     failed = make("wrong", state="failed", why="ValueError: no [loss]", started=1.0, seconds=75)
     view = live_table.view_of([make("first"), running, failed], 2, Terminal())

@@ -18,9 +18,12 @@ class Client:
         self.there, self.versions, self.status = {}, {}, "running"
         self.scheduler = SimpleNamespace(identity=lambda n_workers: {"workers": dict(self.there)})
 
-    def add(self, address, name="", nthreads=1, **other):
+    def add(self, address, name="", nthreads=1, life="1", **other):
         self.versions[address] = {**versions.here(), **other}
-        self.there[address] = {"name": name or address, "host": "10.0.0.2", "nthreads": nthreads}
+        self.there[address] = {
+            "name": name or address, "host": "10.0.0.2", "nthreads": nthreads,
+            "local_directory": f"/tmp/worker-{life}",
+        }  # fmt: skip
 
     def sync(self, function, **options):
         return function(**options)
@@ -100,6 +103,18 @@ def test_a_worker_that_dies_ends_the_waiting_for_it(client, watched):
     assert found.take().address == "tcp://10.0.0.2:4001"
     found.give_back(worker)
     assert found.n_slots() == 1
+
+
+def test_a_worker_that_is_restarted_under_its_address_is_another_one(client, watched):
+    client.add("tcp://10.0.0.2:4000")
+    found = watched()
+    worker = found.take()
+    client.add("tcp://10.0.0.2:4000", life="2", source="0" * 64)
+    found.wait(worker, lambda: False)
+    assert worker.gone
+    until(lambda: found.refused, "the new one has been looked at")
+    client.add("tcp://10.0.0.2:4000", life="3")
+    assert found.take() is not worker
 
 
 def test_workers_that_do_not_fit_are_refused_by_name_and_others_are_not(client, watched):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 import uuid
@@ -39,6 +40,7 @@ MOST_SLOTS = 256
 _STOPPING = 5.0  # seconds that workers have to end their runs
 _STARTS = 3  # attempts to start a local cluster
 _OVERDUE = 120.0  # seconds beyond a run's limit until its worker counts as dead
+_SENDING = 3600.0  # seconds for one message of a parcel, or for all of it from a storage
 _NO_WORKER = 60.0  # seconds until a local cluster without workers counts as lost
 
 
@@ -258,14 +260,20 @@ class Cluster:
         client, _ = self._connected.result()
         for parcel in needed.values():
             self._deliver(client, worker, parcel)
-        self._progress[request.key] = progressed
+        ends = [math.inf]  # another sweep may keep the worker busy until this run begins
+
+        def began(cell: int, cells: int) -> None:
+            ends[0] = min(ends[0], time.monotonic() + request.timeout_s + _OVERDUE)
+            progressed(cell, cells)
+
+        self._progress[request.key] = began
         try:
             future = client.submit(
                 remote.execute, request, key=request.key, pure=False, retries=0,
                 workers=[worker.address], allow_other_workers=False,
             )  # fmt: skip
             try:
-                return self._waited(worker, future.result, request.timeout_s + _OVERDUE)
+                return self._waited(worker, future.result, lambda: ends[0])
             except WorkerLost:
                 future.cancel()
                 raise
@@ -278,7 +286,8 @@ class Cluster:
         def run(function: Callable[..., Any], *more: Any) -> Any:
             named = (parcel.digest, parcel.path.name, worker.scratch, *more)
             told = partial(client.run, function, *named, workers=[worker.address])
-            return self._waited(worker, told, _OVERDUE)[worker.address]
+            end = time.monotonic() + _SENDING
+            return self._waited(worker, told, lambda: end)[worker.address]
 
         with worker.sending.setdefault(parcel.digest, threading.Lock()):
             if parcel.digest in worker.parcels:
@@ -294,8 +303,13 @@ class Cluster:
                     run(parcels.accept, parcel.contents)
             worker.parcels.add(parcel.digest)
 
-    def _waited(self, worker: Worker, call: Callable[[], Any], seconds: float) -> Any:
+    def _waited(self, worker: Worker, call: Callable[[], Any], end: Callable[[], float]) -> Any:
         """Return what a call returns that waits for a worker; a dead worker never answers it.
+
+        Args:
+            worker: Who is waited for.
+            call: Called in a thread of its own.
+            end: Returns the moment of `time.monotonic` from which nothing is waited for.
 
         Raises:
             WorkerLost: If the worker or its connection died, it does not answer in time, or the
@@ -305,7 +319,6 @@ class Cluster:
 
         _, workers = self._connected.result()
         answer: Future[Any] = Future()
-        end = time.monotonic() + seconds
 
         def wait() -> None:
             try:
@@ -316,7 +329,7 @@ class Cluster:
 
         def over() -> bool:
             late = self._stopped_at is not None and time.monotonic() > self._stopped_at + _STOPPING
-            return answer.done() or late or time.monotonic() > end
+            return answer.done() or late or time.monotonic() > end()
 
         threading.Thread(target=wait, name="cluster-answer", daemon=True).start()
         workers.wait(worker, over)

@@ -39,6 +39,8 @@ class Worker:
     """Its name in messages."""
     host: str
     slots: int
+    life: str = ""
+    """Folder that Dask gives to each life of a worker; a restarted one may keep its address."""
     scratch: Path | None = None
     parcels: set[str] = field(default_factory=set)
     """Digests of what it was sent."""
@@ -75,6 +77,7 @@ class Workers:
         self._ours = versions.here()
         self._known: dict[str, Worker | None] = {}
         """Address -> worker; None while it is being looked at, and if it was refused."""
+        self._lives: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -193,11 +196,14 @@ class Workers:
         except Exception:  # a client that is closing or connecting anew raises whatever it likes
             return
         with self._changed:
-            died = [self._known.pop(address) for address in self._known.keys() - there.keys()]
-            for address in self.refused.keys() - there.keys():
-                del self.refused[address]
+            lives = {address: str(info.get("local_directory")) for address, info in there.items()}
+            ended = [a for a in self._known if lives.get(a) != self._lives[a]]
+            died = [self._known.pop(address) for address in ended]
+            for address in ended:
+                self.refused.pop(address, None)
             new = {a: info for a, info in there.items() if a not in self._known}
             self._known |= dict.fromkeys(new)
+            self._lives = lives
             for worker in filter(None, died):
                 worker.gone = True
             self._changed.notify_all()
@@ -216,7 +222,7 @@ class Workers:
         except Exception as error:  # it died meanwhile, or has no candgen that could answer
             fault = f"it cannot be asked ({type(error).__name__}: {error})"
         with self._changed:
-            if worker.address not in self._known:
+            if self._lives.get(worker.address) != worker.life:
                 return
             if fault is None:
                 worker.free = worker.slots
@@ -248,4 +254,4 @@ def _described(address: str, info: dict[str, Any]) -> Worker:
     label = f"worker {bare}" if name in ("", address) else f"worker {name} on {host}"
     if host == "127.0.0.1" and name.isdecimal():
         label = f"worker {name}"
-    return Worker(address, label, host, int(info["nthreads"]))
+    return Worker(address, label, host, int(info["nthreads"]), str(info.get("local_directory")))
