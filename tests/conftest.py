@@ -43,6 +43,7 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(_programs, ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order and group the tests for the workers of `make test` (`--dist loadgroup`)."""
     if "PYTEST_XDIST_WORKER" not in os.environ:

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 def declared(root) -> dict[str, Requirement]:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = project["dependencies"] + sum(extras.values(), [])
+    lines = [*project["dependencies"], *(line for extra in extras.values() for line in extra)]
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 

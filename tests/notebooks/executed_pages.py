@@ -38,7 +38,7 @@ SMALLER = {
     "41_learning_ratings": {"reference_steps": 3},
     "50_softmax_network": {"feature_dim": 8},
     "51_deep_factorization": {"hidden": [8]},
-    "52_sequences": {"window": 20, "batch_size": 16},
+    "52_sequences": {"window": 20, "batch_size": 16, "settings": {"blocks": 1}},
     "60_two_tower": {"change_inputs": ["history"], "known_events": [1]},
     "70_negative_sampling": {"n_negatives": 50, "collapse_epochs": 2},
     "71_exposure": {
@@ -51,10 +51,10 @@ SMALLER = {
         "headline": "recall@20",
     },
     "83_search_at_scale": {
-        "sizes": [1000, 2000], "varied_items": 1000, "n_queries": 16,
+        "sizes": [1000, 2000], "varied_items": 1000, "dims": [16], "sigmas": [0.6], "n_queries": 16,
         "builds": {"faiss-ivf": [{}], "annoy": [{"trees": 5}]},
     },
-    "85_candidate_pools": {"headline": "recall@20"},
+    "85_candidate_pools": {"headline": "recall@20", "generators": ["WALS", "ItemKNN", "popularity"]},
 }  # fmt: skip
 
 

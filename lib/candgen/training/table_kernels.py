@@ -12,10 +12,9 @@ import numba
 import numpy as np
 
 from candgen.numba_cache import njit
+from candgen.training import adam
 
 _FAST = {"reassoc", "contract", "nsz"}  # sums in any order, which lets them run in registers
-_DECAY, _SQUARE_DECAY = np.float32(0.9), np.float32(0.999)  # of Adam's moments
-_TINY = np.float32(1e-8)
 _FIRST_SQUARE = np.float32(0.1)  # what Adagrad's sums start from, as in Keras
 NO_SLOT = -1
 NO_ROW = -1
@@ -126,19 +125,17 @@ def add_pooled(
 @njit(parallel=True, fastmath=_FAST)
 def update_adam(table, moments, squares, touched, n, slots, pending, rate, l2, step):
     """Step along the moments of the touched rows; those of other rows rest with them."""
-    bias = np.float32(1) - _DECAY ** np.float32(step)
-    square_bias = np.float32(1) - _SQUARE_DECAY ** np.float32(step)
-    scaled = rate * np.sqrt(square_bias) / bias
+    scaled = adam.step_rate(rate, np.float32(step), adam.FLOAT32)
     for slot in numba.prange(n):
         row = touched[slot]
         slots[row] = NO_SLOT
         for column in range(table.shape[1]):
             g = pending[slot, column] + l2 * table[row, column]
             pending[slot, column] = 0
-            m = moments[row, column] + (1 - _DECAY) * (g - moments[row, column])
-            s = squares[row, column] + (1 - _SQUARE_DECAY) * (g * g - squares[row, column])
-            moments[row, column], squares[row, column] = m, s
-            table[row, column] -= scaled * m / (np.sqrt(s) + _TINY)
+            table[row, column], moments[row, column], squares[row, column] = adam.moved(
+                table[row, column], g, moments[row, column], squares[row, column],
+                scaled, adam.FLOAT32,
+            )  # fmt: skip
 
 
 @njit(parallel=True, fastmath=_FAST)

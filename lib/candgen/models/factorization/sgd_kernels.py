@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from candgen.numba_cache import njit
+from candgen.training import adam
 
 _FAST = {"reassoc", "contract", "nsz"}  # sums in any order, which lets them run in registers
-_DECAY, _SQUARE_DECAY = np.float32(0.9), np.float32(0.999)  # of Adam's moments
-_TINY = np.float32(1e-8)
+_TINY = np.float32(1e-8)  # keeps Adagrad's first steps finite
 
 
 @njit(fastmath=_FAST, inline="always")
@@ -38,7 +38,7 @@ def _slope(x, value, weight, logistic):
 
 
 @njit(fastmath=_FAST)
-def _step(vectors, moments, squares, steps, free, penalties, rate, adam, batch, pull, w0):
+def _step(vectors, moments, squares, steps, free, penalties, rate, by_adam, batch, pull, w0):
     """Update the rows of a batch; return their vectors before and after, shape `(n, dim)`."""
     touched, shares, gradients, slots, n = batch
     dim = vectors.shape[1]
@@ -48,20 +48,16 @@ def _step(vectors, moments, squares, steps, free, penalties, rate, adam, batch, 
         slots[row] = -1
         steps[row] += 1
         share = np.float32(2) * shares[slot]
-        bias = np.float32(1) - _DECAY ** steps[row]
-        square_bias = np.float32(1) - _SQUARE_DECAY ** steps[row]
+        scaled = adam.step_rate(rate, np.float32(steps[row]), adam.FLOAT32)
         for place in range(dim):
             x = vectors[row, place]
             g = gradients[slot, place] + share * (penalties[row] * x + w0 * pull[slot, place])
             g *= free[place]
             before[slot, place] = x
-            if adam:
-                moments[row, place] = _DECAY * moments[row, place] + (1 - _DECAY) * g
-                squares[row, place] = _SQUARE_DECAY * squares[row, place] + (
-                    (1 - _SQUARE_DECAY) * g * g
+            if by_adam:
+                x, moments[row, place], squares[row, place] = adam.moved(
+                    x, g, moments[row, place], squares[row, place], scaled, adam.FLOAT32
                 )
-                root = np.sqrt(squares[row, place] / square_bias) + _TINY
-                x -= rate * (moments[row, place] / bias) / root
             else:
                 squares[row, place] += g * g
                 x -= rate * g / (np.sqrt(squares[row, place]) + _TINY)
@@ -76,7 +72,7 @@ def run_epoch(
     drawn_users, drawn_items, draws, drawn_weight,
     users, user_moments, user_squares, user_steps, user_free, user_penalties, user_counts,
     items, item_moments, item_squares, item_steps, item_free, item_penalties, item_counts,
-    w0, logistic, adam, batch_size, rate, rate_step,
+    w0, logistic, by_adam, batch_size, rate, rate_step,
 ):  # fmt: skip
     """Pass once over the observed pairs.
 
@@ -94,7 +90,7 @@ def run_epoch(
         user_counts: Observed pairs of each row, int64: each brings its share of the penalty.
         w0: Weight of all pairs, counted exactly; 0 where they are drawn, and for logistic losses.
         logistic: Whether the loss is logistic instead of squared.
-        adam: Adam instead of Adagrad.
+        by_adam: Adam instead of Adagrad.
         batch_size: Observed pairs a batch.
         rate: Learning rate of the first batch.
         rate_step: What each further batch takes off the rate.
@@ -144,13 +140,13 @@ def run_epoch(
         item_batch = (item_rows, item_shares, item_gradients, item_slots, n_i)
         old, new = _step(
             users, user_moments, user_squares, user_steps, user_free, user_penalties,
-            rate, adam, user_batch, user_pull, w0,
+            rate, by_adam, user_batch, user_pull, w0,
         )  # fmt: skip
         if w0 > 0:
             user_gram += np.dot(new.T, new) - np.dot(old.T, old)
         old, new = _step(
             items, item_moments, item_squares, item_steps, item_free, item_penalties,
-            rate, adam, item_batch, item_pull, w0,
+            rate, by_adam, item_batch, item_pull, w0,
         )  # fmt: skip
         if w0 > 0:
             item_gram += np.dot(new.T, new) - np.dot(old.T, old)

@@ -20,7 +20,6 @@ Koren, Bell and Volinsky, Matrix factorization techniques for recommender system
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import replace
 from typing import NamedTuple
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 
 from candgen.checks import Count, NotNegative, Positive, checked
 from candgen.datasets.rated_films import RatedFilms
-from candgen.training import quiet
+from candgen.training import adam, quiet
 
 
 class Vectors(NamedTuple):
@@ -159,7 +158,7 @@ def fit_observed(
     errors, moved, costs = np.empty(len(rated.rating)), np.empty_like(x), []
     began = time.perf_counter()
     for step in range(1, steps + 1):
-        rate = learning_rate * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        rate = adam.step_rate(learning_rate, step, adam.FLOAT64)
         value = kernels.film_step(
             film_starts, rated.user, rated.rating, x, w, b, regularization, rate, n_threads,
             *x_moments, errors, moved,

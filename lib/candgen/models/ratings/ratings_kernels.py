@@ -6,16 +6,14 @@ far more in large data, cost nothing.
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 
 from candgen.models.factorization.wals_kernels import _solve_in_place
 from candgen.numba_cache import njit
+from candgen.training import adam
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order, which lets them be vectorized
-_DECAY, _SQUARE_DECAY, _TINY = 0.9, 0.999, 1e-7  # Adam's usual ones, as Keras has them
 
 
 @njit(fastmath=_FAST, inline="always")
@@ -30,14 +28,6 @@ def _dot(left, right):
 def _add(out, factor, vector):
     for place in range(len(out)):
         out[place] += factor * vector[place]
-
-
-@njit(fastmath=_FAST, inline="always")
-def _moved(value, gradient, first, second, rate):
-    """Return a parameter after one step of Adam, and its two moments."""
-    first += (1 - _DECAY) * (gradient - first)
-    second += (1 - _SQUARE_DECAY) * (gradient * gradient - second)
-    return value - rate * first / (math.sqrt(second) + _TINY), first, second
 
 
 @njit(parallel=True, fastmath=_FAST)
@@ -83,8 +73,8 @@ def film_step(
                 squares += error * error
             mine += 0.5 * (squares + regularization * length)
             for place in range(dim):
-                after[place], m[place], v[place] = _moved(
-                    vector[place], gradient[place], m[place], v[place], rate
+                after[place], m[place], v[place] = adam.moved(
+                    vector[place], gradient[place], m[place], v[place], rate, adam.FLOAT64
                 )
         cost += mine
     return cost
@@ -126,11 +116,11 @@ def user_step(
                     gradient[place] += error * other[place]
             mine += 0.5 * regularization * length
             for place in range(dim):
-                vector[place], m[place], v[place] = _moved(
-                    vector[place], gradient[place], m[place], v[place], rate
+                vector[place], m[place], v[place] = adam.moved(
+                    vector[place], gradient[place], m[place], v[place], rate, adam.FLOAT64
                 )
-            b[user], first_b[user], second_b[user] = _moved(
-                b[user], total, first_b[user], second_b[user], rate
+            b[user], first_b[user], second_b[user] = adam.moved(
+                b[user], total, first_b[user], second_b[user], rate, adam.FLOAT64
             )
         cost += mine
     return cost
