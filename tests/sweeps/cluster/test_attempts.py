@@ -86,8 +86,10 @@ def execute(tmp_path):
         asked = Execution(
             "ordinary", "print", told.append, lambda *_: None, lambda each: told.append("again")
         )
-        found = attempts.execute(cluster, stage, {}, asked)
-        assert cluster.taken == 0, "every slot is given back"
+        try:
+            found = attempts.execute(cluster, stage, {}, asked)
+        finally:
+            assert cluster.taken == 0, "every slot is given back"
         if found is not None:
             kept = json.loads((stage.folder / "status.json").read_text())
             assert kept == found
@@ -144,6 +146,8 @@ def test_what_the_notebook_does_counts_as_on_one_machine(stage, execute):
         "DeadKernelError", "KilledWorker", "DeadKernelError",
     ]  # fmt: skip
     assert found["state"] == "killed"
+    found, _ = execute(stage("retries: 1\n"), WorkerLost("w"), death, left())
+    assert found["state"] == "done", "the dead worker is no death of the kernel"
     found, _ = execute(stage("retries: {errors: 0}\n"), left("failed", ERROR), left())
     assert (found["state"], found["error"]) == ("failed", ERROR)
     found, _ = execute(stage("retries: {errors: 1}\n"), left("failed", ERROR), left())
