@@ -2,7 +2,10 @@
 
 A sweep on two workers of this machine, one of which is killed at a random moment. The same sweep
 must end by itself with the results of an undisturbed one on one machine, and leave nothing behind.
-The driver is this process, which spares each round the imports of another one; no report is made.
+
+To spare time, the driver is this process, no report is made, and four sweeps of five share one
+cluster: Dask starts its killed workers again. The others start a cluster of their own, whose
+workers may die while they start.
 """
 
 import argparse
@@ -15,12 +18,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 from campaign import RUNS, Broken, Campaign, Project
 
+from candgen.cluster import address
+
+OWN = "local:2"
 RESULTS = [f"{run}/{file}" for run in RUNS for file in ("metrics.json", "candidates.parquet")]
 
 
@@ -63,10 +69,7 @@ class OfWorkers(Campaign):
         self.right = {name: self.value_of(name) for name in [*RESULTS, "wals/vectors.npz"]}
         if None in self.right.values():
             raise Broken(f"the undisturbed sweep left {self.right}.")
-        began = time.monotonic()
-        self.sweep(cluster="local:2")
-        self.took = {"worker": time.monotonic() - began}
-        self.check_results()
+        self.took: dict[str, float] = {}
 
     def sweep(self, **options: object) -> list[str]:
         """Run the sweep's runs anew; its dataset stays. Return what was said."""
@@ -82,18 +85,34 @@ class OfWorkers(Campaign):
             raise Broken(f"the sweep ended with {outcome.exit_code}: {ended}, {view.said}")
         return view.said
 
-    def round(self, victim: str = "worker") -> list[str] | None:
+    def undisturbed(self, where: str) -> None:
+        """Take the time of a sweep on a cluster, and compare its results."""
+        began = time.monotonic()
+        self.sweep(cluster=where)
+        self.took[where] = time.monotonic() - began
+        self.check_results()
+
+    def round(self, where: str) -> list[str] | None:
         """Kill a worker at a random moment; return what was said, or None if there was none."""
         struck: list[int] = []
-        moment = self.rng.uniform(0, self.took[victim])
+        moment = self.rng.uniform(0, self.took[where])
         killing = threading.Timer(moment, lambda: struck.extend(self.kill_one()))
         killing.start()
-        said = self.sweep(cluster="local:2")
+        said = self.sweep(cluster=where)
         killing.cancel()
         killing.join()
         self.check_results()
-        self.check_litter()
-        return [f"after {moment:.0f} of {self.took[victim]:.0f} s", *said] if struck else None
+        if where == OWN:
+            self.check_litter()
+        return [f"after {moment:.0f} of {self.took[where]:.0f} s", *said] if struck else None
+
+    def kills(self, where: str, n: int) -> Iterator[list[str]]:
+        """Give what was said in each of `n` rounds in which a worker was killed."""
+        self.undisturbed(where)
+        while n > 0:
+            if (said := self.round(where)) is not None:
+                n -= 1
+                yield said
 
     def kill_one(self) -> list[int]:
         """Kill one of the worker processes, if there is any; return its number."""
@@ -128,15 +147,22 @@ def run(kills: int, seed: int, tell: Callable[[str], None] = print) -> None:
     folder, n = Path(tempfile.mkdtemp(prefix="candgen-faults-")), 0
     try:
         campaign = OfWorkers(folder, seed)
-        while n < kills:
-            if (said := campaign.round()) is not None:
+        with address.connected(OWN) as client:
+            for said in campaign.kills(client.scheduler.address, kills - kills // 5):
                 n += 1
-                again = [line for line in said if "trying again" in line]
-                tell(f"kill {n} {said[0]}: {'; '.join(again) or 'no run was lost'}")
+                _tell(tell, n, said)
+        for said in campaign.kills(OWN, kills // 5):
+            n += 1
+            _tell(tell, n, said)
     except Broken as error:
         raise Broken(f"{error}\nThe project is kept in {folder}.") from None
     os.chdir("/")
     shutil.rmtree(folder)
+
+
+def _tell(tell: Callable[[str], None], n: int, said: list[str]) -> None:
+    again = [line for line in said if "trying again" in line]
+    tell(f"kill {n} {said[0]}: {'; '.join(again) or 'no run was lost'}")
 
 
 if __name__ == "__main__":
