@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # each goes to whoever is free; other files go as a whole, so that their fixtures are made once.
 LONG = (
     "tests/faults/test_campaign.py",
+    "tests/faults/test_searches.py",
     "tests/sweeps/test_kills.py",
     "tests/notebooks/test_execution.py",
 )

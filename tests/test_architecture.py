@@ -7,7 +7,17 @@ import pytest
 
 ORDER = [
     ("columns", "errors", "owners", "files", "folders", "locks"),
-    ("seeds", "checks", "records", "alias", "cache_folder", "numba_cache", "text", "cluster"),
+    (
+        "seeds",
+        "checks",
+        "records",
+        "spaces",
+        "alias",
+        "cache_folder",
+        "numba_cache",
+        "text",
+        "cluster",
+    ),
     ("datasets",),
     ("features",),
     ("training", "negatives"),

@@ -106,6 +106,16 @@ def checked(name: str, value: Any, kind: Any) -> Any:
         raise SettingError(sentence(error, (), name)) from None
 
 
+def checked_field(name: str, value: Any, field: FieldInfo) -> Any:
+    """Return one value if a settings class would take it for a field.
+
+    Raises:
+        SettingError: If the value has the wrong type or is out of range.
+    """
+    limited = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    return checked(name, value, limited)
+
+
 def signature(settings: type[Settings]) -> inspect.Signature:
     """Return the signature of a constructor that takes these settings as keywords."""
     return inspect.Signature(

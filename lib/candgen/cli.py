@@ -19,10 +19,11 @@ import typer
 
 from candgen import __version__
 from candgen.errors import CandgenError, SettingError
+from candgen.text import terminal
 from candgen.text.plain import lines, one_line
 
 if TYPE_CHECKING:
-    from candgen.sweeps.plan import Stage
+    from candgen.sweeps.plan import Plan, Stage
 
 app = typer.Typer(
     help="Make, compare and share candidate generators, the first stage of a recommender",
@@ -42,14 +43,14 @@ Minutes = Annotated[float, typer.Option(min=0.01, help="Wall-clock limit, minute
 
 def main() -> NoReturn:
     """Run the command line; errors that a user can mend are printed without a traceback."""
-    _prepare_streams()
+    terminal.prepare_streams()
     sys.exit(_answered())
 
 
 def _answered() -> int:
     """Run the command and return its exit code, with all output written."""
     try:
-        _check_text(sys.argv[1:])
+        terminal.check_text(sys.argv[1:])
         app()
         code = 0
     except SystemExit as leaving:
@@ -71,31 +72,6 @@ def _answered() -> int:
         print(f"candgen: the output cannot be written: {error.strerror}", file=sys.stderr)
         return 1
     return code
-
-
-def _prepare_streams() -> None:
-    """Make stdout and stderr take any text, and go nowhere where the caller closed them."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = getattr(sys, name)
-        if stream is None:  # else the next file that is opened would get the output of children
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
-        elif hasattr(stream, "reconfigure"):  # a terminal of ASCII shows every title
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _check_text(arguments: list[str]) -> None:
-    """Refuse arguments that are no UTF-8: notebooks, pages and JSON files cannot hold them."""
-    for argument in arguments:
-        try:
-            argument.encode("utf-8")
-        except UnicodeEncodeError:
-            raise SettingError(
-                f"The argument {os.fsencode(argument)!r} is not UTF-8 text. Rename the file or "
-                "folder, or make a link to it with another name."
-            ) from None
 
 
 def _show_version(wanted: bool) -> None:
@@ -211,6 +187,10 @@ def sweep(
         str | None,
         typer.Option(help="Dask cluster for the runs: local:N, tcp://HOST:PORT or scheduler.json"),
     ] = None,
+    tune: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials, for a search of each run whose generator has settings"),
+    ] = None,
 ) -> None:
     """Run what has changed in a sweep, then make its report; print the report's path.
 
@@ -218,17 +198,62 @@ def sweep(
 
     Example: candgen sweep params/quick.yaml --set k=50 --workers 2
     """
-    from candgen.sweeps import plan, run_sweep, stage_progress
+    from candgen.sweeps import plan, run_sweep
 
     if kernel not in ("warm", "ordinary"):
         raise SettingError(f"--kernel must be warm or ordinary, got {kernel!r}.")
-    planned = plan.read_plan(file, set_)
+    planned = plan.read_plan(file, set_, tune=tune)
     if dry_run:
         return _print_plan(run_sweep.foresee(planned, fresh=fresh), planned)
-    outcome = run_sweep.run_sweep(
-        planned, workers=workers, kernel=kernel, fresh=fresh, retries=retries, command=_command(),
-        cluster=cluster,
+    _sweep(planned, workers=workers, kernel=kernel, fresh=fresh, retries=retries, cluster=cluster)
+
+
+@app.command(short_help="Search a generator's settings on validation, then judge the best on test")
+def tune(
+    generator: Annotated[str, typer.Argument(help="Generator, such as WALS")],
+    dataset: Annotated[str, typer.Option(help="Prepared dataset, by name or folder")] = "world",
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials, 30 by default")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Minutes of all trials together")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="Sampler: tpe, random, grid or qmc")] = None,
+    pruning: Annotated[str | None, typer.Option(help="Pruning: median, hyperband or none")] = None,
+    metric: Annotated[str, typer.Option(help="Metric to maximize on validation")] = "recall@20",
+    seeds: Annotated[str, typer.Option(help="Seeds of the chosen runs, with commas")] = "",
+    evaluate_on: Annotated[
+        str, typer.Option(help="Part the chosen runs are judged on: test or validation")
+    ] = "test",
+    parameter: Parameters = [],  # noqa: B006
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trials at a time, from cores and memory by default")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop")] = False,
+) -> None:
+    """Search a generator's settings on validation, judge the best on test; print the report's path.
+
+    The ranges are those of the generator's own settings. Interrupted, it is resumed by calling it
+    again.
+
+    Example: candgen tune WALS --dataset films --trials 30
+    """
+    from candgen.sweeps import run_sweep
+    from candgen.sweeps.search import tuning
+
+    budget = {"trials": trials, "minutes": minutes, "sampler": sampler, "pruning": pruning}
+    planned = tuning.plan(
+        generator, dataset, budget, metric=metric, seeds=seeds, evaluate_on=evaluate_on,
+        parameters=parameter,
     )  # fmt: skip
+    if dry_run:
+        return _print_plan(run_sweep.foresee(planned), planned)
+    _sweep(planned, workers=workers)
+
+
+def _sweep(planned: Plan, **options: Any) -> NoReturn:
+    """Run a sweep; print the report's path, and what failed."""
+    from candgen.sweeps import run_sweep, stage_progress
+
+    outcome = run_sweep.run_sweep(planned, command=_command(), **options)
     for line in stage_progress.failures(outcome.records):
         print(one_line(line), file=sys.stderr)
     if outcome.report is not None:
@@ -303,7 +328,7 @@ def runs(
     if not rows:
         print("Nothing yet. `candgen sweep params/quick.yaml` begins.", file=sys.stderr)
         return
-    _print_table(
+    terminal.print_table(
         ["sweep", "run", "state", "minutes", "generator", "metric", "value", "judged on"],
         [
             [
@@ -375,7 +400,7 @@ def candidates(
         raise SettingError(str(error)) from None
     if json:
         return _print_json([row._asdict() for row in found])
-    _print_table(
+    terminal.print_table(
         list(reader.COLUMNS),
         [[str(row.rank), str(row.item), row.title, f"{row.score:.6g}"] for row in found],
         numbers=("rank", "score"),
@@ -402,7 +427,7 @@ def _options(**given: str | None) -> list[str]:
 
 def _list_parameters(notebook: Any) -> None:
     rows = [[p.name, p.spelling, repr(p.default), p.help] for p in notebook.parameters.values()]
-    _print_table(["parameter", "type", "default", "meaning"], rows)
+    terminal.print_table(["parameter", "type", "default", "meaning"], rows)
 
 
 def _print_plan(expected: list[Any], planned: Any) -> None:
@@ -415,7 +440,9 @@ def _print_plan(expected: list[Any], planned: Any) -> None:
         ]
         for each in expected
     ]  # fmt: skip
-    _print_table(["stage", "name", "would", "why", "what differs"], rows)
+    terminal.print_table(["stage", "name", "would", "why", "what differs"], rows)
+    for search in planned.searches:
+        print(one_line(f"search {search.name}: {search.in_words()}"))
     to_run = sum(each.runs for each in expected)
     print(f"{to_run} to run, {len(expected) - to_run} to skip; then {planned.folder}/report.html")
 
@@ -427,30 +454,8 @@ def _print_judgement(found: Any, title: str) -> None:
         rows.append([metric, f"{found.mean(metric):.4f}", f"{low:.4f}", f"{high:.4f}"])
     rows += [[name, f"{value:.4f}", "", ""] for name, value in found.overall.items()]
     print(one_line(title))
-    _print_table(["metric", "mean", "low", "high"], rows, numbers=("mean", "low", "high"))
+    terminal.print_table(["metric", "mean", "low", "high"], rows, numbers=("mean", "low", "high"))
     print(", ".join(f"{one_line(name)} {value:.6g}" for name, value in found.counts.items()))
-
-
-def _print_table(columns: list[str], rows: list[list[str]], numbers: tuple[str, ...] = ()) -> None:
-    """Print a table: drawn in a terminal, tabs between columns where a program reads it.
-
-    Each row is one line: tabs, line breaks and other control characters in a cell become spaces.
-    """
-    rows = [[one_line(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
-        for row in [columns, *rows]:
-            print("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
 
 
 def _print_json(value: Any) -> None:

@@ -32,7 +32,7 @@ WHOLE = ".candgen-new"
 """Folder inside of which a whole new result waits while its files move into place."""
 _MANIFEST = ".files.json"
 _LOCK = re.compile(r"\.lock(\.marker)?")
-_STATES = ("running", "done", "failed", "timed out", "killed", "not run")
+_STATES = ("running", "done", "failed", "timed out", "killed", "pruned", "not run")
 _NAME = re.compile(r"[^\x00-\x1f\\:]+")
 
 

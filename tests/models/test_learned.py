@@ -9,7 +9,7 @@ from candgen.columns import ITEM, USER
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import DataError, SettingError, TrainingError
 from candgen.models.learned import LearnedGenerator
-from candgen.training import EmbeddingTable, Learner, TrainingSettings, checkpoints
+from candgen.training import EmbeddingTable, Learner, TrainingSettings, checkpoints, steps
 
 
 class CountingSettings(TrainingSettings):
@@ -234,3 +234,25 @@ def test_a_killed_fit_goes_on_to_the_same_result(kept, dataset, monkeypatch):
     assert again.rows_.tolist() == whole.rows_.tolist()
     assert [e.loss for e in again.history_] == [e.loss for e in whole.history_]
     assert not kept.exists()
+
+
+# --- watching for a search
+
+
+def watched(model):
+    return [epoch.watched for epoch in model.history_]
+
+
+def test_watched_always_it_looks_at_validation_and_learns_the_same(dataset, tmp_path):
+    plain = make().fit(dataset.for_validation())
+    steps.keep_in(tmp_path)
+    shown = make(watch_always=True).fit(dataset.for_validation())
+    steps.keep_in(None)
+    assert np.isnan(watched(plain)).all() and np.isfinite(watched(shown)).all()
+    np.testing.assert_array_equal(plain.rows_, shown.rows_)
+    assert shown.best_epoch_ == 3
+    assert steps.read(tmp_path, "Counting") == [(n, v) for n, v in enumerate(watched(shown), 1)]
+
+
+def test_watched_always_it_never_looks_at_test(dataset):
+    assert np.isnan(watched(make(watch_always=True).fit(dataset.for_test()))).all()

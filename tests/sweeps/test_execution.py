@@ -43,6 +43,17 @@ def kernels_that_never_start(monkeypatch):
     return attempts
 
 
+def test_a_run_is_stopped_as_pruned_once_there_is_a_reason(tmp_path):
+    looks = iter([None, None, "0.1000 after epoch 2 is below the median"])
+    found = run(
+        "sleeps", tmp_path, timeout_s=3600, retries=Retries(), stop_when=lambda: next(looks, None)
+    )
+    assert (found["state"], len(found["attempts"])) == ("pruned", 1)
+    assert found["error"]["name"] == "Pruned"
+    assert found["error"]["message"] == "0.1000 after epoch 2 is below the median"
+    assert json.loads((tmp_path / "status.json").read_text()) == found
+
+
 def test_a_fine_run_leaves_its_notebook_page_environment_and_status(tmp_path):
     seen = []
     found = run(

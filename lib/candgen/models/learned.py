@@ -52,11 +52,12 @@ class LearnedGenerator(Generator):
             )
         if not self.answers_cold_items:  # with patience, less is learned than is served
             self.known_items_ &= learner.learned_items
+        on_validation = self.chosen.watch_always and dataset.evaluate_on == "validation"
         trained = train(
             learner,
             self.chosen,
             name=self.name,
-            watch=self._watch(learned) if self.chosen.patience else None,
+            watch=self._watch(learned) if self.chosen.patience or on_validation else None,
             checkpoint=self._checkpoint(dataset),
         )
         self.history_: list[Epoch] = trained.history

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from candgen import files, folders
+from candgen.training.steps import STEPS
 
 FORMAT = 1
 METRICS = "metrics.json"
@@ -80,7 +81,7 @@ def written(folder: Path) -> list[str]:
 
 def forget_results(folder: Path) -> None:
     """Remove the results of an earlier run, those that the ledger lists among them."""
-    names = [*_named_by_metrics(folder), *RESULTS, *written(folder), folders.LEDGER]
+    names = [*_named_by_metrics(folder), *RESULTS, *written(folder), STEPS, folders.LEDGER]
     folders.remove_listed(folder, names)
 
 

@@ -39,7 +39,7 @@ from candgen.session.run_files import (
 )
 from candgen.text import tables
 from candgen.text.plain import one_line
-from candgen.training import checkpoints
+from candgen.training import checkpoints, steps
 from candgen.training.progress import BATCH
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def open_run(*, records: bool = True) -> Run:
     run_files.forget_results(run.folder)
     run_files.mark(run.folder)
     checkpoints.keep_in(run.folder / "checkpoints")  # left there only by a run that was killed
+    steps.keep_in(run.folder)
     files.write_json(run.folder / PARAMETERS, parameters)
     files.write_json(run.folder / ENVIRONMENT, environment.describe(parameters))
     tables.keep_text()

@@ -20,6 +20,8 @@ FILES = "files"
 """Key of the status that holds size and digest of each file that counts."""
 _GONE = "its notebook or page is gone"
 DONE, FAILED, TIMED_OUT, KILLED = "done", "failed", "timed out", "killed"
+PRUNED = "pruned"
+"""State of a search's trial that was stopped, or is not counted, because its steps are poor."""
 RUNNING, INTERRUPTED, MISSING = "running", "interrupted", "missing"
 
 

@@ -83,6 +83,7 @@ def execute(
     retries: Retries = NO_RETRIES,
     on_progress: Progress | None = None,
     on_retry: Callable[[dict[str, Any]], None] = lambda _: None,
+    stop_when: Callable[[], str | None] = lambda: None,
 ) -> dict[str, Any]:
     """Execute a notebook; never raises for what happens inside it.
 
@@ -103,10 +104,12 @@ def execute(
         on_progress: Called with (number of the cell that begins, number of cells), from 1, in
             the calling thread.
         on_retry: Called with an attempt that failed, before the next one.
+        stop_when: Asked twice a second, in another thread, why the run is to be stopped as
+            "pruned"; None lets it go on.
 
     Returns:
-        The status that `status.json` holds: `state` is "done", "failed", "timed out" or
-        "killed"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`; `attempts`
+        The status that `status.json` holds: `state` is "done", "failed", "timed out", "killed"
+        or "pruned"; `error` has `name`, `message`, `cell` (from 1) and `traceback_tail`; `attempts`
         lists how each attempt went. A page that should record a result and left none has failed.
 
     Raises:
@@ -118,7 +121,7 @@ def execute(
     while True:
         state = _execute_once(
             notebook, parameters, folder, kernel, timeout_s, fingerprint, explore, on_progress,
-            attempts,
+            attempts, stop_when,
         )  # fmt: skip
         if _stopping.is_set() or not retries.left(attempts):
             return state
@@ -135,11 +138,12 @@ def _execute_once(
     explore: bool,
     on_progress: Progress | None,
     attempts: list[dict[str, Any]],
+    stop_when: Callable[[], str | None],
 ) -> dict[str, Any]:
     """Execute a notebook once, add the attempt to those before it, and return the status."""
     began = time.monotonic()
     state = begun(notebook, kernel, fingerprint, attempts)
-    attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress)
+    attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress, stop_when)
     outcome: dict[str, Any] = {"state": status.FAILED, "error": None}
     try:
         run_files.claim(folder)
@@ -210,6 +214,7 @@ class _Attempt:
         kernel: str,
         timeout_s: float | None,
         on_progress: Progress | None,
+        stop_when: Callable[[], str | None],
     ) -> None:
         self.notebook = notebook
         self.source = notebook
@@ -223,7 +228,7 @@ class _Attempt:
         self.n_cells = 0
         self.cell: int | None = None
         self.started = False
-        self.watch = Watch(self._pid, timeout_s)
+        self.watch = Watch(self._pid, timeout_s, stop_when)
 
     def run(self) -> dict[str, Any]:
         """Return the outcome: `state` and `error`."""
@@ -243,10 +248,12 @@ class _Attempt:
                     return {"state": status.DONE, "error": None}
                 finally:
                     self._bury()
-                if self.started or self.watch.timed_out or isinstance(error, OSError):
+                if self.started or self._ended_by_us or isinstance(error, OSError):
                     break
         if self.watch.timed_out:
             state = status.TIMED_OUT
+        elif self.watch.why_stopped and not _stopping.is_set():
+            state = status.PRUNED
         elif self.stopped or (isinstance(error, DeadKernelError) and self.started):
             state = status.KILLED
         else:
@@ -255,6 +262,8 @@ class _Attempt:
         if state == status.TIMED_OUT:
             limit = f"reached its wall-clock limit of {self.timeout_s:g} s and was stopped"
             said |= {"name": "TimedOut", "message": f"the run {limit}"}
+        elif state == status.PRUNED:
+            said |= {"name": "Pruned", "message": self.watch.why_stopped}
         elif self.stopped:
             said |= {"name": "Stopped", "message": "the run was stopped from outside"}
         elif isinstance(error, PapermillExecutionError):
@@ -265,6 +274,10 @@ class _Attempt:
     @property
     def stopped(self) -> bool:
         return _stopping.is_set() or self.watch.stopped
+
+    @property
+    def _ended_by_us(self) -> bool:
+        return self.watch.timed_out or self.watch.why_stopped is not None
 
     @contextlib.contextmanager
     def _stoppable(self) -> Iterator[None]:

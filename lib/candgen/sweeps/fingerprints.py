@@ -19,6 +19,7 @@ from candgen.session import environment, status
 from candgen.sweeps.imports import Library
 from candgen.sweeps.notebook_parameters import Notebook, source_of
 from candgen.sweeps.plan import Plan, Stage
+from candgen.sweeps.search import SEARCH
 
 # What writes the tables beside a report; its notebook does not import it.
 _TABLES = "from candgen.reports import leaderboard, reproduction"
@@ -28,7 +29,7 @@ _PREPARES = [("candgen.session.runs", "candgen.datasets.preparation")]
 _MEANING = {
     "notebook": "the notebook", "parameters": "the parameters", "library": "the library",
     "python": "Python or a package", "dataset": "the dataset", "inputs": "the input files",
-    "runs": "the runs", "report": "what the report was asked for",
+    "runs": "the runs", "report": "what the report was asked for", "search": "the searches",
 }  # fmt: skip
 
 
@@ -72,16 +73,17 @@ class Fingerprints:
         data = [dataset_digest(stage.folder) for stage in plan.datasets]
         asked = [plan.question, plan.report, plan.overrides]
         code = f"{notebook.code(explore=True)}\n{_TABLES}"
-        return _line(
-            {
-                "notebook": notebook_digest(notebook),
-                "report": _digest(asked),
-                "library": _digest(self._modules(code, plan.report)),
-                "python": self._python,
-                "dataset": _digest(data),
-                "runs": _digest(left),
-            }
-        )
+        parts = {
+            "notebook": notebook_digest(notebook),
+            "report": _digest(asked),
+            "library": _digest(self._modules(code, plan.report)),
+            "python": self._python,
+            "dataset": _digest(data),
+            "runs": _digest(left),
+        }
+        if (plan.folder / SEARCH).is_file():
+            parts["search"] = files.sha256_of(plan.folder / SEARCH)
+        return _line(parts)
 
     def modules_of(self, stage: Stage) -> dict[str, str]:
         """Return the digests of the library's modules and data files that a stage depends on."""

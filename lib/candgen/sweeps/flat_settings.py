@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from candgen.checks import checked_field
 from candgen.errors import SettingError, did_you_mean
+from candgen.spaces import Space
+from candgen.spaces import default_space as space_of_class
 from candgen.sweeps.notebook_parameters import Notebook, number_or_text
 
 GENERATOR = "generator"
@@ -48,6 +51,27 @@ def setting_names(generator: str | None) -> list[str]:
 def further_names(notebook: Notebook, generator: str | None) -> list[str]:
     """Return the generator's settings that are no parameters of the notebook."""
     return [name for name in setting_names(generator) if name not in notebook.parameters]
+
+
+def default_of(generator: str | None, name: str) -> Any:
+    """Return the default of a generator's setting; None if it has no such setting."""
+    field = _class(generator).Settings.model_fields.get(name) if generator else None
+    return None if field is None else field.get_default(call_default_factory=True)
+
+
+def default_space(generator: str | None) -> Space:
+    """Return the ranges in which a generator's settings are searched; none without a generator."""
+    return space_of_class(_class(generator).Settings) if generator else {}
+
+
+def check_field(generator: str, name: str, value: Any) -> None:
+    """Check one value of a generator's setting by itself; other parameters are left alone.
+
+    Raises:
+        SettingError: If it has the wrong type or is out of range.
+    """
+    if name in setting_names(generator):
+        checked_field(name, value, _class(generator).Settings.model_fields[name])
 
 
 def check(

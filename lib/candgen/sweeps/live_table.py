@@ -65,7 +65,7 @@ class Lines:
 
     def progressed(self, record: Record) -> None:
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
-            at = f"cell {record.cell} of {record.cells}, {span(record.elapsed())}"
+            at = f"{record.at}, {span(record.elapsed())}"
             left = record.remaining()
             about = "" if left is None else f", about {span(left)} left"
             self.say(f"{self._count()} {record.stage.title}: {at}{about}")
@@ -146,7 +146,7 @@ class Table:
                 bar if record.state == "running" else "",
                 span(record.elapsed()) if record.started else "",
                 "" if left is None else span(left),
-                Text(one_line(record.why * record.failed), overflow="ellipsis", no_wrap=True),
+                Text(one_line(record.remark), overflow="ellipsis", no_wrap=True),
             )
         return grid
 

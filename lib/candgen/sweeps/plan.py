@@ -18,6 +18,8 @@ from candgen.session import paths
 from candgen.sweeps import effects, flat_settings, grids, nested_settings, stage_options
 from candgen.sweeps.beforehand import check_columns, check_cutoffs, check_text, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
+from candgen.sweeps.search import asked, budgets
+from candgen.sweeps.search.asked import Search
 from candgen.sweeps.stage_options import DEFAULT_RETRIES, Retries
 from candgen.sweeps.sweepfile import CallerText, SweepFile, parse_set
 
@@ -33,12 +35,12 @@ DEFAULT_REPORT = {
 
 _TOP = (
     "question", "notebook", "settings", "datasets", "defaults", "seeds", "runs", "report",
-    "minutes", "explore", "retries", "datasets_at",
+    "minutes", "explore", "retries", "datasets_at", "budget",
 )  # fmt: skip
-_OF_A_RUN = ("notebook", "grid", "minutes", "explore", "retries")
+_OF_A_RUN = ("notebook", "grid", "search", "minutes", "explore", "retries")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _METRIC = re.compile(r"[a-z_]+@[1-9]\d*")
-_TAKEN = ("datasets", "report")
+_TAKEN = ("datasets", "report", "trials")
 _NO_SWEEP = ("datasets", "scratch", "bench", "runs")
 
 
@@ -86,6 +88,8 @@ class Plan:
     runs: list[Stage]
     report: dict[str, Any]
     overrides: list[str]
+    searches: list[Search] = field(default_factory=list)
+    """What chooses the settings of some of the runs, which are planned here as without it."""
     datasets_at: str | None = None
     """URL of a storage through which datasets reach the workers of a cluster."""
 
@@ -99,10 +103,13 @@ class Plan:
         def changed(stages: list[Stage]) -> list[Stage]:
             return [replace(s, retries=replace(s.retries, deaths=deaths)) for s in stages]
 
-        return replace(self, datasets=changed(self.datasets), runs=changed(self.runs))
+        searches = [replace(s, finals=tuple(changed([*s.finals]))) for s in self.searches]
+        return replace(
+            self, datasets=changed(self.datasets), runs=changed(self.runs), searches=searches
+        )
 
 
-def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
+def read_plan(file: Path | str, overrides: Iterable[str] = (), *, tune: int | None = None) -> Plan:
     """Read a sweep's YAML and resolve it.
 
     Args:
@@ -110,22 +117,31 @@ def read_plan(file: Path | str, overrides: Iterable[str] = ()) -> Plan:
         overrides: `key=value` texts: a key of `settings`, else a parameter of the runs' notebooks
             or a setting of their generators (it replaces the default), else a dotted key such as
             `datasets.films.path`.
+        tune: Trials for the search of each run, those without a `search:` of their own included.
 
     Raises:
         SettingError: If anything in it is misspelt, of the wrong type or contradictory.
         DataError: If a notebook or a file that it names is missing or not what it should be.
     """
-    source, overrides = SweepFile(Path(file)), list(overrides)
-    return _Reader(source, paths.project_root(), overrides).plan()
+    return plan_of(SweepFile(Path(file)), overrides, tune=tune)
+
+
+def plan_of(source: SweepFile, overrides: Iterable[str] = (), *, tune: int | None = None) -> Plan:
+    """Resolve a sweep whose YAML was read; see `read_plan`."""
+    return _Reader(source, paths.project_root(), list(overrides), tune).plan()
 
 
 class _Reader:
     """Turns one YAML into stages; keeps the notebooks it has read."""
 
-    def __init__(self, source: SweepFile, root: Path, overrides: list[str]) -> None:
+    def __init__(
+        self, source: SweepFile, root: Path, overrides: list[str], tune: int | None
+    ) -> None:
         self.source = source
         self.root = root
         self.overrides = overrides
+        self.tune = tune
+        self.searches: list[Search] = []
         self.notebooks: dict[str, Notebook] = {}
         self.effects: dict[tuple[str, str | None, bool], set[str]] = {}
         self.n_runs = 0
@@ -144,6 +160,8 @@ class _Reader:
         source.use_settings()
         datasets = [self._dataset(name) for name in source.section(("datasets",))]
         self._check_defaults()
+        self.report = self._report()
+        self.budget = budgets.read_budget(source, trials=self.tune)
         runs = [stage for name in source.section(("runs",)) for stage in self._runs(name)]
         self._check_unique("datasets", datasets)
         self._check_unique("runs", runs)
@@ -154,8 +172,9 @@ class _Reader:
             self.folder,
             datasets,
             runs,
-            self._report(),
+            self.report,
             self.overrides,
+            self.searches,
             stage_options.datasets_at(source),
         )
 
@@ -303,69 +322,57 @@ class _Reader:
         defaults = {key: value for key, value in written.items() if key in known}
         for key, value in defaults.items():
             defaults[key] = self._checked(notebook, ("defaults",), key, value, generators)
-        for suffix, choice in self._choices(notebook, keys, own, generators):
-            whole = name + suffix
-            if fault := name_fault(whole, _TAKEN):
-                raise self.source.error(keys, f"the name of a run {fault}")
-            folder = self.folder / whole
+
+        def checked(at: tuple[str, ...], key: str, value: Any, place: int | None = None) -> Any:
+            return self._checked(notebook, at, key, value, generators, place)
+
+        grid = grids.grid_axes(self.source, keys, own, checked)
+        takes_seed = "seed" in notebook.parameters and "seed" not in own
+        seeds = grids.seed_axes(self.source, keys, checked, takes_seed=takes_seed)
+        self.n_runs += grids.size([*grid, *seeds])
+        if self.n_runs > grids.MOST_RUNS:
+            message = f"makes {self.n_runs:,} runs of this sweep, at most {grids.MOST_RUNS:,}."
+            raise self.source.error(keys, message)
+        for point, choice in grids.points(grid):
             differs = {**own, **choice}
-            self._check_effects(notebook, keys, {**defaults, **differs})
-            yield self._stage("run", whole, notebook, defaults, differs, keys, folder)
+            values = {**defaults, **differs}
+            space = asked.read_space(
+                self.source, keys, notebook, values, self.budget, every=self.tune is not None
+            )
+            self._check_effects(notebook, keys, values, space)
+            stages = []
+            for ending, seed in grids.points(seeds):
+                whole = name + point + ending
+                if fault := name_fault(whole, _TAKEN):
+                    raise self.source.error(keys, f"the name of a run {fault}")
+                given = (defaults, {**differs, **seed}, keys, self.folder / whole)
+                stages.append(self._stage("run", whole, notebook, *given))
+            if space:
+                metric = self.report["metric"]
+                search = Search(name + point, space, tuple(stages), self.budget, metric)
+                asked.check_search(self.source, keys, search)
+                self.searches.append(search)
+            yield from stages
 
     def _check_effects(
-        self, notebook: Notebook, keys: tuple[str, ...], values: dict[str, Any]
+        self,
+        notebook: Notebook,
+        keys: tuple[str, ...],
+        values: dict[str, Any],
+        searched: Iterable[str],
     ) -> None:
         """Refuse a grid over what changes nothing in the results: its rows would be the same."""
         generator = flat_settings.generator_of(notebook, values)
         explore = stage_options.explore(self.source, keys)
         several = {n for n, v in self.source.section((*keys, "grid")).items() if len(v) > 1}
+        several |= set(searched)
         known = (notebook.name, generator, explore)
         if several and known not in self.effects:
             self.effects[known] = effects.effective(notebook, generator, explore=explore)
         for name in sorted(several - self.effects.get(known, several)):
             why = effects.refusal(notebook, generator, name, explore=explore)
-            raise self.source.error((*keys, "grid", name), why)
-
-    def _choices(
-        self,
-        notebook: Notebook,
-        keys: tuple[str, ...],
-        own: dict[str, Any],
-        generators: list[str | None],
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Give the name's ending and the parameters of each point of the grid and each seed."""
-        axes = []
-        for key, values in self.source.section((*keys, "grid")).items():
-            at = (*keys, "grid")
-            if key in own:
-                raise self.source.error((*at, key), f"{key!r} is also given beside the grid.")
-            if not isinstance(values, list) or not values:
-                raise self.source.error((*at, key), f"expected a list of values, got {values!r}.")
-            checked = [
-                self._checked(notebook, at, key, value, generators, n)
-                for n, value in enumerate(values)
-            ]
-            self._check_distinct((*at, key), checked)
-            axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
-        seeds = self.source.values.get("seeds") or []
-        if not isinstance(seeds, list):
-            raise self.source.error(("seeds",), f"expected a list such as [1, 2], got {seeds!r}.")
-        chosen = "seed" in own or "seed" in self.source.section((*keys, "grid"))
-        if seeds and "seed" in notebook.parameters and not chosen:
-            checked = [self._checked(notebook, ("seeds",), "seed", seed) for seed in seeds]
-            self._check_distinct(("seeds",), checked)
-            axes.append([(f"-seed{seed}", {"seed": seed}) for seed in checked])
-        self.n_runs += grids.size(axes)
-        if self.n_runs > grids.MOST_RUNS:
-            message = f"makes {self.n_runs:,} runs of this sweep, at most {grids.MOST_RUNS:,}."
-            raise self.source.error(keys, message)
-        yield from grids.points(axes)
-
-    def _check_distinct(self, keys: tuple[str, ...], values: list[Any]) -> None:
-        if same := grids.same_twice(values):
-            first, again = map(repr, same)
-            message = f"{first} and {again} are the same value, hence the same run. Leave one out."
-            raise self.source.error(keys, message)
+            place = "search" if name in searched else "grid"
+            raise self.source.error((*keys, place, name), why)
 
     def _stage(self, kind, name, notebook, defaults, differs, keys, folder) -> Stage:
         generator = flat_settings.generator_of(notebook, {**defaults, **differs})
@@ -475,15 +482,6 @@ def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:
         "becomes a folder: letters, digits, `.`, `_` and `-`, at most 100, beginning with a "
         f"letter or digit; {why}."
     )
-
-
-def _spelled(key: str, value: Any) -> str:
-    """Spell one choice of a grid for a folder's name: `dim16`, `world`, `hidden64x32`."""
-    if isinstance(value, list):
-        return key + "x".join(map(str, value))
-    if isinstance(value, str) and value:
-        return re.sub(r"[^A-Za-z0-9._]+", "-", Path(value).name).strip("-.") or key
-    return f"{key}{value}"
 
 
 def _plain(value: Any) -> Any:

@@ -63,6 +63,8 @@ class Execution:
     progressed: Callable[[int, int], None]
     again: Callable[[dict[str, Any]], None]
     """Called with an attempt that failed, before the next one."""
+    stop_when: Callable[[], str | None] = lambda: None
+    """Asked now and then why the stage is to be stopped as "pruned"; None lets it go on."""
 
 
 class Here:
@@ -87,6 +89,7 @@ class Here:
             retries=stage.retries,
             on_progress=asked.progressed,
             on_retry=asked.again,
+            stop_when=asked.stop_when,
         )
 
     def stop(self) -> None:
@@ -173,7 +176,7 @@ def execute_stage(
     parameters = dict(stage.parameters)
     if "run_folder" in stage.notebook.parameters:
         parameters["run_folder"] = str(stage.folder)
-    asked = Execution(kernel, record.fingerprint, begins, progressed, again)
+    asked = Execution(kernel, record.fingerprint, begins, progressed, again, record.stop_when)
     try:
         found = (place or Here(1)).execute(stage, parameters, asked)
     except Exception as error:  # a fault of ours stops one stage, not the sweep

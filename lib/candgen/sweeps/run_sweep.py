@@ -14,11 +14,11 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from candgen import files, folders, locks
 from candgen.cluster import address
-from candgen.errors import SettingError
+from candgen.errors import DataError, SettingError
 from candgen.session import environment, run_files, runs, status
 from candgen.sweeps import execution
 from candgen.sweeps.fingerprints import Fingerprints, why_not_done
@@ -35,7 +35,12 @@ from candgen.sweeps.run_stage import (
     last_seconds,
     signals,
 )
+from candgen.sweeps.search import SEARCH
+from candgen.sweeps.search.trials import TRIALS, Quiet, Trial
 from candgen.sweeps.stage_progress import LEFT, Record, as_json
+
+if TYPE_CHECKING:
+    from candgen.sweeps.search.searching import Searching
 
 FORMAT = 1
 SWEEP = "sweep.json"
@@ -108,7 +113,8 @@ def run_sweep(
             )
         if address.is_local(address.check(cluster)):
             workers = address.n_local_workers(cluster)
-    workers = default_workers(len(plan.stages)) if workers is None else workers
+    n_trials = sum(search.budget.most_trials for search in plan.searches)
+    workers = default_workers(len(plan.stages) + n_trials) if workers is None else workers
     if workers < 1:
         raise SettingError(f"workers must be at least 1, got {workers}.")
     folders.check(plan.folder, folders.SWEEP)
@@ -125,8 +131,11 @@ def run_sweep(
 def foresee(plan: Plan, *, fresh: bool = False) -> list[Expectation]:
     """Tell what a sweep would run and what it would skip, and why. Nothing is written."""
     prints, found, moving = Fingerprints(), [], set()
+    searched = {final.name: search for search in plan.searches for final in search.finals}
     for stage in plan.stages:
-        if stage.needs in moving:
+        if stage.kind == "run" and stage.name in searched:
+            why = f"settings are chosen by search {searched[stage.name].name} first"
+        elif stage.needs in moving:
             why = f"dataset {stage.needs} is prepared first; skipped if it turns out the same"
             why = "as asked by --fresh" if fresh else why
         else:
@@ -174,17 +183,27 @@ class _Sweep:
         self.records = [Record(stage, last_seconds(stage)) for stage in plan.stages]
         self.queue: dict[Future[None], Record] = {}
         self.saving = threading.Lock()
+        self.searches = None
+        if plan.searches:
+            from candgen.sweeps.search.searches import Searches  # loads Optuna
+
+            self.searches = Searches(plan, self.prints, fresh=fresh, say=self._say)
 
     def run(self, view: Callable[[list[Record], int], View]) -> Outcome:
-        with view(self.records, self.workers) as self.view:
+        lines = self.searches.lines if self.searches else []
+        n_datasets = len(self.plan.datasets)
+        shown = [*self.records[:n_datasets], *lines, *self.records[n_datasets:]]
+        with view(shown, self.workers) as self.view:
             self.place.listen(self.view.say)
             self._save()  # the first file, so that a killed start is known as ours
             files.remove_left_behind(self.plan.folder)
-            for place in ("*", "datasets/*"):
+            for place in ("*", "datasets/*", f"{TRIALS}/*/*"):
                 for folder in self.plan.folder.glob(place):
                     if folder.is_dir() and folders.is_marked(folder, folders.RUN):
                         execution.remove_left_behind(folder)
             folders.settle(self.plan.folder, folders.REPORT)
+            if self.searches is None:  # else it would speak of searches that nobody asks for
+                (self.plan.folder / SEARCH).unlink(missing_ok=True)
             with ThreadPoolExecutor(self.place.threads, thread_name_prefix="stage") as pool:
                 self._go(pool)
                 report = self._report(pool)
@@ -196,6 +215,7 @@ class _Sweep:
         for record in self.records:
             if record.stage.needs is None:
                 self._begin(pool, record)
+        self._search(pool)
         while self.queue:
             done, _ = wait(self.queue, timeout=PATIENCE, return_when=FIRST_COMPLETED)
             if self.asked.signal:
@@ -203,9 +223,15 @@ class _Sweep:
                 return
             for future in done:
                 self._finish(pool, self.queue.pop(future))
+            if done:
+                self._search(pool)
 
     def _begin(self, pool: Executor, record: Record) -> None:
-        """Queue a stage, or skip it if it is done."""
+        """Queue a stage, or skip it if it is done; where a search chooses, that goes first."""
+        search = self.searches.of(record.stage) if self.searches else None
+        if search is not None and not self.searches.is_settled(search):
+            self._begin_search(search)
+            return
         try:
             record.fingerprint = self.prints.of_stage(record.stage)
             why = why_not_done(record.stage, record.fingerprint)
@@ -222,6 +248,11 @@ class _Sweep:
 
     def _finish(self, pool: Executor, record: Record) -> None:
         """Let those begin that waited for a dataset, or say why they cannot."""
+        if isinstance(record, Trial):
+            self._end_trial(record)
+            return
+        if self.searches and self.searches.of(record.stage) and record.state == "done":
+            self._with_searches(self.searches.read_test, record.stage)
         for other in self.records:
             if record.stage.kind != "dataset" or other.stage.needs != record.stage.name:
                 continue
@@ -231,10 +262,15 @@ class _Sweep:
                 why = f"dataset {record.stage.name} {record.state}"  # its error is said once
                 self._end(other, "not run", why)
                 self._leave_word(other)
+                if self.searches and (search := self.searches.of(other.stage)):
+                    self.searches.give_up(search, why)
 
     def _execute(self, record: Record) -> None:
         """Run one stage, in a thread of the pool."""
-        execute_stage(record, self.kernel, self.view, saved=self._save, place=self.place)
+        if isinstance(record, Trial):
+            execute_stage(record, self.kernel, Quiet(self.view), place=self.place)
+        else:
+            execute_stage(record, self.kernel, self.view, saved=self._save, place=self.place)
 
     def _end(self, record: Record, state: str, why: str) -> None:
         record.end(state, why)
@@ -250,6 +286,9 @@ class _Sweep:
         for record in self.records:
             if not record.finished:
                 self._end(record, "not run", LEFT)
+        if self.searches:
+            self.searches.stop()
+            self._with_searches(self.searches.save)
 
     def _leave_word(self, record: Record) -> None:
         """Replace the status in a run's folder, so that old results there pass for nothing."""
@@ -258,6 +297,72 @@ class _Sweep:
             record.stage.folder / status.STATUS,
             {"state": record.state, "fingerprint": None, "error": word},
         )
+
+    # --- searches
+
+    def _search(self, pool: Executor) -> None:
+        """Queue the trials whose turn it is, and the runs of searches that have ended."""
+        if self.searches is None:
+            return
+        for search in self.searches.active():
+            try:
+                for trial in self.searches.next_trials(search, self.place.workers):
+                    self.queue[pool.submit(self._execute, trial)] = trial
+            except Exception as error:
+                self._give_up(search, f"{type(error).__name__}: {error}")
+        for search, stages, what in self.searches.newly_over():
+            self.view.say(what)
+            self.view.ended(self.searches.line_of(search))
+            chosen = {stage.name: stage for stage in stages}
+            for record in self._finals(search):
+                if record.stage.name in chosen:
+                    record.stage = chosen[record.stage.name]
+                    record.expected_seconds = last_seconds(record.stage)
+                    self._begin(pool, record)
+                else:
+                    self._end(record, "not run", what)
+                    self._leave_word(record)
+        self._with_searches(self.searches.save)
+
+    def _begin_search(self, search: Searching) -> None:
+        try:
+            if self.searches.begin(search):
+                self.view.started(self.searches.line_of(search))
+        except Exception as error:
+            self._give_up(search, f"{type(error).__name__}: {error}")
+
+    def _end_trial(self, trial: Trial) -> None:
+        search = trial.search
+        if self.searches.is_settled(search):
+            return
+        try:
+            self.searches.ended(trial)
+        except Exception as error:
+            self._give_up(search, f"{type(error).__name__}: {error}")
+        else:
+            self.view.progressed(self.searches.line_of(search))
+
+    def _give_up(self, search: Searching, why: str) -> None:
+        """End a search that cannot go on, and its runs; the other stages do."""
+        self.searches.give_up(search, why)
+        self.view.ended(self.searches.line_of(search))
+        for record in self._finals(search):
+            if not record.finished:
+                self._end(record, "failed", why)
+                self._leave_word(record)
+
+    def _finals(self, search: Searching) -> list[Record]:
+        return [record for record in self.records if self.searches.of(record.stage) is search]
+
+    def _with_searches(self, deed: Callable[..., None], *given: Any) -> None:
+        """Write what a search leaves; a full disk or a damaged file is said, and stops nothing."""
+        try:
+            deed(*given)
+        except (OSError, DataError) as error:
+            self.view.say(str(error))
+
+    def _say(self, text: str) -> None:
+        self.view.say(text)
 
     # --- the report
 

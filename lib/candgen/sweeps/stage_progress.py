@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from candgen.sweeps.plan import Stage
 
 LEFT = "the sweep was stopped before its turn"
-_FINISHED = ("done", "failed", "timed out", "killed", "not run")
+_FINISHED = ("done", "failed", "timed out", "killed", "pruned", "not run")
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Record:
     expected_seconds: float | None = None
     """What it took last time; None if it never finished."""
     state: str = "planned"
-    """planned, running, done, failed, timed out, killed or not run."""
+    """planned, running, done, failed, timed out, killed, pruned or not run."""
     why: str = ""
     skipped: bool = False
     fingerprint: str | None = None
@@ -31,6 +31,18 @@ class Record:
     seconds: float = 0.0
     cell: int = 0
     cells: int = 0
+    stop_when: Callable[[], str | None] = lambda: None
+    """Says why the stage is to be stopped as pruned; None while it may go on."""
+
+    @property
+    def at(self) -> str:
+        """How far it is, in words."""
+        return f"cell {self.cell} of {self.cells}"
+
+    @property
+    def remark(self) -> str:
+        """What a table says of it beside its state."""
+        return self.why if self.failed else ""
 
     @property
     def finished(self) -> bool:

@@ -27,8 +27,18 @@ class CallerText(str):
 class SweepFile:
     """The values of a sweep's YAML, and where they were written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        """Read a file.
+
+        Args:
+            path: Of the file; the sweep is called after it.
+            text: Of a file that is not on disk.
+
+        Raises:
+            SettingError: If it cannot be read, or is not the YAML of a sweep.
+        """
         self.path = path
+        self._text = text
         self._lines: dict[tuple[str, ...], int] = {}
         self._typed: dict[tuple[str, ...], str] = {}
         self._filled_in = 0
@@ -115,21 +125,7 @@ class SweepFile:
         return kind(_USE.sub(lambda use: str(settings[use[1]]), value))
 
     def _load(self) -> dict[str, Any]:
-        try:
-            if self.path.exists() and not self.path.is_file():
-                raise SettingError(f"{self.path} is no file; expected the YAML of a sweep.")
-            with open(self.path, encoding="utf-8") as file:
-                text = file.read(bounded_yaml.MOST_CHARACTERS + 1)
-        except FileNotFoundError:
-            near = [str(p) for p in self.path.parent.glob("*.yaml")]
-            raise SettingError(
-                f"No sweep file {self.path}.{did_you_mean(str(self.path), near)}"
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingError(f"{self.path} cannot be read as UTF-8 text: {error}") from None
-        if len(text) > bounded_yaml.MOST_CHARACTERS:
-            most = f"{bounded_yaml.MOST_CHARACTERS:,} characters"
-            raise SettingError(f"{self.path} is longer than {most}, which no sweep needs.")
+        text = self._read() if self._text is None else self._text
         try:
             node = bounded_yaml.compose(text)
             if node is not None:
@@ -148,6 +144,24 @@ class SweepFile:
                 f"got {'an empty file' if node is None else type(values).__name__}."
             )
         return values
+
+    def _read(self) -> str:
+        try:
+            if self.path.exists() and not self.path.is_file():
+                raise SettingError(f"{self.path} is no file; expected the YAML of a sweep.")
+            with open(self.path, encoding="utf-8") as file:
+                text = file.read(bounded_yaml.MOST_CHARACTERS + 1)
+        except FileNotFoundError:
+            near = [str(p) for p in self.path.parent.glob("*.yaml")]
+            raise SettingError(
+                f"No sweep file {self.path}.{did_you_mean(str(self.path), near)}"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"{self.path} cannot be read as UTF-8 text: {error}") from None
+        if len(text) > bounded_yaml.MOST_CHARACTERS:
+            most = f"{bounded_yaml.MOST_CHARACTERS:,} characters"
+            raise SettingError(f"{self.path} is longer than {most}, which no sweep needs.")
+        return text
 
     def _note_lines(self, node: yaml.Node, keys: tuple[str, ...]) -> None:
         if isinstance(node, yaml.SequenceNode):

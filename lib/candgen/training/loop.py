@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from candgen.errors import TrainingError
 from candgen.seeds import derive_seed
+from candgen.training import steps
 from candgen.training.checkpoints import Checkpoint
 from candgen.training.compile_time import Stopwatch
 from candgen.training.compiled import CompiledStep
@@ -147,6 +148,7 @@ class _Training:
         self.resumed_after = 0
         self._saved = time.monotonic()
         self.progress = Progress(name, self.n_steps, settings.epochs)
+        self._known_as = steps.begin(name)
         if checkpoint is not None:
             self._resume()
 
@@ -169,9 +171,12 @@ class _Training:
             watched = self.watch.measure(self.learner.scores)
             if watched > self.best[0]:
                 self.best = (watched, number)
-                self.best_weights = self.learner.weights()
+                if self.settings.patience:  # else the last epoch counts
+                    self.best_weights = self.learner.weights()
         self.history.append(Epoch(number, loss, rate, seconds, watched))
         said = f"{self.settings.watch} {watched:.4f}" if math.isfinite(watched) else ""
+        if said:
+            steps.write(self._known_as, ((each.epoch, each.watched) for each in self.history))
         self.progress.epoch(number, loss, said)
         self._save_sometimes()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import model_validator
 
 from candgen.checks import Count, CountOrZero, NotNegative, Positive, Settings
 from candgen.errors import SettingError
+from candgen.spaces import Real
 from candgen.training.tables import Optimizer
 
 _WATCHED = re.compile(r"(recall|ndcg)@([1-9]\d*)")
@@ -21,7 +22,7 @@ class TrainingSettings(Settings):
     """Passes over the training examples, at most."""
     batch_size: Count = 1024
     """Examples a step."""
-    learning_rate: Positive = 0.003
+    learning_rate: Annotated[Positive, Real(0.0003, 0.05, log=True)] = 0.003
     """Learning rate of the first step after the warm-up."""
     optimizer: Optimizer = "adam"
     """Optimizer; for embeddings its sparse form, which updates only the rows of the batch."""
@@ -40,6 +41,9 @@ class TrainingSettings(Settings):
     """What is checked on validation: recall or ndcg at a cut-off."""
     watch_every: Count = 1
     """Epochs between two checks on validation."""
+    watch_always: bool = False
+    """Whether validation is checked without patience, too, where the generator is judged on it;
+    nothing stops early. A search stops poor trials by these checks."""
     seed: CountOrZero = 0
     """Seed of the initial vectors, the order of the examples and the negatives."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from candgen.datasets import Dataset
 from candgen.errors import SettingError, did_you_mean
 from candgen.features import Encoder, declared
 from candgen.models.base import VectorGenerator, unit_rows
+from candgen.spaces import Real
 
 _BINS = 8  # of a numeric feature that was not told how many
 _MIDDLE = 3.0  # stars that say "as much as anybody"
@@ -39,7 +40,7 @@ class ContentSettings(Settings):
     features: dict[str, Any] = {}
     """Column of the items table -> numeric, categorical, multi or text; or -> a dictionary of
     options as in `candgen.features.Feature`. Empty: by what the columns hold."""
-    popularity_weight: NotNegative = 1.0
+    popularity_weight: Annotated[NotNegative, Real(0.0, 3.0)] = 1.0
     """Weight of log popularity in a score; popularity is 1 + training users of the item, and 0 is
     pure content."""
 
@@ -47,7 +48,7 @@ class ContentSettings(Settings):
 class ProfileSettings(ContentSettings):
     """Settings of UserProfile."""
 
-    trust: Positive = 10.0
+    trust: Annotated[Positive, Real(1.0, 100.0, log=True)] = 10.0
     """Events that weigh as much as the questionnaire, or as no answers."""
     answers: str = ""
     """Column of the users table with a questionnaire's answers, lists of liked values (five stars

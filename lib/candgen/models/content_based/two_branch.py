@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from candgen.models.base import VectorGenerator
 from candgen.models.content_based.two_branch_inputs import Inputs, Scale, pairs_of
 from candgen.models.content_based.two_branch_network import Pairs, train_network
 from candgen.seeds import derive_seed
+from candgen.spaces import Real, Whole
 
 
 class TwoBranchSettings(Settings):
@@ -41,17 +42,17 @@ class TwoBranchSettings(Settings):
     targets: Literal["auto", "ratings", "labels"] = "labels"
     """What is learned: ratings, labels or auto. "labels" are events against items drawn at random;
     "auto" is ratings if there are any."""
-    n_negatives: Count = 2
+    n_negatives: Annotated[Count, Whole(1, 8, log=True)] = 2
     """With labels: items drawn at random for each event, learned as labels of 0."""
     hidden: list[Count] = [64]
     """Sizes of the ReLU layers of each branch."""
-    dim: Count = 32
+    dim: Annotated[Count, Whole(16, 128, log=True)] = 32
     """Length of the vectors of users and items."""
-    epochs: Count = 6
+    epochs: Annotated[Count, Whole(3, 20, log=True)] = 6
     """Passes over the training rows."""
     batch_size: Count = 512
     """Rows a step."""
-    learning_rate: Positive = 0.003
+    learning_rate: Annotated[Positive, Real(0.0003, 0.03, log=True)] = 0.003
     """Learning rate of Adam."""
     seed: CountOrZero = 0
     """Seed of the initial weights, the order of the rows and the negatives."""

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import model_validator
 
 from candgen.checks import Count, CountOrZero, NotNegative, Positive, Settings
 from candgen.errors import SettingError
+from candgen.spaces import Real, Whole
 
 
 class FactorizationSettings(Settings):
     """Settings of the objective, of the number of passes and of the start."""
 
-    dim: Count = 32
+    dim: Annotated[Count, Whole(8, 128, log=True)] = 32
     """Length of the vectors of users and items."""
-    epochs: Count = 12
+    epochs: Annotated[Count, Whole(4, 24, log=True)] = 12
     """Passes over the events."""
-    unobserved_weight: NotNegative = 0.1
+    unobserved_weight: Annotated[NotNegative, Real(0.001, 1.0, log=True)] = 0.1
     """w0: weight of every pair's pull towards 0; an observed pair weighs 1."""
-    regularization: NotNegative = 0.003
+    regularization: Annotated[NotNegative, Real(0.0003, 0.1, log=True)] = 0.003
     """Penalty on the squared length of the vectors; also on the biases of MF-logistic."""
     frequency_power: NotNegative = 1.0
     """Power of the events of a row that scales its penalty. Exactly, the penalty is multiplied by
@@ -58,12 +59,12 @@ class WALSSettings(WeightedSettings):
 class DescentSettings(FactorizationSettings):
     """Settings of gradient descent, which needs more passes than alternating solves."""
 
-    epochs: Count = 40
+    epochs: Annotated[Count, Whole(10, 80, log=True)] = 40
     n_negatives: Count = 4
     """Pairs drawn for each observed one, where the pull of all pairs is sampled."""
     optimizer: Literal["adam", "adagrad"] = "adam"
     """Optimizer; it updates only the rows of the batch."""
-    learning_rate: Positive = 0.05
+    learning_rate: Annotated[Positive, Real(0.005, 0.2, log=True)] = 0.05
     """Learning rate of the first batch; it falls linearly to 0."""
     batch_size: Count = 1024
     """Observed pairs a batch."""

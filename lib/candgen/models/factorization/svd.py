@@ -7,6 +7,8 @@ history x has the vector x V: for trained users that is U S, and anybody else fo
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
@@ -16,12 +18,13 @@ from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.base import VectorGenerator
 from candgen.seeds import derive_seed
+from candgen.spaces import Whole
 
 
 class SVDSettings(Settings):
     """Settings of TruncatedSVD."""
 
-    dim: Count = 64
+    dim: Annotated[Count, Whole(8, 256, log=True)] = 64
     """Singular vectors kept, fewer than there are users and items."""
     seed: CountOrZero = 0
     """Seed of the start of the iteration; it changes the last digits."""

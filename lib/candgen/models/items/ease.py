@@ -13,6 +13,8 @@ but its usual build counts in 32 bits and crashes at that size.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,12 +22,13 @@ from candgen.checks import Positive, Settings
 from candgen.datasets import Dataset
 from candgen.errors import SettingError
 from candgen.models.base import Generator
+from candgen.spaces import Real
 
 
 class EASESettings(Settings):
     """Settings of EASE."""
 
-    regularization: Positive = 100.0
+    regularization: Annotated[Positive, Real(10.0, 5000.0, log=True)] = 100.0
     """Penalty on the squared weights; about the number of users that two items must share before
     their weight is believed."""
 

@@ -25,19 +25,20 @@ from candgen.datasets import Dataset
 from candgen.features import EventLog
 from candgen.models.base import Generator
 from candgen.models.items.neighbours import product
+from candgen.spaces import Real, Whole
 
 
 class MarkovSettings(Settings):
     """Settings of MarkovChain."""
 
-    last: Count = 5
+    last: Annotated[Count, Whole(1, 20, log=True)] = 5
     """Newest items of a history that count; 1 is a chain of first order."""
-    fading: Annotated[float, Field(gt=0, le=1)] = 0.5
+    fading: Annotated[float, Field(gt=0, le=1), Real(0.1, 1.0)] = 0.5
     """Weight factor per later item: the item one place further back weighs so much less; 1: all
     alike."""
-    reach: Count = 3
+    reach: Annotated[Count, Whole(1, 10, log=True)] = 3
     """Events up to this many places later count as having followed; each as 1 / places."""
-    smoothing: NotNegative = 10.0
+    smoothing: Annotated[NotNegative, Real(1.0, 100.0, log=True)] = 10.0
     """Imagined events that pull each item's transitions towards popularity."""
 
 

@@ -8,7 +8,7 @@ is the setting `aggregate`, and matters as much as the neighbours do.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,24 @@ from scipy.sparse import csr_array, diags_array
 from candgen.checks import Count, NotNegative, Settings
 from candgen.datasets import Dataset
 from candgen.models.base import Generator
+from candgen.spaces import OneOf, Real, Whole
 
 
 class NeighbourSettings(Settings):
     """Settings of UserKNN, shared by ItemKNN."""
 
-    neighbours: Count = 100
+    neighbours: Annotated[Count, Whole(10, 500, log=True)] = 100
     """Nearest neighbours that count, of each item or each user."""
-    shrinkage: NotNegative = 0.0
+    shrinkage: Annotated[NotNegative, Real(0.0, 100.0)] = 0.0
     """Added to the denominator of the cosine; it trusts rare items and short histories less."""
 
 
 class ItemKNNSettings(NeighbourSettings):
     """Settings of ItemKNN."""
 
-    aggregate: Literal["sum", "mean", "centred mean"] = "centred mean"
+    aggregate: Annotated[
+        Literal["sum", "mean", "centred mean"], OneOf(("sum", "mean", "centred mean"))
+    ] = "centred mean"
     """How the cosines are combined: sum, mean or centred mean. "sum" adds the cosines of the
     neighbours in the history; "mean" divides by the cosines of all neighbours; "centred mean"
     first subtracts from each item its share of users, and adds it back at the end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,7 @@ from candgen.models.pairs.learning import PairLearner
 from candgen.models.pairs.network import PairNetwork, Parts
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
+from candgen.spaces import Real, Whole
 from candgen.training import Learner, TrainingSettings
 from candgen.training.losses import make_loss
 
@@ -25,16 +26,16 @@ from candgen.training.losses import make_loss
 class PairSettings(TrainingSettings):
     """Settings of all scores of pairs."""
 
-    epochs: Count = 8
-    l2: NotNegative = 0.0001
-    dim: Count = 32
+    epochs: Annotated[Count, Whole(4, 32, log=True)] = 8
+    l2: Annotated[NotNegative, Real(0.00001, 0.003, log=True)] = 0.0001
+    dim: Annotated[Count, Whole(16, 128, log=True)] = 32
     """Length of the vectors of users and items, of each part of the score."""
     biases: bool = True
     """Whether each user and item has a bias; the published GMF, MLP and NeuMF have none, the
     factorization they are compared with has."""
     loss: Literal["logistic", "bpr", "softmax"] = "logistic"
     """Loss of the positive item against its negatives: logistic, bpr or softmax."""
-    n_negatives: Count = 4
+    n_negatives: Annotated[Count, Whole(1, 16, log=True)] = 4
     """Negatives drawn for each positive, anew in every epoch."""
     negative_weight: NotNegative = 4.0
     """Of the logistic loss: weight of all negatives of a positive together, against its 1."""

@@ -27,6 +27,7 @@ from candgen.datasets import Dataset
 from candgen.errors import SettingError, did_you_mean
 from candgen.features import suggested
 from candgen.models.base import Generator
+from candgen.spaces import Real, Whole
 
 _TELLING = ("numeric", "categorical")
 
@@ -36,9 +37,9 @@ class GroupSettings(Settings):
 
     columns: list[str] = []
     """Columns of the users table that make groups; empty: all with numbers or one word a user."""
-    trust: NotNegative = 20.0
+    trust: Annotated[NotNegative, Real(1.0, 500.0, log=True)] = 20.0
     """Users like everybody that each group is given besides its own."""
-    bins: Annotated[int, Field(ge=2)] = 4
+    bins: Annotated[int, Field(ge=2), Whole(2, 8)] = 4
     """Groups that a column of numbers is cut into, of about as many users each."""
 
 

@@ -7,6 +7,8 @@ predictor of ratings is from a good generator of candidates.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,16 +18,17 @@ from candgen.columns import ITEM, RATING, USER
 from candgen.datasets import Dataset, rated_films
 from candgen.models.base import VectorGenerator
 from candgen.models.ratings import ratings
+from candgen.spaces import Real, Whole
 
 
 class RatingSettings(Settings):
     """Settings of PredictedRating."""
 
-    dim: Count = 20
+    dim: Annotated[Count, Whole(5, 100, log=True)] = 20
     """Length of the vectors of users and items."""
-    epochs: Count = 5
+    epochs: Annotated[Count, Whole(2, 20, log=True)] = 5
     """Alternating sweeps over users and items."""
-    regularization: Positive = 5.0
+    regularization: Annotated[Positive, Real(0.5, 50.0, log=True)] = 5.0
     """Penalty on the squared length of the vectors."""
     seed: CountOrZero = 0
     """Seed of the initial vectors."""

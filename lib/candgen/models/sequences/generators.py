@@ -24,13 +24,14 @@ from candgen.models.sequences.learner import SequenceLearner
 from candgen.models.sequences.networks import AttentionNetwork, Network, RecurrentNetwork
 from candgen.models.sequences.windows import last_events
 from candgen.seeds import derive_seed
+from candgen.spaces import Real, Whole
 from candgen.training import TrainingSettings
 
 
 class SequenceSettings(TrainingSettings):
     """Settings of GRU4Rec, shared by SASRec."""
 
-    dim: Count = 64
+    dim: Annotated[Count, Whole(32, 128, log=True)] = 64
     """Length of the vectors, and width of the network."""
     window: Count = 50
     """Events that are read at most, and places in a row of a batch; 200 for long histories."""
@@ -39,9 +40,9 @@ class SequenceSettings(TrainingSettings):
     ahead: Count = 1
     """The target is drawn among so many following events, the one j places later as 1 / j; 1 is
     always the next one. More helps where events come in bunches whose order means little."""
-    blocks: Count = 2
+    blocks: Annotated[Count, Whole(1, 3)] = 2
     """Layers of attention or of recurrence."""
-    dropout: Annotated[float, Field(ge=0, le=0.99)] = 0.3
+    dropout: Annotated[float, Field(ge=0, le=0.99), Real(0.0, 0.6)] = 0.3
     """Share of values that training drops, at each dropout layer."""
     initial_vectors: Literal["random", "neighbours"] = "random"
     """Item vectors at the start: random, or neighbours, a factorization of which items occur beside
@@ -68,7 +69,7 @@ class SequenceSettings(TrainingSettings):
     """Negatives drawn for a batch, with uniform and popularity."""
     alpha: Share = 0.75
     """Of negatives by popularity: power of an item's events, 0 to 1; 0 is uniform."""
-    epochs: Count = 4
+    epochs: Annotated[Count, Whole(2, 16, log=True)] = 4
     batch_size: Count = 16
     """Rows a step, each of `window` events."""
     learning_rate: Positive = 0.003

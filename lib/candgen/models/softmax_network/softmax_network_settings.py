@@ -12,6 +12,7 @@ from candgen.errors import SettingError
 from candgen.models.towers.building import Shape
 from candgen.models.towers.settings import TowerSettings
 from candgen.negatives import KindWithNegatives
+from candgen.spaces import Whole
 
 QUERY_INPUTS = ("history", "features", "searches", "time", "watch_time", "example_age")
 ITEM_INPUTS = ("id", "features")
@@ -28,7 +29,7 @@ class SoftmaxNetworkSettings(TowerSettings):
     item_inputs: list[Literal["id", "features"]] = []
     """Inputs of a row of the last layer: id, features or both. Empty: all that the dataset has."""
     feature_dim: Count = 32
-    epochs: Count = 4
+    epochs: Annotated[Count, Whole(2, 16, log=True)] = 4
     batch_size: Count = 2048
     learning_rate: Positive = 0.01
     number_bins: Annotated[int, Field(ge=2)] = 24

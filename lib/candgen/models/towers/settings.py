@@ -12,6 +12,7 @@ from candgen.checks import Count, CountOrZero, NotNegative, Positive, Share
 from candgen.datasets import Dataset
 from candgen.models.towers.building import Shape
 from candgen.negatives import exposure_weights, item_exposure
+from candgen.spaces import Real, Whole
 from candgen.training import TrainingSettings
 
 
@@ -24,7 +25,7 @@ class TowerSettings(TrainingSettings):
     """Column of the items table -> kind or options; empty: by what the columns hold."""
     hidden: list[Count] = []
     """Sizes of the ReLU layers; empty: the inputs are added up."""
-    dim: Count = 32
+    dim: Annotated[Count, Whole(16, 128, log=True)] = 32
     """Length of the vectors of users and items, and of the tables of ids."""
     feature_dim: Count = 16
     """With hidden layers: length of the vectors of features, searches, time and age."""
@@ -57,11 +58,11 @@ class TowerSettings(TrainingSettings):
     """Last searches that a query reads."""
     id_at_least: Count = 1
     """Training events from which a user or an item has a vector of its own."""
-    id_dropout: Share = 0.1
+    id_dropout: Annotated[Share, Real(0.0, 0.4)] = 0.1
     """How often training hides an id or a feature, so that unknown ones have a learned answer."""
     spread: Positive = 0.1
     """Standard deviation of the initial vectors."""
-    popularity_weight: NotNegative = 0.0
+    popularity_weight: Annotated[NotNegative, Real(0.0, 0.3)] = 0.0
     """Added to a score: so much times log(1 + training events of the item)."""
 
     def example_weights(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ from candgen.models.towers.network import Tower
 from candgen.models.towers.settings import TowerSettings
 from candgen.negatives import Kind, make_sampler
 from candgen.seeds import derive_seed
+from candgen.spaces import Real, Whole
 
 
 class TwoTowerSettings(TowerSettings):
@@ -58,7 +59,7 @@ class TwoTowerSettings(TowerSettings):
     hidden: list[Count] = [64]
     similarity: Literal["dot", "cosine"] = "cosine"
     """How the vectors are compared: dot or cosine."""
-    temperature: Positive = 0.1
+    temperature: Annotated[Positive, Real(0.03, 0.5, log=True)] = 0.1
     """Products are divided by it before the loss, except for contrastive."""
     loss: Literal["softmax", "logistic", "bpr", "hinge", "contrastive"] = "softmax"
     """Loss of positives against negatives: softmax, logistic, bpr, hinge or contrastive."""
@@ -71,7 +72,7 @@ class TwoTowerSettings(TowerSettings):
     n_negatives: Count = 200
     history_length: CountOrZero = 0
     id_at_least: Count = 5
-    epochs: Count = 4
+    epochs: Annotated[Count, Whole(2, 16, log=True)] = 4
     batch_size: Count = 512
     learning_rate: Positive = 0.005
     shared_item_table: bool = True

@@ -20,10 +20,18 @@ class Watch:
     Args:
         pid_of: Returns the kernel's process number, or None while there is none.
         timeout_s: Wall-clock seconds until the kernel is killed; None for no limit.
+        stop_when: Says why the kernel is to be killed now; None while it may go on.
     """
 
-    def __init__(self, pid_of: Callable[[], int | None], timeout_s: float | None) -> None:
+    def __init__(
+        self,
+        pid_of: Callable[[], int | None],
+        timeout_s: float | None,
+        stop_when: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.pid_of = pid_of
+        self.stop_when = stop_when
+        self.why_stopped: str | None = None
         self.deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self.timed_out = False
         self.stopped = False
@@ -71,7 +79,8 @@ class Watch:
             self.sample()
             if self.deadline is not None and time.monotonic() >= self.deadline:
                 self.timed_out = True
-            if self.timed_out or self.stopped:
+            self.why_stopped = self.why_stopped or self.stop_when()
+            if self.timed_out or self.stopped or self.why_stopped:
                 self._kill()
 
     def _kill(self) -> None:
