@@ -1,6 +1,7 @@
 """Attempts at a run: workers die, kernels die, archives come damaged; no Dask here."""
 
 import json
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,8 @@ from candgen.sweeps.cluster.attempts import WorkerLost
 from candgen.sweeps.cluster.remote import Answer
 from candgen.sweeps.plan import read_plan
 from candgen.sweeps.run_stage import Execution
+from candgen.training import steps
+from waiting import SECONDS
 
 ERROR = {"name": "ValueError", "message": "no loss", "cell": 2, "traceback_tail": []}
 DEAD = {"name": "DeadKernelError", "message": "Kernel died", "cell": 2, "traceback_tail": []}
@@ -21,6 +24,7 @@ class Cluster:
 
     def __init__(self, deeds, tmp_path):
         self.deeds, self.aside, self.stopped, self.taken = list(deeds), tmp_path / "there", False, 0
+        self.told_to_stop = threading.Event()
 
     def parcels_of(self, stage):
         return {}
@@ -37,13 +41,21 @@ class Cluster:
     def request(self, stage, asked, **more):
         return more
 
-    def ask(self, worker, request, needed, progressed):
+    def stop_run(self, worker, request):
+        self.told_to_stop.set()
+
+    def ask(self, worker, request, needed, told):
         deed = self.deeds.pop(0)
         if isinstance(deed, Exception):
             raise deed
         if deed == "stop":
             self.stopped = True
             raise WorkerLost("it did not answer in time")
+        if deed == "trains badly":
+            told({"key": "k", "cell": 2, "cells": 4})
+            told({"key": "k", "steps": '{"format": 1, "trainings": {"WALS": [[1, 0.5]]}}'})
+            assert self.told_to_stop.wait(SECONDS)
+            return left("killed", DEAD)(self.aside)
         return deed(self.aside)
 
 
@@ -80,12 +92,13 @@ def stage(write_sweep):
 def execute(tmp_path):
     """Execute a run on a cluster that does what is said; return the state and what was told."""
 
-    def run(stage, *deeds):
+    def run(stage, *deeds, stop_when=lambda: None):
         told = []
         cluster = Cluster(deeds, tmp_path)
         asked = Execution(
-            "ordinary", "print", told.append, lambda *_: None, lambda each: told.append("again")
-        )
+            "ordinary", "print", told.append, lambda *at: told.append(at),
+            lambda each: told.append("again"), stop_when,
+        )  # fmt: skip
         try:
             found = attempts.execute(cluster, stage, {}, asked)
         finally:
@@ -152,6 +165,19 @@ def test_what_the_notebook_does_counts_as_on_one_machine(stage, execute):
     assert (found["state"], found["error"]) == ("failed", ERROR)
     found, _ = execute(stage("retries: {errors: 1}\n"), left("failed", ERROR), left())
     assert found["state"] == "done"
+
+
+def test_a_trial_is_pruned_by_the_steps_it_tells(stage, execute):
+    stage = stage()
+
+    def poor():
+        found = steps.read(stage.folder)
+        return f"{found[-1][1]} is poor" if found else None
+
+    found, told = execute(stage, "trains badly", stop_when=poor)
+    assert (found["state"], found["error"]["name"]) == ("pruned", "Pruned")
+    assert found["error"]["message"] == "0.5 is poor"
+    assert told == ["worker 1", (2, 4)]
 
 
 def test_damaged_results_are_refused_and_nothing_looks_finished(stage, execute):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +18,7 @@ from candgen.session import run_files, status
 from candgen.sweeps import execution
 from candgen.sweeps.cluster import archives
 from candgen.sweeps.run_stage import Execution, State
+from candgen.training import steps
 
 if TYPE_CHECKING:
     from candgen.sweeps.cluster.parcels import Parcel
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 MOST_LOST = 3
 """Workers that may die under one run, unless the sweep's `retries` allow more."""
 _LOST = "KilledWorker"
+_EVERY = 0.5  # seconds between questions whether a run is to be pruned
 
 
 class WorkerLost(ConnectionError):
@@ -49,8 +54,10 @@ class Workplace(Protocol):
         worker: Worker,
         request: Request,
         needed: dict[str, Parcel],
-        progressed: Callable[[int, int], None],
+        told: Callable[[dict[str, Any]], None],
     ) -> Answer: ...
+
+    def stop_run(self, worker: Worker, request: Request) -> None: ...
 
 
 def execute(
@@ -74,8 +81,12 @@ def execute(
             asked.begins(worker.label)
             state = _begun(stage, asked, worker, attempts)
             request = cluster.request(stage, asked, parameters=parameters, parcels=named)
-            answer = cluster.ask(worker, request, needed, asked.progressed)
+            with _Pruning(cluster, worker, request, asked) as pruning:
+                answer = cluster.ask(worker, request, needed, partial(_hear, stage, asked))
             state |= answer.state
+            if state["state"] == status.KILLED and pruning.why is not None:
+                state |= {"state": status.PRUNED}
+                state["error"] |= {"name": "Pruned", "message": pruning.why}
         except WorkerLost as lost:
             error = execution.described(lost) | {"name": _LOST}
             state = _ended(state, status.KILLED, error, began)
@@ -91,6 +102,42 @@ def execute(
             return _end(stage, state, answer, stopped=cluster.stopped)
         asked.again(attempts[-1])
     return state if state is None else _end(stage, state, None, stopped=True)
+
+
+def _hear(stage: Stage, asked: Execution, message: dict[str, Any]) -> None:
+    """Take note of what a run says: its progress, or the steps of its training."""
+    if "steps" in message:
+        with suppress(OSError):  # a full disk; a later word says more
+            files.write_text(stage.folder / steps.STEPS, message["steps"])
+    else:
+        asked.progressed(message["cell"], message["cells"])
+
+
+class _Pruning:
+    """Asks twice a second, in a thread, whether a run is to be stopped, and has it stopped."""
+
+    def __init__(
+        self, cluster: Workplace, worker: Worker, request: Request, asked: Execution
+    ) -> None:
+        self.why: str | None = None
+        self._stop = partial(cluster.stop_run, worker, request)
+        self._stop_when = asked.stop_when
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="pruning", daemon=True)
+
+    def __enter__(self) -> _Pruning:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while self.why is None and not self._over.wait(_EVERY):
+            self.why = self._stop_when()
+        if self.why is not None:
+            self._stop()
 
 
 def _begun(stage: Stage, asked: Execution, worker: Worker, attempts: list[dict[str, Any]]) -> State:

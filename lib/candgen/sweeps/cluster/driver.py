@@ -80,7 +80,7 @@ class Cluster:
         self._say: Callable[[str], None] = self._said.append
         self._parcels: dict[tuple[Path, str | None], Parcel] = {}
         self._describing = threading.Lock()
-        self._progress: dict[str, Callable[[int, int], None]] = {}
+        self._told: dict[str, Callable[[dict[str, Any]], None]] = {}
         self._stopped_at: float | None = None
         self._uploading = threading.Lock()
         self._ends = ExitStack()
@@ -153,8 +153,8 @@ class Cluster:
 
     def _progressed(self, event: tuple[float, dict[str, Any]]) -> None:
         _, message = event
-        if told := self._progress.get(message["key"]):
-            told(message["cell"], message["cells"])
+        if told := self._told.get(message["key"]):
+            told(message)
 
     # --- stages
 
@@ -250,9 +250,15 @@ class Cluster:
         worker: Worker,
         request: remote.Request,
         needed: dict[str, Parcel],
-        progressed: Callable[[int, int], None],
+        told: Callable[[dict[str, Any]], None],
     ) -> remote.Answer:
         """Have a worker execute a run, and wait for what it left.
+
+        Args:
+            worker: With a slot that was taken.
+            request: What to execute.
+            needed: What the run reads, by parameter.
+            told: Called with what the run says meanwhile: `cell` and `cells`, or `steps`.
 
         Raises:
             WorkerLost: If the worker or its connection died, or it does not answer in time.
@@ -262,11 +268,11 @@ class Cluster:
             self._deliver(client, worker, parcel)
         ends = [math.inf]  # another sweep may keep the worker busy until this run begins
 
-        def began(cell: int, cells: int) -> None:
+        def began(message: dict[str, Any]) -> None:
             ends[0] = min(ends[0], time.monotonic() + request.timeout_s + _OVERDUE)
-            progressed(cell, cells)
+            told(message)
 
-        self._progress[request.key] = began
+        self._told[request.key] = began
         try:
             future = client.submit(
                 remote.execute, request, key=request.key, pure=False, retries=0,
@@ -278,7 +284,13 @@ class Cluster:
                 future.cancel()
                 raise
         finally:
-            del self._progress[request.key]
+            del self._told[request.key]
+
+    def stop_run(self, worker: Worker, request: remote.Request) -> None:
+        """Have a worker stop a run; its answer comes as for any other."""
+        client, _ = self._connected.result()
+        with suppress(Exception):  # a worker that died meanwhile
+            client.run(remote.stop_run, request.key, workers=[worker.address])
 
     def _deliver(self, client: Client, worker: Worker, parcel: Parcel) -> None:
         """See that a worker has a parcel; one run sends it while others wait."""

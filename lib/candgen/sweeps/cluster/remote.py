@@ -14,7 +14,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +23,12 @@ from candgen.session import environment, run_files, status
 from candgen.sweeps import execution
 from candgen.sweeps.cluster import archives, parcels
 from candgen.sweeps.kernels import client
+from candgen.training import steps
 
 EVERY = 0.5  # seconds between looks at whether a run is still wanted
 _RUNS = "runs"
-_stopped: set[str] = set()
+_stopped: set[str] = set()  # tokens of sweeps
+_unwanted: set[str] = set()  # keys of runs
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def execute(request: Request) -> Answer:
         worker.log_event(request.sweep, {"key": request.key, "cell": cell, "cells": cells})
 
     try:
-        with _stopped_when_unwanted(worker, request.sweep, root.resolve()):
+        with _watched(worker, request, root.resolve()):
             return execute_in(root, scratch, request, progressed)
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -200,6 +202,11 @@ def stop(sweep: str, dask_worker: Any) -> None:
     execution.stop_inside((scratch_of(dask_worker) / _RUNS / sweep).resolve())
 
 
+def stop_run(key: str, dask_worker: Any) -> None:
+    """Stop one run, if it is here and goes on."""
+    _unwanted.add(key)
+
+
 def _warm_up() -> None:
     try:
         client.shared()
@@ -208,18 +215,26 @@ def _warm_up() -> None:
 
 
 @contextmanager
-def _stopped_when_unwanted(worker: Any, sweep: str, root: Path) -> Iterator[None]:
-    """Stop a run when its sweep was stopped, or when nobody waits for its result any more.
+def _watched(worker: Any, request: Request, root: Path) -> Iterator[None]:
+    """Stop a run when it is not wanted any more, and tell its steps to the sweep.
 
-    Dask lets a task that was cancelled run on, and so it does when the driver has died.
+    A run is not wanted when it or its sweep was stopped, or nobody waits for its result: Dask lets
+    a task that was cancelled run on, and so it does when the driver has died.
     """
     over, key = threading.Event(), worker.get_current_task()
+    path = root / request.folder / steps.STEPS
 
     def watch() -> None:
+        told = ""
         while not over.wait(EVERY):
             task = worker.state.tasks.get(key)
-            if sweep in _stopped or task is None or task.state == "cancelled":
+            gone = task is None or task.state == "cancelled"
+            if gone or request.sweep in _stopped or request.key in _unwanted:
                 execution.stop_inside(root)
+            with suppress(OSError):  # there are none yet, or not here
+                if (text := path.read_text(encoding="utf-8")) != told:
+                    worker.log_event(request.sweep, {"key": request.key, "steps": text})
+                    told = text
 
     watching = threading.Thread(target=watch, name="wanted", daemon=True)
     watching.start()
@@ -228,3 +243,4 @@ def _stopped_when_unwanted(worker: Any, sweep: str, root: Path) -> Iterator[None
     finally:
         over.set()
         watching.join()
+        _unwanted.discard(request.key)
