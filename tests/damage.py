@@ -1,5 +1,6 @@
 """Damage to files, for tests that a reader either reads right or refuses with an error of ours."""
 
+import json
 import os
 import zlib
 
@@ -39,6 +40,52 @@ def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
             piece = PIECES[rng.integers(len(PIECES))]
             whole = whole[:start] + piece + whole[start + (kind == 6) * len(piece) :]
     return whole
+
+
+def hurt(folder, rng, wanted="*"):
+    """Damage one file of a folder; return its name and how."""
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob(wanted) if p.is_file())
+    name = str(rng.choice(names))
+    path, kind = folder / name, int(rng.integers(0, 12))
+    whole = path.read_bytes()
+    if kind == 0:
+        path.unlink()
+    elif kind == 1:
+        path.unlink()
+        path.mkdir()
+    elif kind == 2:
+        path.write_bytes((folder / str(rng.choice(names))).read_bytes())
+    elif kind < 6 and len(whole) > 8:  # numbers such as sizes and links
+        made, place = bytearray(whole), int(rng.integers(0, len(whole) // 4)) * 4
+        made[place : place + 4] = rng.choice(
+            [b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f", b"\x00\x00\xc0\x7f", rng.bytes(4)]
+        )
+        path.write_bytes(bytes(made[: len(whole)]))
+    elif path.suffix == ".json" and kind < 10:
+        path.write_text(json.dumps(changed(json.loads(whole), rng)))
+    else:
+        path.write_bytes(damaged(whole, rng))
+    return name, kind
+
+
+ODD = [
+    None, True, -1, 0, 1.5, 2**70, 1e300, "", "x", "../../victim", [], {}, [None], {"a": 1}, "\0",
+]  # fmt: skip
+
+
+def changed(held, rng):
+    """Put an odd value in one place of a JSON value, or take one away."""
+    keys = list(held) if isinstance(held, dict) else list(range(len(held)))
+    if not keys:
+        return ODD[rng.integers(len(ODD))]
+    key = keys[rng.integers(len(keys))]
+    if isinstance(held[key], dict | list) and held[key] and rng.random() < 0.8:
+        held[key] = changed(held[key], rng)
+    elif rng.random() < 0.3:
+        del held[key]
+    else:
+        held[key] = ODD[rng.integers(len(ODD))]
+    return held
 
 
 def assert_survives(folder, wholes, read, right=None):

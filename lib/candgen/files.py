@@ -16,11 +16,12 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from candgen import owners
 
@@ -106,15 +107,34 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_array(file: BinaryIO, array: NDArray) -> None:
-    """Write an array to an open file in NumPy's format, without pickling.
+def write_array(path: Path | str, array: NDArray) -> None:
+    """Write a `.npy` file that appears whole or not at all, without pickling.
 
     Given the file itself, `np.save` writes past Python and loses an error of the last bytes, so a
     full disk would leave a short file that looks whole.
     """
     import numpy as np
 
-    np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
+    with appearing(path) as passing, open(passing, "wb") as file:
+        np.save(SimpleNamespace(write=file.write), array, allow_pickle=False)
+
+
+def write_arrays(path: Path | str, arrays: Mapping[str, NDArray]) -> None:
+    """Write a `.npz` file of arrays by name that appears whole or not at all, without pickling.
+
+    `np.savez` leaves its archive open after an error, and Python closes it with a second error
+    that nothing catches.
+    """
+    import numpy as np
+
+    with (
+        appearing(path) as passing,
+        open(passing, "wb") as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_json(path: Path | str) -> Any:

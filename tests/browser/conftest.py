@@ -1,74 +1,23 @@
-"""A headless Chromium that downloads nothing, and the report opened in it from a file."""
+"""A headless Chromium for all tests of pages."""
 
-import json
 import os
-import shutil
-from pathlib import Path
 
 import pytest
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--hide-scrollbars",
-)  # fmt: skip
-MISSING = "No Chromium with its driver (Debian: apt install chromium chromium-driver)."
-
-
-class Page:
-    """One page in the browser, and everything the browser said and fetched meanwhile."""
-
-    def __init__(self, driver) -> None:
-        self.driver = driver
-
-    def open(self, path: Path, *, width: int = 1280) -> None:
-        self.said()
-        self.requested()
-        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        self.driver.get(path.resolve().as_uri())
-
-    def run(self, script: str):
-        return self.driver.execute_script(script)
-
-    def said(self) -> list[str]:
-        """Return the console's messages since the last call, warnings and errors alike."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-    def requested(self) -> list[str]:
-        """Addresses asked for since the last look, but for data inside the page."""
-        events = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
-        asked = [e["params"]["request"]["url"] for e in events
-                 if e["method"] == "Network.requestWillBeSent"]  # fmt: skip
-        return [url for url in asked if not url.startswith("data:")]
-
-    def printed(self) -> bytes:
-        """The page as a PDF."""
-        import base64
-
-        found = self.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
-        return base64.b64decode(found["data"])
+from browser import chromium
 
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory):
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or chromedriver is None:
+    found = chromium.start(tmp_path_factory.mktemp("chromium"))
+    if found is None:
         if os.environ.get("CI"):
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+            pytest.fail(chromium.MISSING)
+        pytest.skip(chromium.MISSING)
     yield found
     found.quit()
 
 
 @pytest.fixture
-def page(driver) -> Page:
-    return Page(driver)
+def page(driver) -> chromium.Page:
+    return chromium.Page(driver)

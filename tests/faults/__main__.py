@@ -2,26 +2,67 @@
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
-import campaign
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from faults import campaign, hardships
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Kill candgen at random moments, and compare.")
+    parser = argparse.ArgumentParser(description="Try candgen by faults, and compare.")
     parser.add_argument("--minutes", type=float, default=10, help="wall-clock time, minutes")
-    parser.add_argument("--seed", type=int, default=0, help="of victims, signals and moments")
-    parser.add_argument("--only", nargs="*", default=list(campaign.SIGNALS), metavar="VICTIM")
+    parser.add_argument("--seed", type=int, default=0, help="of faults, signals and moments")
+    parser.add_argument("--only", nargs="*", metavar="FAULT", help="; ".join(campaign.FAULTS))
+    parser.add_argument("--inputs", nargs="*", metavar="KIND", help="ask about bad inputs instead")
+    parser.add_argument("--damaged", type=int, default=40, help="damaged files a kind of input")
+    parser.add_argument("--large", action="store_true", help="try the two large trials instead")
     asked = parser.parse_args()
-    if unknown := sorted(set(asked.only) - set(campaign.SIGNALS)):
-        parser.error(f"no victim {unknown}; there are {', '.join(campaign.SIGNALS)}")
+    if asked.large:
+        return try_large()
+    if asked.inputs is not None:
+        return ask_about_bad_inputs(asked.damaged, asked.inputs)
+    if unknown := sorted(set(asked.only or ()) - set(campaign.FAULTS)):
+        parser.error(f"no fault {unknown}; there are {', '.join(campaign.FAULTS)}")
+    hardships.start_again_with_mounts()
+    possible, left_out = hardships.possible()
+    print("".join(f"{line}\n" for line in left_out), end="", flush=True)
+    # Kills of every kind between two hardships: they are what the campaign counts.
+    faults = asked.only or [f for other in possible for f in (*campaign.SIGNALS, other)]
     try:
-        kills = campaign.run(asked.minutes, asked.seed, asked.only)
+        counts = campaign.run(asked.minutes, asked.seed, faults)
     except campaign.Broken as error:
         print(f"BROKEN. {error}", file=sys.stderr)
         return 1
-    counts = ", ".join(f"{victim} {n}" for victim, n in sorted(kills.items()))
-    print(f"{kills.total()} kills ({counts}): nothing lost, nothing wrong, nothing left behind.")
+    show(counts)
+    print(f"{campaign.kills_in(counts)} kills: nothing lost, nothing wrong, nothing left behind.")
     return 0
+
+
+def ask_about_bad_inputs(n_damaged: int, kinds: list[str]) -> int:
+    from faults import inputs
+
+    with tempfile.TemporaryDirectory(prefix="candgen-inputs-") as folder:
+        counts = inputs.recount(Path(folder), n_damaged, kinds)
+    show(counts)
+    wrong = {name: counts[name] for name in inputs.FAULTS}
+    print(f"{counts['bad inputs']} bad inputs: " + ", ".join(f"{n} {w}" for w, n in wrong.items()))
+    return int(any(wrong.values()))
+
+
+def try_large() -> int:
+    from faults import large
+
+    for trial in (large.many_runs, large.large_world):
+        with tempfile.TemporaryDirectory(prefix="candgen-large-") as folder:
+            trial(Path(folder))
+    return 0
+
+
+def show(counts: dict[str, int]) -> None:
+    for name, n in sorted(counts.items()):
+        print(f"{n:6d} {name}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,67 @@
-"""A short form of the campaign of faults; `make faults` runs the long one."""
+"""A short form of the campaign of faults, and proof that it sees what it looks for."""
 
-import importlib.util
-from pathlib import Path
+import json
+import os
 
 import pytest
 
-
-@pytest.fixture(scope="module")
-def campaign():
-    path = Path(__file__).with_name("campaign.py")
-    spec = importlib.util.spec_from_file_location("campaign", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from faults import campaign, hardships
+from faults.project import Project
 
 
 @pytest.mark.notebook
-def test_a_sweep_survives_kills_at_random_moments(campaign):
-    campaign.run(0, seed=1, victims=("sweep", "kernel"), rounds=2)
+def test_a_sweep_survives_a_kill_at_a_random_moment():
+    campaign.run(0, seed=1, faults=("sweep",), rounds=1, runs=("popularity",), in_a_row=1)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path, runs=("popularity",))
+
+
+def test_a_run_that_says_it_is_done_without_its_results_is_seen(project):
+    run = project.sweep / "popularity"
+    run.mkdir(parents=True)
+    (run / "status.json").write_text('{"state": "failed"}')
+    assert project.pretending() == []
+    (run / "status.json").write_text('{"state": "done"}')
+    (run / "metrics.json").write_text('{"generators": []}')
+    assert project.pretending() == ["popularity/candidates.parquet"]
+
+
+def test_files_that_are_cut_off_are_seen(project):
+    project.sweep.mkdir()
+    project.dataset.mkdir(parents=True)
+    (project.sweep / "report.html").write_text("<html></html>\n")
+    (project.sweep / "leaderboard.csv").write_text("run,recall\na,0.1")
+    (project.dataset / "train.parquet").write_bytes(b"PAR1")
+    described = {"tables": {"train": {"sha256": "0" * 64}}}
+    (project.dataset / "dataset.json").write_text(json.dumps(described))
+    assert project.whole_files() == {
+        "asked/report.html": "whole", "asked/leaderboard.csv": "damaged", "d1": "damaged",
+    }  # fmt: skip
+
+
+def test_passing_files_and_living_processes_are_seen(project):
+    (project.outputs / ".a.json.1-2-3-4.part").write_text("")
+    assert project.litter() == ["outputs/.a.json.1-2-3-4.part"]
+    process = project.start("runs", limit="-f 1000")
+    project.end(process)
+    assert process.returncode == 0 and len(project.litter()) == 1
+
+
+def test_a_clock_that_steps_is_seen_by_a_process_and_what_cannot_be_is_named(project, monkeypatch):
+    monkeypatch.delenv(hardships.MOUNTED, raising=False)
+    possible, left_out = hardships.possible()
+    assert "full disk" not in possible and "full disk is left out: this machine" in left_out[0]
+    if "stepping clock" not in possible:
+        pytest.skip(left_out[-1])
+    clock = hardships.SteppingClock(
+        project, campaign.random.Random(0)
+    )  # refuses a clock that stands
+    before = (project.folder / "steps").read_text()
+    clock.step()
+    assert (project.folder / "steps").read_text() != before
+    assert set(clock.environment) == {"LD_PRELOAD", "CLOCK_STEPS"} and os.path.isfile(
+        clock.environment["LD_PRELOAD"]
+    )

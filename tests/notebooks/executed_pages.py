@@ -54,7 +54,9 @@ SMALLER = {
         "sizes": [1000, 2000], "varied_items": 1000, "dims": [16], "sigmas": [0.6], "n_queries": 16,
         "builds": {"faiss-ivf": [{}], "annoy": [{"trees": 5}]},
     },
-    "85_candidate_pools": {"headline": "recall@20", "generators": ["WALS", "ItemKNN", "popularity"]},
+    "85_candidate_pools": {
+        "headline": "recall@20", "generators": ["WALS", "ItemKNN", "popularity"],
+    },
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+import time
 import traceback
 
 import numpy as np
@@ -72,18 +73,102 @@ def report(folder):
     return table.to_csv(index=False)
 
 
+def command(project, *arguments):
+    """Call the command line with input that is at fault; return what it printed, or refuse.
+
+    A stage that is about to start ends the call: what is wrong was not seen beforehand.
+    """
+    from candgen.sweeps import run_stage
+
+    os.environ["CANDGEN_HOME"], run_stage.run_stage = project, _started
+    out, err, sys.argv = io.StringIO(), io.StringIO(), ["candgen", *arguments]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+    said = err.getvalue()
+    if code in (1, 2) and said and "Traceback" not in said:
+        raise CandgenError(said)
+    assert code in (0, None), (code, said)
+    return out.getvalue()
+
+
+def _started(*_):
+    raise SystemExit(0)
+
+
+def table(path, settings):
+    from candgen.datasets import tables
+
+    found = tables.read(path=path, **settings).interactions
+    return {name: found[name].tolist() for name in ("user", "item")}
+
+
+def movielens(path):
+    from candgen.datasets import movielens as reader
+
+    return reader.read(path=path).interactions.to_csv(index=False)
+
+
+def lists(path, folder):
+    from candgen.datasets import open_dataset
+    from candgen.evaluation import Candidates
+
+    found = Candidates.load(path, open_dataset(folder))
+    return [found.users.tolist(), found.items.tolist()]
+
+
+def notebook(path):
+    from candgen.sweeps.notebook_parameters import read_notebook
+
+    return sorted(read_notebook(path).parameters)
+
+
+def plan(path, project, *overrides):
+    from candgen.sweeps.plan import read_plan
+
+    os.environ["CANDGEN_HOME"] = project
+    return read_plan(path, overrides).question
+
+
+class Cost:
+    """What a call needs."""
+
+    def __init__(self):
+        with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # the peak begins anew
+        self.began, self.held = time.process_time(), _mib("VmRSS")
+
+    def so_far(self):
+        return time.process_time() - self.began, _mib("VmHWM") - self.held
+
+
+def _mib(name):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name)) / 1024
+
+
 def main():
-    calls = (candidates, runs, dataset, index, report)
+    calls = (
+        candidates, runs, dataset, index, report, command, table, movielens, lists, notebook, plan,
+    )  # fmt: skip
+    cost = None
     known = {call.__name__: call for call in calls}
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         name, *arguments = json.loads(line)
+        if name == "cost":
+            print(json.dumps(["right", cost]), file=answers, flush=True)
+            continue
+        spent = Cost()
         try:
             answer = ["right", known[name](*arguments)]
         except CandgenError as error:
             answer = ["refused", str(error)]
         except BaseException:
             answer = ["fault", traceback.format_exc()]
+        cost = spent.so_far()
         print(json.dumps(answer), file=answers, flush=True)
 
 

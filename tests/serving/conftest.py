@@ -3,26 +3,12 @@
 import os
 import sys
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from candgen import cli, files
+from candgen import cli
 from candgen.datasets import open_dataset
-from candgen.datasets.dataset import write_dataset
 from candgen.models import WALS
-from candgen.session.runs import Run
-
-N_USERS, N_ITEMS = 30, 80
-
-
-def events(rng):
-    """Each user takes items of one of two halves; the last item is taken by nobody."""
-    users = np.repeat(np.arange(N_USERS), 8)
-    items = np.concatenate(
-        [rng.choice(np.arange(39) + 40 * (u % 2), 8, replace=False) for u in range(N_USERS)]
-    )
-    return pd.DataFrame({"user": users, "item": items})
+from serving.odd_project import make_project_in
 
 
 @pytest.fixture
@@ -35,39 +21,7 @@ def project(tmp_path, monkeypatch, make_project):
 
 @pytest.fixture(scope="session")
 def make_project():
-    return _make_project
-
-
-def _make_project(root):
-    for name in ("notebooks", "params", "outputs"):
-        (root / name).mkdir(parents=True)
-    train = events(np.random.default_rng(0))
-    tables = {
-        "interactions": train,
-        "train": train,
-        "test": train.head(2),
-        "users": pd.DataFrame(
-            {"user": range(N_USERS + 1), "user_id": [f"u/{n}" for n in range(N_USERS + 1)]}
-        ),
-        "items": pd.DataFrame(
-            {
-                "item": range(N_ITEMS),
-                "item_id": 1000 + 7 * ((37 * np.arange(N_ITEMS) + 11) % N_ITEMS),
-                "title": [f"Film <{n}>" for n in range(N_ITEMS)],
-            }
-        ),
-    }
-    data = write_dataset(root / "outputs" / "datasets" / "films", tables, {"name": "films"})
-    model = WALS(dim=8, seed=1).fit(data)
-    folder = root / "outputs" / "asked" / "wals"
-    folder.mkdir(parents=True)
-    Run(folder, {})._write_vectors(model, data)
-    described = {
-        "name": "films", "digest": data.digest, "folder": str(data.folder), "evaluate_on": "test",
-    }  # fmt: skip
-    row = {"generator": "WALS", "baseline": False, "settings": model.settings}
-    files.write_json(folder / "metrics.json", {"dataset": described, "generators": [row]})
-    return root
+    return make_project_in
 
 
 @pytest.fixture

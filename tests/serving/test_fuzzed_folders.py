@@ -8,11 +8,8 @@ answer is the right one, but nothing may crash, and what comes out must be well 
 
 import json
 import shutil
-import subprocess
-import sys
 import zlib
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +17,8 @@ import pytest
 from candgen import files
 from candgen.serving.export import export
 from candgen.serving.reader_files import digest_of
-from damage import COUNT, damaged
+from damage import COUNT, hurt
+from serving.ask_apart import Asker
 
 KINDS = {
     "exact": {}, "annoy": {"trees": 3}, "bands": {"trees": 2, "bands": 2, "parts": 2},
@@ -30,97 +28,11 @@ USER = "u/3"
 FOLDERS = max(COUNT // 3, 1)  # each costs as much as dozens of files
 
 
-class Asker:
-    """The other process; a new one takes the place of one that was ended."""
-
-    def __init__(self):
-        self._process = None
-
-    def ask(self, *call):
-        """Return how a call ended and what came of it."""
-        if self._process is None:
-            told = [sys.executable, str(Path(__file__).with_name("asker.py"))]
-            self._process = subprocess.Popen(
-                told, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        self._process.stdin.write(json.dumps([str(part) for part in call]) + "\n")
-        self._process.stdin.flush()
-        if answer := self._process.stdout.readline():
-            return json.loads(answer)
-        return ["crash", self.close()]
-
-    def close(self):
-        process, self._process = self._process, None
-        process.stdin.close()
-        process.stdout.close()
-        return process.wait(timeout=60)
-
-
 @pytest.fixture(scope="module")
 def asker():
     made = Asker()
     yield made
     made.close()
-
-
-def hurt(folder, rng, wanted="*"):
-    """Damage one file of a folder; return its name and how."""
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob(wanted) if p.is_file())
-    name = str(rng.choice(names))
-    path, kind = folder / name, int(rng.integers(0, 12))
-    whole = path.read_bytes()
-    if kind == 0:
-        path.unlink()
-    elif kind == 1:
-        path.unlink()
-        path.mkdir()
-    elif kind == 2:
-        path.write_bytes((folder / str(rng.choice(names))).read_bytes())
-    elif kind < 6 and len(whole) > 8:  # numbers such as sizes and links
-        made, place = bytearray(whole), int(rng.integers(0, len(whole) // 4)) * 4
-        made[place : place + 4] = rng.choice(
-            [b"\xff" * 4, b"\0" * 4, b"\xff\xff\xff\x7f", b"\x00\x00\xc0\x7f", rng.bytes(4)]
-        )
-        path.write_bytes(bytes(made[: len(whole)]))
-    elif path.suffix == ".json" and kind < 10:
-        path.write_text(json.dumps(changed(json.loads(whole), rng)))
-    else:
-        path.write_bytes(damaged(whole, rng))
-    return name, kind
-
-
-ODD = [
-    None,
-    True,
-    -1,
-    0,
-    1.5,
-    2**70,
-    1e300,
-    "",
-    "x",
-    "../../victim",
-    [],
-    {},
-    [None],
-    {"a": 1},
-    "\0",
-]
-
-
-def changed(held, rng):
-    """Put an odd value in one place of a JSON value, or take one away."""
-    keys = list(held) if isinstance(held, dict) else list(range(len(held)))
-    if not keys:
-        return ODD[rng.integers(len(ODD))]
-    key = keys[rng.integers(len(keys))]
-    if isinstance(held[key], dict | list) and held[key] and rng.random() < 0.8:
-        held[key] = changed(held[key], rng)
-    elif rng.random() < 0.3:
-        del held[key]
-    else:
-        held[key] = ODD[rng.integers(len(ODD))]
-    return held
 
 
 def survive(tmp_path, wholes, damage, call, right, signed_is_right=None):

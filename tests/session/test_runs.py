@@ -3,7 +3,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-import matplotlib
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -320,10 +320,12 @@ def test_files_that_were_damaged_since_are_named(run, data):
 
     run.record(_judgement("WALS"), _judgement("EASE"), dataset=data)
     run.figure(matplotlib.figure.Figure(), "loss")
+    with run.appearing("study.json") as passing:
+        passing.write_text("{}")
     described = run_files.describe(run.folder)
     assert set(described) == {
         "metrics.json", "per_user.parquet", "candidates-WALS.parquet", "candidates-EASE.parquet",
-        "figures/loss.png", "params.json", "environment.json",
+        "figures/loss.png", "params.json", "environment.json", "study.json",
     }  # fmt: skip
     assert run_files.damage(run.folder, described, digests=True) == []
     path = run.folder / "metrics.json"

@@ -75,6 +75,11 @@ def test_a_run_by_itself_is_checked_too(page):
     [
         ("cutoffs: [5, 10]", r"headline: recall@20 is not at .* Choose recall@5, recall@10, or"),
         ("headline: ndcg@5", r"headline: ndcg@5 is not at .* Choose ndcg@10, ndcg@20, or"),
+        ("evaluate_on: tests", r"evaluate_on must be test or validation, got 'tests'.*'test'"),
+        ("cutoffs: [a]", r"cutoffs must be whole numbers above 0, such as \[10, 20\]; got 'a'"),
+        ("cutoffs: [5, 0]", r"cutoffs must be .* got 0"),
+        ("cutoffs: [true]", r"cutoffs must be .* got True"),
+        ("cutoffs: []", r"cutoffs must be .* got an empty list"),
         ("k: 15", "cutoffs: k = 15 candidates cannot be cut at 20. Raise k"),
         ("cutoffs: [5, 10], headline: recall@5, k: 10", None),
     ],
@@ -82,7 +87,10 @@ def test_a_run_by_itself_is_checked_too(page):
 def test_a_headline_is_at_one_of_the_cutoffs_and_none_exceeds_k(
     write_notebook, write_sweep, asked, message
 ):
-    parameters = 'k: int = 100\ncutoffs: list = [10, 20]\nheadline: str = "recall@20"\n'
+    parameters = (
+        'evaluate_on: str = "test"\nk: int = 100\ncutoffs: list = [10, 20]\n'
+        'headline: str = "recall@20"\n'
+    )
     write_notebook("82_page", parameters, "run.record(fit(k, cutoffs, headline))")
     path = write_sweep(f"notebook: notebooks/82_page.ipynb\nruns:\n  a: {{{asked}}}\n")
     if message is None:

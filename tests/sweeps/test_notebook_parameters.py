@@ -206,6 +206,12 @@ def test_deep_nesting_and_files_beyond_all_measure_are_refused(tmp_path):
         read_notebook(tmp_path / "vast.ipynb")
 
 
+def test_a_folder_and_a_device_are_no_notebook(tmp_path):
+    for path in (tmp_path, "/dev/zero"):
+        with pytest.raises(DataError, match="is not a notebook: it is a folder or a device"):
+            read_notebook(path)
+
+
 def test_large_outputs_of_any_kind_do_not_matter(tmp_path):
     outputs = [{"output_type": "display_data", "data": {"x": [float("nan"), "y" * 2**22]}}, None, 7]
     cells = [WHOLE | {"outputs": outputs, "execution_count": "seven"}]
@@ -219,12 +225,13 @@ def test_large_outputs_of_any_kind_do_not_matter(tmp_path):
         ("x = 1\nx = 2", "line 2: x is set twice"),
         ("x: list[int, str] = []", r"the type of 'x', 'list\[int, str\]', is not understood"),
         ("x: dict[str] = {}", "is not understood"),
+        ("x = 1\ny: int = 'a'", "line 2: the default does not fit its type. y must be a whole"),
         ("x = '\0'", "parameters cell"),
         ("x = " + "(" * 3000 + ")" * 3000, "parameters cell"),
         ("x = " + "-" * 3000 + "1", "parameters cell"),
         ("x = a" + ".b" * 1500, "parameters cell"),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_a_cell_that_python_cannot_take_is_refused(make_page, source, message):
     with pytest.raises(DataError, match=message) as refused:

@@ -1,5 +1,6 @@
 """YAML that asks for too much is refused before it is built, in files and on the command line."""
 
+import json
 import subprocess
 import sys
 
@@ -91,20 +92,53 @@ def test_settings_do_not_multiply(tmp_path):
     assert source.values["question"] == "x" * 180_000
 
 
-def test_refusing_takes_little_memory():
-    """The worst cases in a process that may not use more than 200 MB beside its libraries."""
-    code = (
-        "import resource, sys\n"
-        "from candgen.errors import SettingError\n"
-        "from candgen.sweeps.sweepfile import parse_set\n"
-        "import numpy\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "for text in ('[' * 90000, '0x' + 'f' * 90000, '[' + '1,' * 49000 + ']', '- ' * 49000):\n"
-        "    try: parse_set('k=' + text)\n"
-        "    except SettingError: pass\n"
-        "    else: sys.exit('read')\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+APART = """
+import json, pathlib, resource, sys, time
+from candgen.errors import SettingError
+from candgen.sweeps import grids, plan, sweepfile
+from candgen.text import bounded_yaml
+
+def build(*_):
+    sys.exit("it was built before it was refused")
+
+path = pathlib.Path(sys.argv[1])
+path.write_text("question: Why?")
+sweepfile.SweepFile(path), sweepfile.parse_set("k=1")  # whatever loads once is there
+with open("/proc/self/statm") as file:
+    held = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 200 * 2**20,) * 2)
+construct, bounded_yaml.construct, grids.points = bounded_yaml.construct, build, build
+for call, text in json.load(sys.stdin):
+    if call == "grid":
+        bounded_yaml.construct = construct  # its lists are small; its points are not
+    path.write_text(text)
+    began = time.process_time()
+    try:
+        {"file": lambda: sweepfile.SweepFile(path), "grid": lambda: plan.read_plan(path),
+         "set": lambda: sweepfile.parse_set(text)}[call]()
+    except SettingError:
+        print(f"REFUSED {call} {text[:9]!r} in {time.process_time() - began:.3f} s")
+    else:
+        sys.exit(f"{call} {text[:90]!r} was read")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space is Linux's")
+def test_what_asks_for_too_much_is_refused_before_it_is_built_and_in_little_memory(
+    project, tmp_path
+):
+    """In a process that may have 200 MB more than its libraries."""
+    whole = {text: f"question: Why?\ndefaults:\n  k: {text}\n" for text in TOO_MUCH}
+    asked = [("file", text) for text in whole.values()]
+    asked += [("set", f"k={text}") for text in TOO_MUCH if text[0] != "&"]
+    thousand = list(range(1, 1001))
+    grid = f"{{dim: {thousand}, rate: {[n / 1000 for n in thousand]}, k: {thousand}}}"
+    head = "question: Which?\nnotebook: notebooks/15_train.ipynb\nruns:\n"
+    asked.append(("grid", f"{head}  a: {{grid: {grid}}}\n"))
+    done = subprocess.run(
+        [sys.executable, "-c", APART, str(tmp_path / "asked.yaml")],
+        input=json.dumps(asked), capture_output=True, text=True,
+    )  # fmt: skip
+    print(done.stdout)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 200
+    assert done.stdout.count("REFUSED") == len(asked)

@@ -242,7 +242,7 @@ def open_bundle(path: Path | str) -> Bundle:
     path = usable(path)
     if path.is_dir():
         return Bundle(path, None)
-    if not path.exists():
+    if not path.is_file():
         raise DataError(f"There is no folder or zip at {path}. Check the path, or give another.")
     if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
         raise DataError(

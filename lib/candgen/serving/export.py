@@ -34,6 +34,8 @@ from candgen.retrieval.indexes.base import SIMILARITIES
 from candgen.serving import reader, reader_files, reader_new_users
 from candgen.session import paths, runs, status
 from candgen.session.records import Metrics
+from candgen.text.markdown import as_text
+from candgen.text.plain import one_line
 
 VECTORS = "vectors.npz"
 _READERS = (
@@ -96,12 +98,12 @@ def _write(
     _write_titles(goal / reader_files.TITLES, data.titles)
     user_ids = data.users[USER_ID].to_numpy()[users]
     user_ids = user_ids if user_ids.dtype != object else user_ids.astype(str)
-    _write_array(goal / "user_ids.npy", user_ids)
-    _write_array(goal / "user_order.npy", np.argsort(user_ids, kind="stable"))
-    _write_array(goal / "item_order.npy", np.argsort(index.ids, kind="stable"))
+    files.write_array(goal / "user_ids.npy", user_ids)
+    files.write_array(goal / "user_order.npy", np.argsort(user_ids, kind="stable"))
+    files.write_array(goal / "item_order.npy", np.argsort(index.ids, kind="stable"))
     folding = _folding(run, row, similarity)
     if folding is not None:
-        _write_array(goal / "gram.npy", index.vectors.T.astype(float) @ index.vectors)
+        files.write_array(goal / "gram.npy", index.vectors.T.astype(float) @ index.vectors)
     reads = {"history": "list of item ids"} if folding else _tower(run, goal, index)
     for module in _READERS:
         shutil.copyfile(module.__file__, goal / Path(module.__file__).name)
@@ -234,15 +236,10 @@ def _check_writable(goal: Path) -> None:
 
 
 def _write_arrays(goal: Path, held: dict[str, NDArray], seen: Any, items: NDArray) -> None:
-    _write_array(goal / "user_vectors.npy", held["user_vectors"].astype(np.float32))
-    _write_array(goal / "known_items.npy", items.any(axis=1))
-    _write_array(goal / "seen_starts.npy", seen.indptr.astype(np.int64))
-    _write_array(goal / "seen_items.npy", seen.indices.astype(np.int32))
-
-
-def _write_array(path: Path, array: NDArray) -> None:
-    with open(path, "wb") as file:
-        files.write_array(file, array)
+    files.write_array(goal / "user_vectors.npy", held["user_vectors"].astype(np.float32))
+    files.write_array(goal / "known_items.npy", items.any(axis=1))
+    files.write_array(goal / "seen_starts.npy", seen.indptr.astype(np.int64))
+    files.write_array(goal / "seen_items.npy", seen.indices.astype(np.int32))
 
 
 def _write_titles(path: Path, titles: NDArray) -> None:
@@ -331,9 +328,10 @@ def _describe(
             for path in kept
         },
     }  # fmt: skip
-    said = "".join(f"    {name:12} {form}\n" for name, form in reads.items())
-    said = _NEW_USERS.format(said=said) if reads else f"New users: {why}\n"
-    about = _README.format(run=run.name, name=name, data=data.name, new_users=said)
+    said = "".join(f"    {one_line(f'{name:12} {form}')}\n" for name, form in reads.items())
+    said = _NEW_USERS.format(said=said) if reads else f"New users: {as_text(why)}\n"
+    names = {"run": as_text(run.name), "name": as_text(name), "data": as_text(data.name)}
+    about = _README.format(**names, new_users=said)
     files.write_text(goal / "README.md", about)
     files.write_json(goal / reader_files.DESCRIPTION, runs.json_ready(description))
 

@@ -37,8 +37,7 @@ from candgen.session.run_files import (
     VECTORS,
     slug,
 )
-from candgen.text import tables
-from candgen.text.plain import one_line
+from candgen.text import markdown, tables
 from candgen.training import checkpoints, steps
 from candgen.training.progress import BATCH
 
@@ -157,7 +156,7 @@ class Run:
         if hasattr(drawing, "flat"):
             drawing = drawing.flat[0]
         figure = drawing if hasattr(drawing, "savefig") else drawing.figure
-        with self._appearing(f"figures/{name}.png") as passing:
+        with self.appearing(f"figures/{name}.png") as passing:
             figure.savefig(passing, format="png", dpi=144, bbox_inches="tight")
 
     def say(self, sentence: str, **values: Any) -> None:
@@ -224,7 +223,7 @@ class Run:
         self._write_per_user([*judgements, *others])
         for found in judgements:
             suffix = "" if len(judgements) == 1 else f"-{slug(found.generator)}"
-            with self._appearing(f"candidates{suffix}.parquet") as passing:
+            with self.appearing(f"candidates{suffix}.parquet") as passing:
                 found.candidates.save(passing, data)
         if model is not None and model.has_vectors:
             self._write_vectors(model, data)
@@ -241,8 +240,15 @@ class Run:
         files.write_json(self.folder / METRICS, json_ready(metrics))
 
     @contextmanager
-    def _appearing(self, name: str) -> Iterator[Path]:
-        """Give a passing path for a file of this run, noted as ours."""
+    def appearing(self, name: str) -> Iterator[Path]:
+        """Give a passing path for a result of this run, which the block fills.
+
+        The ledger notes the file as the run's own: its digest counts when the run is done, and
+        the next run in this folder removes it.
+
+        Args:
+            name: Of the file, in the run's folder.
+        """
         run_files.note(self.folder, name)
         with files.appearing(self.folder / name) as passing:
             yield passing
@@ -270,7 +276,7 @@ class Run:
             frame = found.per_user.reset_index(drop=True)
             frame.insert(0, "generator", found.generator)
             frames.append(frame)
-        with self._appearing(PER_USER) as passing:
+        with self.appearing(PER_USER) as passing:
             pd.concat(frames, ignore_index=True).to_parquet(passing, index=False)
 
     def _write_vectors(self, model: Generator, data: Dataset) -> None:
@@ -283,9 +289,9 @@ class Run:
             "item_vectors": model.item_vectors(),
             "similarity": np.array(model.searched_by),
         }
-        _write_arrays(self.folder / VECTORS, vectors)
+        files.write_arrays(self.folder / VECTORS, vectors)
         if model.computes_queries:
-            _write_arrays(self.folder / QUERY_TOWER, model.portable_queries())
+            files.write_arrays(self.folder / QUERY_TOWER, model.portable_queries())
 
 
 def read_parameters(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -349,23 +355,10 @@ def peak_memory_mib() -> float:
 class _Sentence(string.Formatter):
     """Formats numbers as told, and keeps text from being read as Markdown or HTML."""
 
-    _MARKS = re.compile(r"([\\`*_{}\[\]()#+.!|~:@-])")
-
     def format_field(self, value: Any, format_spec: str) -> str:
         shown = super().format_field(value, format_spec)
-        if isinstance(value, numbers.Number):  # NumPy's numbers, too
-            return shown
-        shown = self._MARKS.sub(r"\\\1", " ".join(one_line(shown).split()))
-        shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        # JupyterLab typesets dollars of rendered Markdown, escaped there or not.
-        return shown.replace("$", f'<span class="{tables.NO_MATHS}">&#36;</span>')
-
-
-def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    import numpy as np
-
-    with files.appearing(path) as passing, open(passing, "wb") as file:
-        np.savez(file, **arrays)
+        is_number = isinstance(value, numbers.Number)  # NumPy's numbers, too
+        return shown if is_number else markdown.as_text(shown)
 
 
 def _check_results(judgements: Sequence[Judgement], baselines: Sequence[Judgement]) -> None:

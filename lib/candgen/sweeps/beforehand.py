@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from candgen.sweeps.plan import Stage
 
 _COLUMNS_OF = {"features": "items", "wanted": "items", "group_columns": "users"}
+_PARTS = ("test", "validation")
 _SHOWN = 1000  # values among which the nearest is looked for
 
 
@@ -66,15 +67,19 @@ def check_columns(stage: Stage) -> Stage:
 
 
 def check_cutoffs(stage: Stage) -> Stage:
-    """Return a run whose `headline` is at one of its `cutoffs`, none of which exceeds its `k`.
+    """Return a run whose `cutoffs` are lengths up to its `k`, and its `headline` at one of them.
 
     Raises:
         SettingError: Naming the parameter, and the values that fit.
     """
     given = {**stage.notebook.defaults(), **stage.parameters}
     cutoffs, k, headline = (given.get(name) for name in ("cutoffs", "k", "headline"))
-    if not isinstance(cutoffs, list) or not cutoffs or not all(type(c) is int for c in cutoffs):
-        return stage  # other pages have none; what is no number is refused where it is judged
+    if not isinstance(cutoffs, list):
+        return stage  # other pages have none
+    wrong = [cutoff for cutoff in cutoffs if type(cutoff) is not int or cutoff < 1]
+    if wrong or not cutoffs:
+        got = repr(wrong[0]) if wrong else "an empty list"
+        raise SettingError(f"cutoffs must be whole numbers above 0, such as [10, 20]; got {got}.")
     if isinstance(k, int) and max(cutoffs) > k:
         raise SettingError(
             f"cutoffs: k = {k} candidates cannot be cut at {max(cutoffs)}. Raise k or lower the "
@@ -86,6 +91,22 @@ def check_cutoffs(stage: Stage) -> Stage:
         raise SettingError(
             f"headline: {headline} is not at one of the cutoffs {cutoffs}. Choose {choices}, or "
             "change cutoffs."
+        )
+    return stage
+
+
+def check_part(stage: Stage) -> Stage:
+    """Return a stage whose `evaluate_on`, if it has one, names a part to judge on.
+
+    Raises:
+        SettingError: If it does not.
+    """
+    given = {**stage.notebook.defaults(), **stage.parameters}
+    part = given.get("evaluate_on", _PARTS[0])
+    if part not in _PARTS:
+        raise SettingError(
+            f"evaluate_on must be {' or '.join(_PARTS)}, got {part!r}."
+            f"{did_you_mean(str(part), _PARTS)}"
         )
     return stage
 

@@ -199,6 +199,8 @@ def _code(node: ast.AST) -> str:
 
 def _cells(path: Path) -> list[dict]:
     try:
+        if path.exists() and not path.is_file():  # a device never ends
+            raise DataError(f"{path} is not a notebook: it is a folder or a device.")
         if path.is_file() and (size := path.stat().st_size) > _MOST:
             raise DataError(
                 f"{path} has {size:,} bytes, expected at most {_MOST:,} of a notebook. Clear its "
@@ -257,6 +259,13 @@ def _parse(source: str, path: Path) -> dict[str, Parameter]:
         kind = type(value) if annotation is None else _type(annotation, name, path)
         help = _help(comments, statement)
         parameters[name] = Parameter(name, kind, spelling, value, help)
+        try:
+            parameters[name].check(value)
+        except SettingError as error:
+            raise DataError(
+                f"{path}, parameters cell, line {statement.lineno}: the default does not fit its "
+                f"type. {error}"
+            ) from None
     return parameters
 
 

@@ -16,7 +16,13 @@ from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.reports import disclosures
 from candgen.session import paths
 from candgen.sweeps import effects, flat_settings, grids, nested_settings, stage_options
-from candgen.sweeps.beforehand import check_columns, check_cutoffs, check_text, dataset_fault
+from candgen.sweeps.beforehand import (
+    check_columns,
+    check_cutoffs,
+    check_part,
+    check_text,
+    dataset_fault,
+)
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.search import asked, budgets
 from candgen.sweeps.search.asked import Search
@@ -280,7 +286,7 @@ class _Reader:
         if not parameter.is_path or not isinstance(value, str) or not value:
             return None
         found = self._resolve(value)
-        if not found.exists():
+        if not (found.is_file() or found.is_dir()):  # a device never ends
             raise self.source.error(
                 (*keys, parameter.name),
                 f"no file or folder {value!r} (looked for {found}). Paths in the YAML count from "
@@ -407,7 +413,7 @@ class _Reader:
             stage_options.explore(source, at), stage_options.retries(source, at),
         )  # fmt: skip
         try:
-            return check_columns(check_cutoffs(check_text(made)))
+            return check_columns(check_cutoffs(check_part(check_text(made))))
         except CandgenError as error:
             raise self.source.error(keys, error) from None
 

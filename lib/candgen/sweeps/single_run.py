@@ -9,7 +9,13 @@ from typing import Any, Literal
 from candgen.errors import SettingError
 from candgen.session import paths
 from candgen.sweeps import flat_settings, nested_settings
-from candgen.sweeps.beforehand import check_columns, check_cutoffs, check_text, dataset_fault
+from candgen.sweeps.beforehand import (
+    check_columns,
+    check_cutoffs,
+    check_part,
+    check_text,
+    dataset_fault,
+)
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
 from candgen.sweeps.plan import Stage, name_fault
 from candgen.sweeps.sweepfile import parse_set
@@ -75,7 +81,7 @@ def stage(
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
     made = Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
-    check_columns(check_cutoffs(check_text(made)))
+    check_columns(check_cutoffs(check_part(check_text(made))))
     if fault := dataset_fault(made, "-p ") if kind == "dataset" else None:
         raise SettingError(f"{name}: {fault}")
     return made
@@ -94,6 +100,6 @@ def safe_name(name: str) -> str:
 
 def _existing(key: str, value: str) -> Path:
     found = Path(value).expanduser().resolve()
-    if not found.exists():
+    if not (found.is_file() or found.is_dir()):  # a device never ends
         raise SettingError(f"{key}: no file or folder {value!r} (looked for {found}).")
     return found

@@ -40,8 +40,7 @@ class Checkpoint:
     def save(self, arrays: dict[str, NDArray], notes: dict[str, Any]) -> None:
         """Write arrays by name and notes of JSON types; the old file stays until all is there."""
         text = np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8)
-        with files.appearing(self.path) as passing, open(passing, "wb") as file:
-            np.savez(file, **arrays, notes=text)
+        files.write_arrays(self.path, {**arrays, "notes": text})
 
     def load(self) -> tuple[dict[str, NDArray], dict[str, Any]] | None:
         """Return arrays and notes, or None if there is nothing that can be read."""

@@ -6,6 +6,7 @@ import pytest
 
 from candgen import evaluation, models
 from candgen.errors import SettingError
+from candgen.session import Run
 from candgen.studies.exposure import feedback_loop, study
 
 TOWERS = {
@@ -127,7 +128,7 @@ def test_a_change_is_called_by_its_interval():
 
 def test_tables_are_kept_with_their_names(tmp_path):
     one, other = pd.DataFrame({"x": [1, 2]}), pd.DataFrame({"x": [3]})
-    study.keep(tmp_path / "kept.parquet", {"one": one, "other": other})
+    study.keep(Run(tmp_path, {}), "kept.parquet", {"one": one, "other": other})
     read = pd.read_parquet(tmp_path / "kept.parquet")
     assert read["x"].tolist() == [1, 2, 3]
     assert read["table"].tolist() == ["one", "one", "other"]

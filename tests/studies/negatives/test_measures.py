@@ -11,6 +11,7 @@ from candgen.datasets import preparation
 from candgen.datasets.world import oracle_of
 from candgen.models import TwoTower
 from candgen.negatives import Drawn, make_sampler
+from candgen.session import Run
 from candgen.studies.negatives import measures as study
 from candgen.studies.three_posts import study as posts_study
 
@@ -222,7 +223,7 @@ def test_a_record_is_flat_finite_and_read_back(data, judged, fitted, tmp_path):
     scores = study.scores_of(fitted, data, users, oracle, 3)
     draws = study.drawn_and_promised(study.sampler_of(PARAMETERS, data), data, 64, seed=3)
     record = study.study_record(PARAMETERS, judged[0], fitted, data, scores, draws, 20)
-    study.write_study(tmp_path, record)
+    study.write_study(Run(tmp_path, {}), record)
     assert study.read_study(tmp_path) == record == json.loads((tmp_path / "study.json").read_text())
     for value in record.values():
         assert value is None or isinstance(value, (str, int, float))

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
+from candgen.session import Run
 from candgen.studies.retrieval import tradeoff
 
 TABLE = pd.DataFrame(
@@ -170,7 +171,7 @@ def test_the_curve_is_shown_with_other_settings_beside_it():
 
 def test_a_kept_table_is_read_back(tmp_path):
     table = pd.DataFrame({"kind": ["a"], "settings": [{"lists": 8}], "recall": [0.5]})
-    tradeoff.keep(table, tmp_path / "kept.parquet")
+    tradeoff.keep(Run(tmp_path, {}), "kept.parquet", table)
     back = pd.read_parquet(tmp_path / "kept.parquet")
     assert back["settings"].tolist() == ['{"lists": 8}'] and back["recall"].tolist() == [0.5]
 

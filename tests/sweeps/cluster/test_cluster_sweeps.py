@@ -185,13 +185,13 @@ cli.main()
 
 @pytest.fixture
 def driver(project, page, write_sweep, tmp_path):
-    """Start a sweep in a process of its own whose run `b` waits for ever; return the process."""
+    """Start a sweep in a process of its own whose run waits for ever; return the process."""
     started = []
 
     def start(cluster):
-        write_sweep(SWEEP.replace("wanted.txt", '""'))
+        write_sweep(ONE.replace("wanted.txt", '""'))
         options = ["--cluster", cluster, "--kernel", "ordinary"]
-        options += ["--set", f"runs.b.wait_for={tmp_path / 'never'}"]
+        options += ["--set", f"runs.a.wait_for={tmp_path / 'never'}"]
         process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, "sweep", "params/asked.yaml", *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=project,
@@ -216,7 +216,7 @@ def test_a_killed_driver_leaves_no_kernel_on_the_workers(driver, project, on, tm
     kernel = kernel_that_waits(tmp_path, process)
     process.kill()
     until(lambda: gone(kernel), "the run that nobody waits for has been stopped")
-    assert status.state_of(project / "outputs" / "asked" / "b") == "interrupted"
+    assert status.state_of(project / "outputs" / "asked" / "a") == "interrupted"
 
 
 def test_ctrl_c_stops_the_workers_and_their_kernels(driver, project, tmp_path):
@@ -227,7 +227,7 @@ def test_ctrl_c_stops_the_workers_and_their_kernels(driver, project, tmp_path):
     said = process.communicate(timeout=SECONDS)[1]
     assert process.returncode == 130, said
     assert gone(kernel) and all(gone(each.pid) for each in below)
-    assert status.state_of(project / "outputs" / "asked" / "b") == "killed"
+    assert status.state_of(project / "outputs" / "asked" / "a") == "killed"
     assert "Traceback" not in said
 
 

@@ -57,6 +57,13 @@ def watched(client, monkeypatch):
         each.close()
 
 
+def wait_for_end(found, worker):
+    """Wait for something that never ends on a worker, until the waiting is ended."""
+    thread = threading.Thread(target=found.wait, args=(worker, lambda: False), daemon=True)
+    thread.start()
+    until(lambda: not thread.is_alive(), "nothing is waited for any more", seconds=60)
+
+
 def test_a_worker_has_a_slot_for_each_thread_and_none_more(client, watched):
     client.add("tcp://10.0.0.2:4000", nthreads=2)
     found = watched()
@@ -96,7 +103,7 @@ def test_a_worker_that_dies_ends_the_waiting_for_it(client, watched):
     found = watched()
     worker = found.take()
     client.there.clear()
-    found.wait(worker, lambda: False)
+    wait_for_end(found, worker)
     assert worker.gone and found.n_slots() == 0
     until(lambda: found.said == ["worker 10.0.0.2:4000 has gone"], "that is said")
     client.add("tcp://10.0.0.2:4001")
@@ -110,7 +117,7 @@ def test_a_worker_that_is_restarted_under_its_address_is_another_one(client, wat
     found = watched()
     worker = found.take()
     client.add("tcp://10.0.0.2:4000", life="2", source="0" * 64)
-    found.wait(worker, lambda: False)
+    wait_for_end(found, worker)
     assert worker.gone
     until(lambda: found.refused, "the new one has been looked at")
     client.add("tcp://10.0.0.2:4000", life="3")
@@ -151,7 +158,7 @@ def test_a_scheduler_that_has_gone_is_no_reason_to_wait(client, watched):
     with pytest.raises(AssertionError):
         until(lambda: worker.gone, "the worker counts as gone", seconds=0.1)
     client.status = "closed"
-    found.wait(worker, lambda: False)
+    wait_for_end(found, worker)
     with pytest.raises(ClusterLost, match="scheduler"):
         found.take()
 

@@ -138,8 +138,7 @@ class Oracle:
             else:
                 arrays[field.name] = value[items]
         (folder / _NUMBERS).unlink(missing_ok=True)
-        with files.appearing(folder / _ARRAYS) as passing, open(passing, "wb") as file:
-            np.savez(file, **arrays)
+        files.write_arrays(folder / _ARRAYS, arrays)
         files.write_json(folder / _NUMBERS, numbers)
 
     def relevance(

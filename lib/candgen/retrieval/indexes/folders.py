@@ -36,8 +36,7 @@ def content_of(array: NDArray) -> Content:
 
 def write_array(path: Path, array: NDArray) -> Content:
     """Write an array that appears whole or not at all."""
-    with files.appearing(path) as passing, open(passing, "wb") as file:
-        files.write_array(file, array)
+    files.write_array(path, array)
     return content_of(array)
 
 

@@ -175,8 +175,7 @@ class AnnoyIndex(ApproximateIndex):
 
     def _write(self, name: str, path: Path) -> None:
         if name == _ORDER:
-            with open(path, "wb") as file:
-                files.write_array(file, self._order)
+            files.write_array(path, self._order)
         else:
             try:
                 self._forests[self._forest_of(name)].save(str(path))

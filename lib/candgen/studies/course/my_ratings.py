@@ -47,6 +47,8 @@ def read_csv(
             its rating is out of range; the message has the line.
     """
     try:
+        if not Path(path).is_file():
+            raise FileNotFoundError("there is no such file")
         held = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as UTF-8 text: {error}") from None

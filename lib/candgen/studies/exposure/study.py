@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from candgen import evaluation, files
+from candgen import evaluation
 from candgen.checks import checked
 from candgen.columns import USER
 from candgen.datasets import Dataset, preparation
@@ -30,6 +30,7 @@ from candgen.evaluation.unbiased import held_out_exposure
 from candgen.models import Random, TwoTower
 from candgen.negatives import item_exposure
 from candgen.seeds import derive_seed
+from candgen.session import Run
 from candgen.studies.exposure import feedback_loop
 
 MEASURES = ("true relevance", "plain recall", "pooled recall", "true recall")
@@ -390,8 +391,8 @@ def said_of_biases(table: pd.DataFrame, training: str) -> str:
     )
 
 
-def keep(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write tables into one Parquet file, atomically; the column `table` has their names."""
+def keep(run: Run, name: str, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write tables into one Parquet file of a run; the column `table` has their names."""
     whole = pd.concat([t.assign(table=name) for name, t in tables.items()], ignore_index=True)
-    with files.appearing(path) as passing:
+    with run.appearing(name) as passing:
         whole.to_parquet(passing, index=False)

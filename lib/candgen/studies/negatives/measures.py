@@ -26,6 +26,7 @@ from candgen.evaluation.beyond_accuracy import item_popularity
 from candgen.models import TwoTower, VectorGenerator
 from candgen.negatives import Sampler, make_sampler
 from candgen.seeds import derive_seed
+from candgen.session import Run
 
 STUDY = "study.json"
 ASKED_USERS = 300
@@ -362,11 +363,10 @@ def study_record(
     return {name: _plain(value) for name, value in record.items()}
 
 
-def write_study(folder: Path | str, record: Mapping[str, Any]) -> Path:
-    """Write a run's `study.json`, atomically."""
-    path = Path(folder) / STUDY
-    files.write_json(path, dict(record))
-    return path
+def write_study(run: Run, record: Mapping[str, Any]) -> None:
+    """Write a run's `study.json`."""
+    with run.appearing(STUDY) as passing:
+        files.write_json(passing, dict(record))
 
 
 def read_study(folder: Path | str) -> dict[str, Any] | None:

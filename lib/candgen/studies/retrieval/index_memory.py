@@ -69,7 +69,7 @@ class Observer:
         """
         folder = Path(folder)
         disk = sum(file.stat().st_size for file in folder.iterdir()) / 2**20
-        np.save(folder / _QUERIES, queries)
+        files.write_array(folder / _QUERIES, queries)
         try:
             asked = [str(folder), k, files.sha256_of(folder / SIDECAR)]
             self._process.stdin.write(json.dumps(asked) + "\n")

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen import evaluation, retrieval
+from candgen import evaluation, files, retrieval
 from candgen.columns import USER
 from candgen.datasets import Dataset
 from candgen.evaluation.judging import judged_users
@@ -92,7 +92,7 @@ def storing(model: Generator, data: Dataset, k: int) -> dict[str, float]:
     found = retrieval.top_items(model, users, k)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lists.npz"
-        np.savez(path, users=users, items=found.items)
+        files.write_arrays(path, {"users": users, "items": found.items})
         seconds, size = time.perf_counter() - began, path.stat().st_size
     return {"users": len(users), "seconds": seconds, "mib": size / 2**20}
 
@@ -255,7 +255,7 @@ def _reading(
     places, spent = np.searchsorted(everybody, users), []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lists.npy"
-        np.save(path, lists)
+        files.write_array(path, lists)
         mapped, size = np.load(path, mmap_mode="r"), path.stat().st_size
         for place in places:
             began = time.perf_counter()

@@ -6,7 +6,6 @@ import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from candgen import files
 from candgen.datasets import Dataset
 from candgen.models import VectorGenerator
 from candgen.retrieval import indexes
@@ -22,6 +20,7 @@ from candgen.retrieval.effort import SEARCHING, agreement, reaching, with_effort
 from candgen.retrieval.invented_vectors import clustered
 from candgen.retrieval.pools import recall_of
 from candgen.retrieval.timing import speeds
+from candgen.session import Run
 from candgen.studies.retrieval.index_memory import Observer
 from candgen.text import tables
 
@@ -407,9 +406,9 @@ def said_of_sizes(table: pd.DataFrame, target: float) -> dict[str, str]:
     return told
 
 
-def keep(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of `tradeoff` or `over_catalogues` as Parquet, atomically."""
-    with files.appearing(path) as passing:
+def keep(run: Run, name: str, table: pd.DataFrame) -> None:
+    """Write a table of `tradeoff` or `over_catalogues` as a Parquet file of a run."""
+    with run.appearing(name) as passing:
         table.assign(settings=table["settings"].map(json.dumps)).to_parquet(passing, index=False)
 
 

@@ -175,7 +175,6 @@ def _end(stage: Stage, state: State, answer: Answer | None, *, stopped: bool) ->
         status.write(stage.folder, state)
     except (OSError, DataError) as error:  # a full disk, mostly
         state |= {"state": status.FAILED, "error": state["error"] or execution.described(error)}
-        state.pop(status.FILES, None)
         status.write(stage.folder, state)
     return state
 
