@@ -129,14 +129,15 @@ def test_workers_that_do_not_fit_are_refused_by_name_and_others_are_not(client, 
     client.add("tcp://10.0.0.2:1", source="0" * 64)
     client.add("tcp://10.0.0.2:2")
     client.versions["tcp://10.0.0.2:2"] = ModuleNotFoundError("No module named 'candgen'")
-    found = watched()
+    settled = []
+    found = watched(lambda client, worker: settled.append(worker.address))
     with pytest.raises(SettingError) as refused:
         found.await_first()
     assert "worker 10.0.0.2:1: candgen" in str(refused.value)
     assert "worker 10.0.0.2:2: it cannot be asked (ModuleNotFoundError" in str(refused.value)
     client.add("tcp://10.0.0.2:3")
     assert found.take().address == "tcp://10.0.0.2:3"
-    assert found.n_slots() == 1
+    assert found.n_slots() == 1 and settled == ["tcp://10.0.0.2:3"]
     found.await_first()
 
 
