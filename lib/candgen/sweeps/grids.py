@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 MOST_RUNS = 10_000  # of one sweep
@@ -43,3 +45,12 @@ def _key(value: Any) -> Hashable:
     if isinstance(value, dict):
         return frozenset((name, _key(held)) for name, held in value.items())
     return (type(value), value) if isinstance(value, bool) else value
+
+
+def spelled(key: str, value: Any) -> str:
+    """Spell one choice of a grid for a folder's name: `dim16`, `world`, `hidden64x32`."""
+    if isinstance(value, list):
+        return key + "x".join(map(str, value))
+    if isinstance(value, str) and value:
+        return re.sub(r"[^A-Za-z0-9._]+", "-", Path(value).name).strip("-.") or key
+    return f"{key}{value}"

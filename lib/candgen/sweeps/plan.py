@@ -352,7 +352,7 @@ class _Reader:
                 for n, value in enumerate(values)
             ]
             self._check_distinct((*at, key), checked)
-            axes.append([(f"-{_spelled(key, value)}", {key: value}) for value in checked])
+            axes.append([(f"-{grids.spelled(key, value)}", {key: value}) for value in checked])
         seeds = self.source.values.get("seeds") or []
         if not isinstance(seeds, list):
             raise self.source.error(("seeds",), f"expected a list such as [1, 2], got {seeds!r}.")
@@ -481,15 +481,6 @@ def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:
         "becomes a folder: letters, digits, `.`, `_` and `-`, at most 100, beginning with a "
         f"letter or digit; {why}."
     )
-
-
-def _spelled(key: str, value: Any) -> str:
-    """Spell one choice of a grid for a folder's name: `dim16`, `world`, `hidden64x32`."""
-    if isinstance(value, list):
-        return key + "x".join(map(str, value))
-    if isinstance(value, str) and value:
-        return re.sub(r"[^A-Za-z0-9._]+", "-", Path(value).name).strip("-.") or key
-    return f"{key}{value}"
 
 
 def _plain(value: Any) -> Any:

@@ -189,6 +189,20 @@ def test_a_local_cluster_that_loses_its_workers_for_good_is_lost(client, watched
         watched(patience=0.05).take()
 
 
+def test_a_local_cluster_is_asked_for_the_workers_that_it_lacks(client, watched):
+    asked = []
+    client.cluster = SimpleNamespace(scale=asked.append)
+    client.add("tcp://10.0.0.2:1")
+    client.add("tcp://10.0.0.2:2")
+    watched(n_local=2)
+    looks = client.looks
+    until(lambda: client.looks > looks + 3, "it looked again")
+    assert asked == []
+    del client.there["tcp://10.0.0.2:1"]
+    until(lambda: asked, "another is asked for")
+    assert set(asked) == {2}
+
+
 def test_that_nobody_fits_is_said_once(client, watched, monkeypatch):
     monkeypatch.setattr(workers, "_LONELY", 0.02)
     found = watched()
