@@ -1,4 +1,4 @@
-"""Kills of workers: `python tests/faults/workers.py --kills 20`.
+"""Kills of workers of a cluster: `python tests/faults --workers 20`.
 
 A sweep on two workers of this machine, one of which is killed at a random moment. The same sweep
 must end by itself with the results of an undisturbed one on one machine, and leave nothing behind.
@@ -8,13 +8,13 @@ cluster: Dask starts its killed workers again. The others start a cluster of the
 workers may die while they start.
 """
 
-import argparse
+from __future__ import annotations
+
 import contextlib
 import os
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -22,12 +22,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-from campaign import RUNS, Broken, Campaign, Project
 
 from candgen.cluster import address
+from candgen.sweeps import plan, run_report, run_sweep
+from candgen.sweeps.kernels import client
+from faults.project import Broken, Project, say
 
 OWN = "local:2"
-RESULTS = [f"{run}/{file}" for run in RUNS for file in ("metrics.json", "candidates.parquet")]
 
 
 class Said:
@@ -36,7 +37,7 @@ class Said:
     def __init__(self, *_: object) -> None:
         self.said: list[str] = []
 
-    def __enter__(self) -> "Said":
+    def __enter__(self) -> Said:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,31 +52,37 @@ class Said:
         self.said.append(text)
 
 
-class OfWorkers(Campaign):
+class Here(Project):
+    """A project whose driver is this process."""
+
+    def is_ours(self, process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            tracker = "resource_tracker" in " ".join(process.cmdline())  # of this process itself
+            return not tracker and super().is_ours(process)
+        return False
+
+
+class Campaign:
     """Rounds of the runs of a sweep on two workers, compared with one machine."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.project = Project(folder)
+        self.project = Here(folder)
         self.rng = random.Random(seed)
         os.environ |= {"CANDGEN_HOME": str(folder), "TMPDIR": str(self.project.temporary)}
         tempfile.tempdir = None
         os.chdir(folder)
-        from candgen.sweeps import run_report
-        from candgen.sweeps.kernels import client
-
         run_report.make_report = _no_report
         self.sweep(workers=2)
         client.shutdown()
-        self.right = {name: self.value_of(name) for name in [*RESULTS, "wals/vectors.npz"]}
+        named = [name for name in self.project.results if name.split("/")[0] in self.project.runs]
+        self.right = {name: self.project.value_of(name) for name in named}
         if None in self.right.values():
             raise Broken(f"the undisturbed sweep left {self.right}.")
         self.took: dict[str, float] = {}
 
     def sweep(self, **options: object) -> list[str]:
         """Run the sweep's runs anew; its dataset stays. Return what was said."""
-        from candgen.sweeps import plan, run_sweep
-
-        for run in RUNS:
+        for run in self.project.runs:
             shutil.rmtree(self.project.sweep / run, ignore_errors=True)
         view = Said()
         asked = plan.read_plan(self.project.folder / "params" / "asked.yaml")
@@ -92,8 +99,8 @@ class OfWorkers(Campaign):
         self.took[where] = time.monotonic() - began
         self.check_results()
 
-    def round(self, where: str) -> list[str] | None:
-        """Kill a worker at a random moment; return what was said, or None if there was none."""
+    def round(self, where: str) -> str | None:
+        """Kill a worker at a random moment; tell what happened, None if there was no worker."""
         struck: list[int] = []
         moment = self.rng.uniform(0, self.took[where])
         killing = threading.Timer(moment, lambda: struck.extend(self.kill_one()))
@@ -102,13 +109,16 @@ class OfWorkers(Campaign):
         killing.cancel()
         killing.join()
         self.check_results()
-        if where == OWN:
-            self.check_litter()
-        return [f"after {moment:.0f} of {self.took[where]:.0f} s", *said] if struck else None
+        if where == OWN and (left := self.project.litter()):
+            raise Broken(f"left behind: {left}.")
+        again = "; ".join(line for line in said if "trying again" in line)
+        after = f"after {moment:.0f} of {self.took[where]:.0f} s"
+        return f"{after}: {again or 'no run was lost'}" if struck else None
 
-    def kills(self, where: str, n: int) -> Iterator[list[str]]:
-        """Give what was said in each of `n` rounds in which a worker was killed."""
-        self.undisturbed(where)
+    def kills(self, where: str, n: int) -> Iterator[str]:
+        """Tell what happened in each of `n` rounds in which a worker was killed."""
+        if n:
+            self.undisturbed(where)
         while n > 0:
             if (said := self.round(where)) is not None:
                 n -= 1
@@ -124,12 +134,11 @@ class OfWorkers(Campaign):
             return [chosen.pid]
         return []
 
-    def is_ours(self, process: psutil.Process) -> bool:
-        with contextlib.suppress(psutil.Error):
-            return super().is_ours(process) and "resource_tracker" not in " ".join(
-                process.cmdline()
-            )
-        return False
+    def check_results(self) -> None:
+        for name, right in self.right.items():
+            found = self.project.value_of(name)
+            if found != right:
+                raise Broken(f"{name} is {str(found)[:200]}, expected {str(right)[:200]}.")
 
 
 def _no_report(folder: Path, **_: object) -> Path:
@@ -138,7 +147,7 @@ def _no_report(folder: Path, **_: object) -> Path:
     return folder / "report.html"
 
 
-def run(kills: int, seed: int, tell: Callable[[str], None] = print) -> None:
+def run(kills: int, seed: int, tell: Callable[[str], None] = say) -> None:
     """Run rounds until that many workers were killed.
 
     Raises:
@@ -146,33 +155,16 @@ def run(kills: int, seed: int, tell: Callable[[str], None] = print) -> None:
     """
     folder, n = Path(tempfile.mkdtemp(prefix="candgen-faults-")), 0
     try:
-        campaign = OfWorkers(folder, seed)
-        with address.connected(OWN) as client:
-            for said in campaign.kills(client.scheduler.address, kills - kills // 5):
+        campaign = Campaign(folder, seed)
+        with address.connected(OWN) as shared:
+            for said in campaign.kills(shared.scheduler.address, kills - kills // 5):
                 n += 1
-                _tell(tell, n, said)
+                tell(f"kill {n} {said}")
         for said in campaign.kills(OWN, kills // 5):
             n += 1
-            _tell(tell, n, said)
+            tell(f"kill {n} {said}")
     except Broken as error:
         raise Broken(f"{error}\nThe project is kept in {folder}.") from None
-    os.chdir("/")
+    finally:
+        os.chdir("/")
     shutil.rmtree(folder)
-
-
-def _tell(tell: Callable[[str], None], n: int, said: list[str]) -> None:
-    again = [line for line in said if "trying again" in line]
-    tell(f"kill {n} {said[0]}: {'; '.join(again) or 'no run was lost'}")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Kill workers of a sweep, and compare.")
-    parser.add_argument("--kills", type=int, default=20, help="workers to kill")
-    parser.add_argument("--seed", type=int, default=0, help="of victims and moments")
-    asked = parser.parse_args()
-    try:
-        run(asked.kills, asked.seed, lambda text: print(text, flush=True))
-    except Broken as error:
-        print(f"BROKEN. {error}", file=sys.stderr)
-        sys.exit(1)
-    print(f"{asked.kills} of {asked.kills} sweeps ended with the results of one machine.")

@@ -15,7 +15,7 @@ class Client:
     """A stand-in for Dask's client: who is there, and what each worker says of itself."""
 
     def __init__(self):
-        self.there, self.versions, self.status = {}, {}, "running"
+        self.there, self.versions, self.status, self.looks = {}, {}, "running", 0
         self.scheduler = SimpleNamespace(identity=lambda n_workers: {"workers": dict(self.there)})
 
     def add(self, address, name="", nthreads=1, life="1", **other):
@@ -26,6 +26,7 @@ class Client:
         }  # fmt: skip
 
     def sync(self, function, **options):
+        self.looks += 1
         return function(**options)
 
     def run(self, function, workers):
@@ -128,14 +129,15 @@ def test_workers_that_do_not_fit_are_refused_by_name_and_others_are_not(client, 
     client.add("tcp://10.0.0.2:1", source="0" * 64)
     client.add("tcp://10.0.0.2:2")
     client.versions["tcp://10.0.0.2:2"] = ModuleNotFoundError("No module named 'candgen'")
-    found = watched()
+    settled = []
+    found = watched(lambda client, worker: settled.append(worker.address))
     with pytest.raises(SettingError) as refused:
         found.await_first()
     assert "worker 10.0.0.2:1: candgen" in str(refused.value)
     assert "worker 10.0.0.2:2: it cannot be asked (ModuleNotFoundError" in str(refused.value)
     client.add("tcp://10.0.0.2:3")
     assert found.take().address == "tcp://10.0.0.2:3"
-    assert found.n_slots() == 1
+    assert found.n_slots() == 1 and settled == ["tcp://10.0.0.2:3"]
     found.await_first()
 
 
@@ -147,6 +149,25 @@ def test_a_worker_that_cannot_be_made_ready_is_refused(client, watched):
     found = watched(settle)
     with pytest.raises(SettingError, match="no space left"):
         found.await_first()
+
+
+def test_a_worker_that_dies_while_it_is_made_ready_is_not_taken_on(client, watched):
+    died, settled = threading.Event(), []
+
+    def settle(client, worker):
+        died.wait(60)
+        settled.append(worker)
+
+    client.add("tcp://10.0.0.2:1")
+    found = watched(settle)
+    client.there.clear()
+    looks = client.looks
+    until(lambda: client.looks > looks + 2, "it looked again")
+    died.set()
+    client.add("tcp://10.0.0.2:2")
+    assert found.take().address == "tcp://10.0.0.2:2"
+    until(lambda: len(settled) == 2, "both have been made ready")
+    assert found.n_slots() == 1
 
 
 def test_a_scheduler_that_has_gone_is_no_reason_to_wait(client, watched):
@@ -168,10 +189,26 @@ def test_a_local_cluster_that_loses_its_workers_for_good_is_lost(client, watched
         watched(patience=0.05).take()
 
 
+def test_a_local_cluster_is_asked_for_the_workers_that_it_lacks(client, watched):
+    asked = []
+    client.cluster = SimpleNamespace(scale=asked.append)
+    client.add("tcp://10.0.0.2:1")
+    client.add("tcp://10.0.0.2:2")
+    watched(n_local=2)
+    looks = client.looks
+    until(lambda: client.looks > looks + 3, "it looked again")
+    assert asked == []
+    del client.there["tcp://10.0.0.2:1"]
+    until(lambda: asked, "another is asked for")
+    assert set(asked) == {2}
+
+
 def test_that_nobody_fits_is_said_once(client, watched, monkeypatch):
     monkeypatch.setattr(workers, "_LONELY", 0.02)
     found = watched()
     until(lambda: found.said, "that is said")
+    looks = client.looks
+    until(lambda: client.looks > looks + 3, "it looked again")
     client.add("tcp://10.0.0.2:1")
     found.take()
     assert len(found.said) == 1 and "waiting for one" in found.said[0]

@@ -41,7 +41,7 @@ _STOPPING = 5.0  # seconds that workers have to end their runs
 _STARTS = 3  # attempts to start a local cluster
 _OVERDUE = 120.0  # seconds beyond a run's limit until its worker counts as dead
 _SENDING = 3600.0  # seconds for one message of a parcel, or for all of it from a storage
-_NO_WORKER = 60.0  # seconds until a local cluster without workers counts as lost
+_NO_WORKER = 300.0  # seconds until a local cluster without workers counts as lost
 
 
 @contextmanager
@@ -116,8 +116,11 @@ class Cluster:
         try:
             client = self._client()
             client.subscribe_topic(self._token, self._progressed)
-            patience = _NO_WORKER if self._local else None
-            workers = Workers(client, self._settle, lambda text: self._say(text), patience)
+            workers = Workers(
+                client, self._settle, lambda text: self._say(text),
+                patience=_NO_WORKER if self._local else None,
+                n_local=self._here.workers if self._local else 0,
+            )  # fmt: skip
             self._connected.set_result((client, workers))
         except BaseException as error:  # raised again by whoever asks for the result
             self._connected.set_exception(error)

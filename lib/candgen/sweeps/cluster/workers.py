@@ -58,6 +58,7 @@ class Workers:
         settle: Callable[[Client, Worker], None],
         say: Callable[[str], None],
         patience: float | None = None,
+        n_local: int = 0,
     ) -> None:
         """Begin to watch.
 
@@ -67,11 +68,14 @@ class Workers:
             say: Tells people what happens.
             patience: Seconds without any worker until the cluster counts as lost; None to wait
                 for as long as it takes.
+            n_local: Workers of a local cluster. Dask starts one again that dies, but gives up if
+                it dies while it starts; then another is asked for.
         """
         self._client = client
         self._settle = settle
         self._say = say
         self._patience = patience
+        self._n_local = n_local
         self._seen = time.monotonic()
         self._alone = False
         self._ours = versions.here()
@@ -164,6 +168,7 @@ class Workers:
         while not self._closing.wait(EVERY):
             if self._client.status == "running":
                 self._look()
+                self._fill_up()
             alone = self._seconds_alone()
             if self._client.status == "closed":
                 self._lose("the scheduler of the cluster has gone")
@@ -175,6 +180,13 @@ class Workers:
                     "no worker fits yet; waiting for one. `dask worker ADDRESS` starts one, with "
                     "the scheduler's address."
                 )
+
+    def _fill_up(self) -> None:
+        """Ask a local cluster for the workers that it lacks; it knows which are on their way."""
+        with self._changed:
+            lacks = len(self._known) < self._n_local
+        if lacks:
+            self._client.cluster.scale(self._n_local)
 
     def _seconds_alone(self) -> float:
         """Return for how long there has been no worker that fits."""
