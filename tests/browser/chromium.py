@@ -19,6 +19,7 @@ class Page:
         self.driver = driver
 
     def open(self, path: Path, *, width: int = 1280) -> None:
+        self.driver.get("about:blank")  # what leaving the page before makes it say is not ours
         self.said()
         self.requested()
         screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}

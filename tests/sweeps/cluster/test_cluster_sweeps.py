@@ -226,7 +226,8 @@ def test_ctrl_c_stops_the_workers_and_their_kernels(driver, project, tmp_path):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all of the group
     said = process.communicate(timeout=SECONDS)[1]
     assert process.returncode == 130, said
-    assert gone(kernel) and all(gone(each.pid) for each in below)
+    until(lambda: gone(kernel), "the kernel has ended")
+    until(lambda: all(gone(each.pid) for each in below), "servers have followed the driver")
     assert status.state_of(project / "outputs" / "asked" / "a") == "killed"
     assert "Traceback" not in said
 

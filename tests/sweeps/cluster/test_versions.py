@@ -27,6 +27,10 @@ def test_each_difference_is_named():
         "Python 3.11.0, here 3.12.1",
         "numpy 2.1, here 2.2",
     ]
+    edited = versions.differences(OURS, {**OURS, "source": "c" * 64})
+    assert edited == ["candgen 0.1.0 of source cccccccc, here 0.1.0 of source aaaaaaaa"]
+    lacking = {**OURS, "packages": {"candgen": "0.1.0"}}
+    assert versions.differences(OURS, lacking) == ["numpy not installed, here 2.2"]
     installed = {**OURS, "packages": {**OURS["packages"], "keras": "3.0"}}
     assert versions.differences(OURS, installed) == ["keras 3.0, here not installed"]
 
