@@ -188,6 +188,10 @@ def sweep(
     retries: Annotated[
         int | None, typer.Option(min=0, max=10, help="Times a stage that died is tried again")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Dask cluster for the runs: local:N, tcp://HOST:PORT or scheduler.json"),
+    ] = None,
     tune: Annotated[
         int | None,
         typer.Option(min=1, help="Trials, for a search of each run whose generator has settings"),
@@ -206,7 +210,7 @@ def sweep(
     planned = plan.read_plan(file, set_, tune=tune)
     if dry_run:
         return _print_plan(run_sweep.foresee(planned, fresh=fresh), planned)
-    _sweep(planned, workers=workers, kernel=kernel, fresh=fresh, retries=retries)
+    _sweep(planned, workers=workers, kernel=kernel, fresh=fresh, retries=retries, cluster=cluster)
 
 
 @app.command(short_help="Search a generator's settings on validation, then judge the best on test")

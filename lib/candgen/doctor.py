@@ -145,7 +145,7 @@ def _lab_kernel() -> Finding:
 
 def _threads() -> Finding:
     cores = environment.usable_cores()
-    limits = {n: v for n in environment._THREAD_VARIABLES if (v := os.environ.get(n))}
+    limits = {n: v for n in environment.THREAD_VARIABLES if (v := os.environ.get(n))}
     if not limits:
         return Finding("threads", "ok", f"{cores} usable cores")
     found = f"{cores} usable cores, limited by " + ", ".join(f"{n}={v}" for n, v in limits.items())

@@ -18,9 +18,12 @@ def main() -> int:
     parser.add_argument("--inputs", nargs="*", metavar="KIND", help="ask about bad inputs instead")
     parser.add_argument("--damaged", type=int, default=40, help="damaged files a kind of input")
     parser.add_argument("--large", action="store_true", help="try the two large trials instead")
+    parser.add_argument("--workers", type=int, metavar="KILLS", help="kill workers of a cluster")
     asked = parser.parse_args()
     if asked.large:
         return try_large()
+    if asked.workers is not None:
+        return kill_workers(asked.workers, asked.seed)
     if asked.inputs is not None:
         return ask_about_bad_inputs(asked.damaged, asked.inputs)
     if unknown := sorted(set(asked.only or ()) - set(campaign.FAULTS)):
@@ -49,6 +52,18 @@ def ask_about_bad_inputs(n_damaged: int, kinds: list[str]) -> int:
     wrong = {name: counts[name] for name in inputs.FAULTS}
     print(f"{counts['bad inputs']} bad inputs: " + ", ".join(f"{n} {w}" for w, n in wrong.items()))
     return int(any(wrong.values()))
+
+
+def kill_workers(n: int, seed: int) -> int:
+    from faults import workers
+
+    try:
+        workers.run(n, seed)
+    except campaign.Broken as error:
+        print(f"BROKEN. {error}", file=sys.stderr)
+        return 1
+    print(f"{n} of {n} sweeps ended with the results of one machine.")
+    return 0
 
 
 def try_large() -> int:

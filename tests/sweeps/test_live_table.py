@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from candgen.sweeps import live_table
 from candgen.sweeps.plan import Stage
@@ -57,6 +58,22 @@ def test_there_is_one_line_an_event(lines):
     ]
 
 
+def test_a_stage_on_a_cluster_says_on_which_worker(lines, make):
+    view, (a, _), written = lines
+    a.begin("worker 1 on node7")
+    view.started(a)
+    assert written() == ["[0/2] run a: started on worker 1 on node7"]
+    a.cell, a.started = 3, NOW - 60
+    a.begin("worker 2")
+    assert (a.state, a.cell, a.elapsed()) == ("running", 0, 60)
+    for records, shown in (([a, make("b")], True), ([make("b")], False)):
+        table = live_table.view_of(records, 1, Terminal())
+        console = Console(file=io.StringIO(), width=120)
+        console.print(table.drawn())
+        assert ("worker 2" in console.file.getvalue()) == shown
+        assert ("worker" in console.file.getvalue().splitlines()[0]) == shown
+
+
 def test_a_skipped_stage_says_so(lines):
     view, (a, _), written = lines
     a.skipped = True
@@ -77,8 +94,6 @@ def test_progress_is_throttled(lines, monkeypatch):
 
 
 def test_a_terminal_gets_a_table_of_all_stages(make, monkeypatch):
-    from rich.console import Console
-
     running = make("slow", state="running", cell=1, cells=4, started=NOW - 10)
     failed = make("wrong", state="failed", why="ValueError: no [loss]", started=1.0, seconds=75)
     view = live_table.view_of([make("first"), running, failed], 2, Terminal())

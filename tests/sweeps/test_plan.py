@@ -251,6 +251,15 @@ def test_reading_a_plan_writes_nothing(project, plan):
     assert list((project / "outputs").iterdir()) == []
 
 
+def test_datasets_may_travel_over_a_storage_that_the_sweep_names(plan):
+    runs = HEAD + "runs:\n  a: {}\n"
+    assert plan(runs).datasets_at is None
+    assert plan("datasets_at: s3://bucket/folder\n" + runs).datasets_at == "s3://bucket/folder"
+    for wrong in ("bucket/folder", "3", "[s3://a]"):
+        with pytest.raises(SettingError, match=r"datasets_at: expected a URL such as s3://"):
+            plan(f"datasets_at: {wrong}\n" + runs)
+
+
 def test_an_unknown_dataset_parameter_is_refused(plan):
     with pytest.raises(SettingError, match=r"datasets.world.n_user: .*Did you mean 'n_users'"):
         plan(HEAD.replace("n_users", "n_user") + "runs:\n  a: {}\n")

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FORMS = "local:2, tcp://host:8786, tls://host:8786 or the path of a scheduler.json"
 _SCRATCH = "candgen-dask-"
+_GIVE_UP = "distributed.deploy.lost-worker-timeout"
+_TIME_TO_RESTART = "2 minutes"  # Dask's 15 s are too few on a busy machine
 _SECONDS_TO_ANSWER, _SECONDS_FOR_A_WORKER = 15, 60
 
 
@@ -111,10 +113,12 @@ def connected(
         SettingError: If the address is wrong, no scheduler answers, or it has no worker.
     """
     check(address)
+    import dask
     from distributed import Client, LocalCluster
 
     with ExitStack() as ends:
         if is_local(address):
+            ends.enter_context(dask.config.set({_GIVE_UP: _TIME_TO_RESTART}))
             scratch = ends.enter_context(scratch_folder())
             target = ends.enter_context(
                 LocalCluster(

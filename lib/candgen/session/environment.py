@@ -19,7 +19,7 @@ PACKAGES = (
     "candgen", "numpy", "scipy", "pandas", "pyarrow", "numba", "scikit-learn", "tensorflow",
     "keras", "matplotlib", "seaborn", "ipykernel", "papermill", "nbconvert",
 )  # fmt: skip
-_THREAD_VARIABLES = (
+THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
 )  # fmt: skip
@@ -46,7 +46,7 @@ def describe(parameters: dict[str, Any] | None = None) -> dict[str, Any]:
         "implementation": platform.python_implementation(),
         "commit": commit(),
         "machine": machine(),
-        "threads": {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+        "threads": {name: os.environ.get(name) for name in THREAD_VARIABLES}
         | {"usable_cores": usable_cores()},
         "seeds": {k: v for k, v in parameters.items() if k == "seed" or k.endswith("_seed")},
     }

@@ -35,7 +35,7 @@ _STAGE_PART = ".stage.part.ipynb"
 _START_TIMEOUT = 120  # seconds; the first warm kernel waits for the server to import
 _TRACEBACK_LINES = 30
 
-_OF_AN_ATTEMPT = (
+OF_AN_ATTEMPT = (
     "state", "started", "ended", "wall_seconds", "cpu_seconds", "peak_memory_mib", "error"
 )  # fmt: skip
 _RECORDS = (paths.DATASET_FILE, runs.METRICS, runs.REPRODUCED)
@@ -54,6 +54,13 @@ def stop_all() -> None:
     _stopping.set()
     for attempt in list(_running):
         attempt.watch.stop()
+
+
+def stop_inside(root: Path) -> None:
+    """Kill the kernels of runs whose folders lie inside a folder; those runs end as "killed"."""
+    for attempt in list(_running):
+        if attempt.folder.is_relative_to(root):
+            attempt.watch.stop()
 
 
 def allow() -> None:
@@ -135,20 +142,7 @@ def _execute_once(
 ) -> dict[str, Any]:
     """Execute a notebook once, add the attempt to those before it, and return the status."""
     began = time.monotonic()
-    state: dict[str, Any] = {
-        "state": status.RUNNING,
-        "fingerprint": fingerprint,
-        "notebook": notebook.name,
-        "kernel": kernel,
-        "started": _now(),
-        "ended": None,
-        "wall_seconds": None,
-        "cpu_seconds": None,
-        "peak_memory_mib": None,
-        **status.owner(),
-        "error": None,
-        "attempts": list(attempts),
-    }
+    state = begun(notebook, kernel, fingerprint, attempts)
     attempt = _Attempt(notebook, parameters, folder, kernel, timeout_s, on_progress, stop_when)
     outcome: dict[str, Any] = {"state": status.FAILED, "error": None}
     try:
@@ -166,7 +160,7 @@ def _execute_once(
         if outcome["state"] == status.DONE:
             state[status.FILES] = run_files.describe(folder)
     except Exception as error:  # a full disk, mostly; what went wrong first is the cause
-        outcome = {"state": outcome["state"], "error": outcome["error"] or _described(error)}
+        outcome = {"state": outcome["state"], "error": outcome["error"] or described(error)}
         if outcome["state"] == status.DONE:
             outcome["state"] = status.FAILED
     finally:
@@ -174,19 +168,39 @@ def _execute_once(
             with contextlib.suppress(OSError):
                 (folder / name).unlink(missing_ok=True)
     state |= {
-        "ended": _now(),
+        "ended": now(),
         "wall_seconds": round(time.monotonic() - began, 3),
         "cpu_seconds": round(attempt.watch.cpu_seconds, 3),
         "peak_memory_mib": round(attempt.watch.peak_memory_mib, 1),
         **outcome,
     }
-    attempts.append({name: state[name] for name in _OF_AN_ATTEMPT})
+    attempts.append({name: state[name] for name in OF_AN_ATTEMPT})
     state["attempts"] = list(attempts)
     try:
         status.write(folder, state)
     except OSError as error:  # a full disk: "running" stays behind, which nothing takes for done
-        state |= {"state": status.FAILED, "error": state["error"] or _described(error)}
+        state |= {"state": status.FAILED, "error": state["error"] or described(error)}
     return state
+
+
+def begun(
+    notebook: Path, kernel: str, fingerprint: str | None, attempts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the status of a run that begins now, after the attempts so far."""
+    return {
+        "state": status.RUNNING,
+        "fingerprint": fingerprint,
+        "notebook": notebook.name,
+        "kernel": kernel,
+        "started": now(),
+        "ended": None,
+        "wall_seconds": None,
+        "cpu_seconds": None,
+        "peak_memory_mib": None,
+        **status.owner(),
+        "error": None,
+        "attempts": list(attempts),
+    }
 
 
 class _Attempt:
@@ -224,7 +238,7 @@ class _Attempt:
         error: Exception | None = None
         with self._stoppable(), self.watch:
             for _ in range(2):
-                if _stopping.is_set():
+                if self.stopped:
                     break
                 try:
                     contextvars.Context().run(self._papermill)
@@ -240,22 +254,26 @@ class _Attempt:
             state = status.TIMED_OUT
         elif self.watch.why_stopped and not _stopping.is_set():
             state = status.PRUNED
-        elif _stopping.is_set() or (isinstance(error, DeadKernelError) and self.started):
+        elif self.stopped or (isinstance(error, DeadKernelError) and self.started):
             state = status.KILLED
         else:
             state = status.FAILED
-        described = _described(error, cell=self.cell)
+        said = described(error, cell=self.cell)
         if state == status.TIMED_OUT:
             limit = f"reached its wall-clock limit of {self.timeout_s:g} s and was stopped"
-            described |= {"name": "TimedOut", "message": f"the run {limit}"}
+            said |= {"name": "TimedOut", "message": f"the run {limit}"}
         elif state == status.PRUNED:
-            described |= {"name": "Pruned", "message": self.watch.why_stopped}
-        elif _stopping.is_set():
-            described |= {"name": "Stopped", "message": "the run was stopped from outside"}
+            said |= {"name": "Pruned", "message": self.watch.why_stopped}
+        elif self.stopped:
+            said |= {"name": "Stopped", "message": "the run was stopped from outside"}
         elif isinstance(error, PapermillExecutionError):
-            described |= {"name": error.ename, "message": error.evalue}
-            described["traceback_tail"] = _tail(error.traceback)
-        return {"state": state, "error": described}
+            said |= {"name": error.ename, "message": error.evalue}
+            said["traceback_tail"] = _tail(error.traceback)
+        return {"state": state, "error": said}
+
+    @property
+    def stopped(self) -> bool:
+        return _stopping.is_set() or self.watch.stopped
 
     @property
     def _ended_by_us(self) -> bool:
@@ -427,7 +445,8 @@ def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None
     files.write_text(folder / PAGE, notebook_html.render(executed, notebook.stem, error))
 
 
-def _described(error: Exception | None, cell: int | None = None) -> dict[str, Any]:
+def described(error: Exception | None, cell: int | None = None) -> dict[str, Any]:
+    """Describe an error as a status holds it."""
     lines = str(error).strip().splitlines()
     return {
         "name": type(error).__name__,
@@ -442,5 +461,6 @@ def _tail(traceback: list[str]) -> list[str]:
     return plain.strip().splitlines()[-_TRACEBACK_LINES:]
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as a status holds it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -60,7 +60,8 @@ class Lines:
         return None
 
     def started(self, record: Record) -> None:
-        self.say(f"{self._count()} {record.stage.title}: started")
+        on = f" on {record.worker}" if record.worker else ""
+        self.say(f"{self._count()} {record.stage.title}: started{on}")
 
     def progressed(self, record: Record) -> None:
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
@@ -130,7 +131,9 @@ class Table:
         from rich.text import Text
 
         grid = Grid(box=None, pad_edge=False)
-        for title in ("stage", "state", "progress", "elapsed", "remaining", ""):
+        on_cluster = any(record.worker for record in self._records)
+        worker = ("worker",) if on_cluster else ()
+        for title in ("stage", "state", *worker, "progress", "elapsed", "remaining", ""):
             grid.add_column(title, justify="right" if title in ("elapsed", "remaining") else "left")
         for record in self._shown():
             state = "unchanged" if record.skipped else record.state
@@ -139,6 +142,7 @@ class Table:
             grid.add_row(
                 Text(one_line(record.stage.title), overflow="ellipsis", no_wrap=True),
                 Text(state, style=_COLOURS.get(record.state, "bold red")),
+                *([Text(one_line(record.worker))] if on_cluster else []),
                 bar if record.state == "running" else "",
                 span(record.elapsed()) if record.started else "",
                 "" if left is None else span(left),

@@ -41,7 +41,7 @@ DEFAULT_REPORT = {
 
 _TOP = (
     "question", "notebook", "settings", "datasets", "defaults", "seeds", "runs", "report",
-    "minutes", "explore", "retries", "budget",
+    "minutes", "explore", "retries", "datasets_at", "budget",
 )  # fmt: skip
 _OF_A_RUN = ("notebook", "grid", "search", "minutes", "explore", "retries")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -96,6 +96,8 @@ class Plan:
     overrides: list[str]
     searches: list[Search] = field(default_factory=list)
     """What chooses the settings of some of the runs, which are planned here as without it."""
+    datasets_at: str | None = None
+    """URL of a storage through which datasets reach the workers of a cluster."""
 
     @property
     def stages(self) -> list[Stage]:
@@ -179,6 +181,7 @@ class _Reader:
             self.report,
             self.overrides,
             self.searches,
+            stage_options.datasets_at(source),
         )
 
     # --- overrides

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from candgen import folders, locks
 from candgen.session import run_files, status
@@ -20,7 +20,80 @@ from candgen.sweeps.plan import Stage
 from candgen.sweeps.stage_progress import Record
 
 Kernel = Literal["warm", "ordinary"]
+State = dict[str, Any]
 PATIENCE = 0.2  # seconds between looks at whether somebody wants to stop
+
+
+class Place(Protocol):
+    """Machine or machines that stages are executed on."""
+
+    threads: int
+    """The most stages at a time, over the whole sweep."""
+
+    @property
+    def workers(self) -> int:
+        """Stages at a time, now."""
+        ...
+
+    def listen(self, say: Callable[[str], None]) -> None:
+        """Tell people what happens to the place by calling `say`."""
+        ...
+
+    def execute(self, stage: Stage, parameters: dict[str, Any], asked: Execution) -> State | None:
+        """Execute a stage, when there is room for it.
+
+        Returns:
+            The content of its `status.json`; None if it was stopped before it began.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop all that is executed, and begin nothing more."""
+        ...
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a stage is executed, and who hears of it."""
+
+    kernel: Kernel
+    fingerprint: str | None
+    begins: Callable[[str], None]
+    """Called with the name of the worker, "" on this machine, when the stage begins there."""
+    progressed: Callable[[int, int], None]
+    again: Callable[[dict[str, Any]], None]
+    """Called with an attempt that failed, before the next one."""
+    stop_when: Callable[[], str | None] = lambda: None
+    """Asked now and then why the stage is to be stopped as "pruned"; None lets it go on."""
+
+
+class Here:
+    """This machine: each stage in a thread of the caller, as soon as it is asked for."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = self.threads = workers
+
+    def listen(self, say: Callable[[str], None]) -> None:
+        """Nothing ever happens to this machine that a stage would not say."""
+
+    def execute(self, stage: Stage, parameters: dict[str, Any], asked: Execution) -> State:
+        asked.begins("")
+        return execution.execute(
+            stage.notebook.path,
+            parameters,
+            stage.folder,
+            kernel=asked.kernel,
+            timeout_s=stage.minutes * 60,
+            fingerprint=asked.fingerprint,
+            explore=stage.explore,
+            retries=stage.retries,
+            on_progress=asked.progressed,
+            on_retry=asked.again,
+            stop_when=asked.stop_when,
+        )
+
+    def stop(self) -> None:
+        execution.stop_all()
 
 
 def run_stage(
@@ -70,9 +143,27 @@ def _sweep_held(folder: Path) -> Iterator[None]:
 
 
 def execute_stage(
-    record: Record, kernel: Kernel, view: View, saved: Callable[[], None] = lambda: None
+    record: Record,
+    kernel: Kernel,
+    view: View,
+    saved: Callable[[], None] = lambda: None,
+    place: Place | None = None,
 ) -> None:
-    """Execute a stage in this thread and note in its record what happens."""
+    """Execute a stage, wait for its end in this thread, and note in its record what happens.
+
+    Args:
+        record: Of the stage. It stays as it is where the stage is stopped before it begins.
+        kernel: How to start the kernel.
+        view: Shows the progress.
+        saved: Called after each change of state.
+        place: Where to execute it; this machine by default.
+    """
+    stage = record.stage
+
+    def begins(worker: str) -> None:
+        record.begin(worker)
+        view.started(record)
+        saved()
 
     def progressed(cell: int, cells: int) -> None:
         record.cell, record.cells = cell - 1, cells  # this one begins; those before are done
@@ -82,29 +173,16 @@ def execute_stage(
         record.cell = 0
         view.say(f"{stage.title}: {_why(attempt, stage)}; trying again")
 
-    stage, record.started = record.stage, time.monotonic()
-    record.state = "running"
-    view.started(record)
-    saved()
     parameters = dict(stage.parameters)
     if "run_folder" in stage.notebook.parameters:
         parameters["run_folder"] = str(stage.folder)
+    asked = Execution(kernel, record.fingerprint, begins, progressed, again, record.stop_when)
     try:
-        found = execution.execute(
-            stage.notebook.path,
-            parameters,
-            stage.folder,
-            kernel=kernel,
-            timeout_s=stage.minutes * 60,
-            fingerprint=record.fingerprint,
-            explore=stage.explore,
-            retries=stage.retries,
-            on_progress=progressed,
-            on_retry=again,
-            stop_when=record.stop_when,
-        )
+        found = (place or Here(1)).execute(stage, parameters, asked)
     except Exception as error:  # a fault of ours stops one stage, not the sweep
         found = {"state": "failed", "error": {"name": type(error).__name__, "message": str(error)}}
+    if found is None:
+        return
     record.end(found["state"], _why(found, stage))
     view.ended(record)
     saved()

@@ -1,7 +1,8 @@
 """Run a plan: what has changed and nothing else, side by side, whatever fails.
 
-Each stage is a notebook in a kernel of its own; here a thread waits for each kernel. A stage
-starts as soon as the dataset it reads is ready. One that fails stops only those that need it.
+Each stage is a notebook in a kernel of its own, on this machine or on a worker of a cluster; here
+a thread waits for each. A stage starts as soon as the dataset it reads is ready. One that fails
+stops only those that need it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from candgen import files, folders, locks
+from candgen.cluster import address
 from candgen.errors import DataError, SettingError
 from candgen.session import environment, run_files, runs, status
 from candgen.session.search_records import SEARCH
@@ -24,7 +26,16 @@ from candgen.sweeps.fingerprints import Fingerprints, why_not_done
 from candgen.sweeps.live_table import View, view_of
 from candgen.sweeps.notebook_parameters import read_notebook
 from candgen.sweeps.plan import Plan, Stage
-from candgen.sweeps.run_stage import PATIENCE, Asked, Kernel, execute_stage, last_seconds, signals
+from candgen.sweeps.run_stage import (
+    PATIENCE,
+    Asked,
+    Here,
+    Kernel,
+    Place,
+    execute_stage,
+    last_seconds,
+    signals,
+)
 from candgen.sweeps.search.trials import TRIALS, Quiet, Trial
 from candgen.sweeps.stage_progress import LEFT, Record, as_json
 
@@ -34,10 +45,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 SWEEP = "sweep.json"
 
-_THREADS = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
-)  # fmt: skip
 _GIB_A_WORKER = 2.0
 
 
@@ -76,6 +83,7 @@ def run_sweep(
     fresh: bool = False,
     retries: int | None = None,
     command: str = "",
+    cluster: str | None = None,
     view: Callable[[list[Record], int], View] = view_of,
 ) -> Outcome:
     """Run what is not done yet, then make the report if anything it reads has changed.
@@ -87,22 +95,37 @@ def run_sweep(
         fresh: Run every stage, done or not.
         retries: How often a stage that died is tried again, instead of what the plan says.
         command: How the sweep was asked for, for the report.
+        cluster: Address of the Dask cluster that executes the runs, see `candgen.cluster.address`;
+            this machine by default.
         view: Makes what shows the progress.
 
     Raises:
         BusyError: If another sweep is at work in the same folder.
-        SettingError: If `workers` is less than 1.
+        SettingError: If `workers` is less than 1, or the cluster cannot be used.
         DataError: If the folder of the sweep's name holds something else.
     """
     plan = plan if retries is None else plan.with_retries(retries)
+    if cluster is not None:
+        if workers is not None:
+            raise SettingError(
+                "--workers is for this machine alone: a cluster's own workers say how many stages "
+                "run at a time, as in --cluster local:4. Give one of the two."
+            )
+        if address.is_local(address.check(cluster)):
+            workers = address.n_local_workers(cluster)
     n_trials = sum(search.budget.most_trials for search in plan.searches)
     workers = default_workers(len(plan.stages) + n_trials) if workers is None else workers
     if workers < 1:
         raise SettingError(f"workers must be at least 1, got {workers}.")
     folders.check(plan.folder, folders.SWEEP)
     execution.allow()
-    with locks.locked(plan.folder / run_files.LOCK), _threads(workers), signals() as asked:
-        return _Sweep(plan, workers, kernel, fresh, command, asked).run(view)
+    with (
+        locks.locked(plan.folder / run_files.LOCK),
+        _threads(workers),
+        signals() as asked,
+        _opened(plan, workers, kernel, cluster) as place,
+    ):
+        return _Sweep(plan, place, kernel, fresh, command, asked).run(view)
 
 
 def foresee(plan: Plan, *, fresh: bool = False) -> list[Expectation]:
@@ -143,14 +166,15 @@ class _Sweep:
     def __init__(
         self,
         plan: Plan,
-        workers: int,
+        place: Place,
         kernel: Kernel,
         fresh: bool,
         command: str,
         asked: Asked,
     ) -> None:
         self.plan = plan
-        self.workers = workers
+        self.place = place
+        self.workers = place.workers
         self.kernel = kernel
         self.fresh = fresh
         self.command = command
@@ -170,6 +194,7 @@ class _Sweep:
         n_datasets = len(self.plan.datasets)
         shown = [*self.records[:n_datasets], *lines, *self.records[n_datasets:]]
         with view(shown, self.workers) as self.view:
+            self.place.listen(self.view.say)
             self._save()  # the first file, so that a killed start is known as ours
             files.remove_left_behind(self.plan.folder)
             for place in ("*", "datasets/*", f"{TRIALS}/*/*"):
@@ -179,7 +204,7 @@ class _Sweep:
             folders.settle(self.plan.folder, folders.REPORT)
             if self.searches is None:  # else it would speak of searches that nobody asks for
                 (self.plan.folder / SEARCH).unlink(missing_ok=True)
-            with ThreadPoolExecutor(self.workers, thread_name_prefix="stage") as pool:
+            with ThreadPoolExecutor(self.place.threads, thread_name_prefix="stage") as pool:
                 self._go(pool)
                 report = self._report(pool)
         return Outcome(self.records, report, self.asked.signal)
@@ -243,9 +268,9 @@ class _Sweep:
     def _execute(self, record: Record) -> None:
         """Run one stage, in a thread of the pool."""
         if isinstance(record, Trial):
-            execute_stage(record, self.kernel, Quiet(self.view))
+            execute_stage(record, self.kernel, Quiet(self.view), place=self.place)
         else:
-            execute_stage(record, self.kernel, self.view, saved=self._save)
+            execute_stage(record, self.kernel, self.view, saved=self._save, place=self.place)
 
     def _end(self, record: Record, state: str, why: str) -> None:
         record.end(state, why)
@@ -256,7 +281,7 @@ class _Sweep:
         """Stop the kernels; nothing that has not begun begins."""
         for future in self.queue:
             future.cancel()
-        execution.stop_all()
+        self.place.stop()
         wait([future for future in self.queue if not future.cancelled()])
         for record in self.records:
             if not record.finished:
@@ -281,7 +306,7 @@ class _Sweep:
             return
         for search in self.searches.active():
             try:
-                for trial in self.searches.next_trials(search, self.workers):
+                for trial in self.searches.next_trials(search, self.place.workers):
                     self.queue[pool.submit(self._execute, trial)] = trial
             except Exception as error:
                 self._give_up(search, f"{type(error).__name__}: {error}")
@@ -412,10 +437,22 @@ class _Sweep:
 
 
 @contextmanager
+def _opened(plan: Plan, workers: int, kernel: Kernel, cluster: str | None) -> Iterator[Place]:
+    """Give the place that stages are executed on."""
+    if cluster is None:
+        yield Here(workers)
+        return
+    from candgen.sweeps.cluster import driver  # loads distributed, for clusters alone
+
+    with driver.opened(cluster, Here(workers), kernel, plan.datasets_at) as place:
+        yield place
+
+
+@contextmanager
 def _threads(workers: int) -> Iterator[None]:
     """Give each kernel its share of the cores; what the caller has set already is respected."""
     share = str(max(1, environment.usable_cores() // workers))
-    added = {name: share for name in _THREADS if name not in os.environ}
+    added = {name: share for name in environment.THREAD_VARIABLES if name not in os.environ}
     os.environ.update(added)
     try:
         yield

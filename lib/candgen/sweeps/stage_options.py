@@ -1,10 +1,12 @@
-"""Options of a stage that its notebook does not see: minutes, explore and retries.
+"""Options of stages that their notebooks do not see: minutes, explore, retries and datasets_at.
 
-Each stands at the top of a sweep's YAML, for all stages, or in the entry of one run.
+Each stands at the top of a sweep's YAML, for all stages; the first three may stand in the entry of
+one run, too.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,3 +98,19 @@ def retries(source: SweepFile, keys: tuple[str, ...]) -> Retries:
                 f"got {given!r}.",
             )
     return Retries(**named)
+
+
+def datasets_at(source: SweepFile) -> str | None:
+    """Read the URL of the storage through which datasets reach the workers of a cluster.
+
+    Raises:
+        SettingError: If it is no URL.
+    """
+    given = source.values.get("datasets_at")
+    if given is None:
+        return None
+    if not isinstance(given, str) or not re.fullmatch(r"[a-z][a-z0-9+.-]*://\S+", given):
+        raise source.error(
+            ("datasets_at",), f"expected a URL such as s3://bucket/folder, got {given!r}."
+        )
+    return str(given)

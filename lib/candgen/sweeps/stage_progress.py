@@ -26,6 +26,8 @@ class Record:
     skipped: bool = False
     fingerprint: str | None = None
     started: float | None = None  # seconds of time.monotonic
+    worker: str = ""
+    """The worker of a cluster that executes it, or did last."""
     seconds: float = 0.0
     cell: int = 0
     cells: int = 0
@@ -49,6 +51,12 @@ class Record:
     @property
     def failed(self) -> bool:
         return self.finished and self.state != "done"
+
+    def begin(self, worker: str = "") -> None:
+        """Note that it begins, or begins again on another worker."""
+        if self.started is None:
+            self.started = time.monotonic()
+        self.state, self.worker, self.cell = "running", worker, 0
 
     def end(self, state: str, why: str) -> None:
         """Note how it ended, and how long it took if it ever began."""
