@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from candgen.errors import SettingError
+from candgen.errors import DataError, SettingError
 from candgen.sweeps import single_run
 from candgen.sweeps.plan import read_plan
 
@@ -70,12 +70,21 @@ def test_a_run_by_itself_is_checked_too(page):
         single_run.stage("run", "x", found, given, page.parent, 1)
 
 
+def test_a_dataset_that_is_nowhere_is_named_and_a_default_is_left_to_the_notebook(page):
+    found = single_run.find_notebook("82_page")
+    with pytest.raises(DataError, match=r"No prepared dataset 'film': .*Did you mean 'films'"):
+        single_run.given(found, ["dataset=film"])
+    (page.parents[1] / "outputs/datasets/films/dataset.json").unlink()
+    assert single_run.given(found, ["dataset=films"]) == {"dataset": "films"}
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
         ("cutoffs: [5, 10]", r"headline: recall@20 is not at .* Choose recall@5, recall@10, or"),
         ("headline: ndcg@5", r"headline: ndcg@5 is not at .* Choose ndcg@10, ndcg@20, or"),
         ("evaluate_on: tests", r"evaluate_on must be test or validation, got 'tests'.*'test'"),
+        ("headline: recall", r"headline: expected a metric .* such as recall@10, got 'recall'"),
         ("cutoffs: [a]", r"cutoffs must be whole numbers above 0, such as \[10, 20\]; got 'a'"),
         ("cutoffs: [5, 0]", r"cutoffs must be .* got 0"),
         ("cutoffs: [true]", r"cutoffs must be .* got True"),

@@ -168,6 +168,8 @@ def test_a_notebook_for_all_generators_takes_its_own_parameters_alone(write_note
     assert given(run) == {"dim": 100}
     with pytest.raises(SettingError, match=r"neither a parameter of 30_fit\.ipynb nor one of"):
         plan("runs:\n  a: {slope: 0.5}\n")
+    with pytest.raises(SettingError, match="settings are those of one generator"):
+        plan("runs:\n  a: {settings: {slope: 0.5}}\n")
 
 
 @pytest.fixture

@@ -24,9 +24,11 @@ def test_true_is_not_one_and_text_is_no_number():
         ("a: {grid: {rate: [1, 1.0]}}", r"runs.a.grid.rate: 1 and 1.0 are the same value"),
         ("a: {grid: {rate: [0.001, 1e-3]}}", r"0.001 and 0.001 are the same value"),
         ("a: {}\nseeds: [3, 3]", r"seeds: 3 and 3 are the same value"),
+        ("a: {}\nseeds: [-1]", r"seeds: seeds are 0 or more, got -1"),
+        ("a: {}\nseeds: []", r"seeds: expected a list such as \[1, 2\], got \[\]"),
     ],
 )
-def test_a_value_given_twice_is_named(project, write_sweep, text, message):
+def test_a_value_given_twice_and_seeds_that_are_none_are_named(project, write_sweep, text, message):
     with pytest.raises(SettingError, match=message):
         read_plan(write_sweep(f"{HEAD}runs:\n  {text}\n"))
 

@@ -85,8 +85,15 @@ def check_cutoffs(stage: Stage) -> Stage:
             f"cutoffs: k = {k} candidates cannot be cut at {max(cutoffs)}. Raise k or lower the "
             "cutoffs."
         )
-    metric, _, cutoff = str(headline or "").partition("@")
-    if cutoff and cutoff not in map(str, cutoffs):
+    if headline is None:
+        return stage
+    metric, _, cutoff = str(headline).partition("@")
+    if not metric or not cutoff:
+        raise SettingError(
+            f"headline: expected a metric with its cutoff, such as recall@{cutoffs[0]}, got "
+            f"{headline!r}."
+        )
+    if cutoff not in map(str, cutoffs):
         choices = ", ".join(f"{metric}@{each}" for each in cutoffs)
         raise SettingError(
             f"headline: {headline} is not at one of the cutoffs {cutoffs}. Choose {choices}, or "

@@ -120,6 +120,11 @@ def nested(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, Any]:
     generator = generator_of(notebook, values)
     further = {key: value for key, value in values.items() if key not in notebook.parameters}
     if generator is None:
+        if values.get(SETTINGS) and GENERATOR in notebook.parameters:
+            raise SettingError(
+                f"{SETTINGS} are those of one generator. Name it as {GENERATOR!r}, and write its "
+                "settings flat."
+            )
         return dict(values)
     own = {**notebook.defaults(), **values}
     settings = {**notebook.parameters[SETTINGS].default, **further}

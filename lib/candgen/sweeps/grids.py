@@ -55,10 +55,14 @@ def seed_axes(
     Raises:
         SettingError: If they are no list of different whole numbers.
     """
-    seeds = source.values.get("seeds") or []
-    if not isinstance(seeds, list):
+    seeds = source.values.get("seeds")
+    if seeds is None:
+        return []
+    if not isinstance(seeds, list) or not seeds:
         raise source.error(("seeds",), f"expected a list such as [1, 2], got {seeds!r}.")
-    if not seeds or not takes_seed or "seed" in source.section((*keys, "grid")):
+    if negative := [seed for seed in seeds if isinstance(seed, int) and seed < 0]:
+        raise source.error(("seeds",), f"seeds are 0 or more, got {negative[0]}.")
+    if not takes_seed or "seed" in source.section((*keys, "grid")):
         return []
     found = [checked(("seeds",), "seed", seed) for seed in seeds]
     _check_distinct(source, ("seeds",), found)

@@ -40,6 +40,7 @@ def given(notebook: Notebook, texts: Iterable[str]) -> dict[str, Any]:
     Relative paths start from the current folder.
 
     Raises:
+        DataError: If there is no such dataset.
         SettingError: For an unknown name, a wrong type, or a file that is not there.
     """
     values = {}
@@ -55,8 +56,7 @@ def given(notebook: Notebook, texts: Iterable[str]) -> dict[str, Any]:
         if parameter and parameter.is_path and isinstance(checked, str) and checked:
             checked = str(_existing(key, checked))
         if key == "dataset" and isinstance(checked, str):
-            found = paths.find_dataset(checked)
-            checked = checked if found is None else str(found)
+            checked = _dataset(checked, parameter.default)
         values[key] = checked
     return values
 
@@ -96,6 +96,14 @@ def safe_name(name: str) -> str:
     if fault := name_fault(name):
         raise SettingError(f"The name {fault}")
     return name
+
+
+def _dataset(name: str, default: object) -> str:
+    """Return the folder of a prepared dataset; a notebook makes its default one itself."""
+    found = paths.find_dataset(name)
+    if found is None and name != default:
+        raise paths.no_such_dataset(name)
+    return name if found is None else str(found)
 
 
 def _existing(key: str, value: str) -> Path:
