@@ -33,11 +33,14 @@ def test_a_size_is_written_with_its_unit(n_bytes, text):
 
 
 def test_no_more_is_available_than_the_container_leaves(tmp_path, monkeypatch):
-    for name, text in (("max", "3000000"), ("current", "1000000")):
+    for name, text in (("max", "3000000"), ("current", "1000000"), ("stat", "anon 7")):
         (tmp_path / name).write_text(text + "\n")
-    group = (str(tmp_path / "max"), str(tmp_path / "current"))
+    group = tuple(str(tmp_path / name) for name in ("max", "current", "stat"))
     monkeypatch.setattr(memory, "_CGROUPS", (group,))
     assert memory.available() == 2_000_000
+    cache = "anon 7\nactive_file 5\ninactive_file 400000\n"  # given back when it is wanted
+    (tmp_path / "stat").write_text(cache)
+    assert memory.available() == 2_400_000
     (tmp_path / "max").write_text("max\n")
     assert memory.available() > 2_000_000
 

@@ -13,10 +13,15 @@ LIMIT = "CANDGEN_MEMORY"
 """Variable that limits the memory for which one process trains a generator."""
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _WRITTEN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
-_CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+_CGROUPS = (  # limit, use, and the statistics that tell how much of the use is a cache of files
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+    ),
 )
+_OF_FILES = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)
 
 
 def parsed(name: str, text: str) -> int:
@@ -64,9 +69,10 @@ def available() -> int:
     import psutil  # slow, and seldom needed
 
     found = psutil.virtual_memory().available
-    for most, used in _CGROUPS:
+    for most, used, statistics in _CGROUPS:
         with suppress(OSError, ValueError):  # absent, or "max"
             left = int(Path(most).read_text()) - int(Path(used).read_text())
+            left += max(map(int, _OF_FILES.findall(Path(statistics).read_text())), default=0)
             found = min(found, max(left, 0))
     if limit := os.environ.get(LIMIT):
         left = parsed(LIMIT, limit) - psutil.Process().memory_info().rss
