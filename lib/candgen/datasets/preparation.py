@@ -77,7 +77,7 @@ class PreparationSettings(SplitShares):
     """
 
     source: Literal[*SOURCES] = "world"
-    """World or crowd (invented), movielens, table (your file) or given (a fixed split)."""
+    """World or crowd (invented), movielens, table (your file) or given (a split)."""
     name: str = ""
     """Name of the dataset; empty: the folder's name."""
     min_rating: float = 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from candgen.columns import ITEM, TIMESTAMP
 from candgen.datasets import Dataset
 from candgen.errors import DataError
 from candgen.models.base import Generator
+from candgen.spaces import Real
 
 _DAY = 86_400  # seconds
 
@@ -17,7 +20,7 @@ _DAY = 86_400  # seconds
 class RecentSettings(Settings):
     """Settings of RecentPopularity."""
 
-    days: Positive = 7.0
+    days: Annotated[Positive, Real(1.0, 60.0, log=True)] = 7.0
     """Days before the newest training event that count."""
 
 
