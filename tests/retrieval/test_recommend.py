@@ -14,6 +14,7 @@ def world(train):
     matrix = csr_array(np.array(train, dtype=np.float32))
     n_users, n_items = matrix.shape
     return SimpleNamespace(
+        train=pd.DataFrame(index=range(matrix.nnz)),
         train_matrix=matrix,
         history_matrix=matrix,
         n_users=n_users,

@@ -66,9 +66,8 @@ class LearnedGenerator(Generator):
         self._finish(learner, dataset)
 
     def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
-        tables = (
-            16 * self.settings.get("dim", 0) * (n_users + n_items)
-        )  # vectors, two moments, gradients
+        dim = self.settings.get("dim", 0)
+        tables = 16 * dim * (n_users + n_items)  # vectors, two moments, gradients
         return tables + 64 * n_events + self._bytes_of_step(n_items)
 
     def _bytes_of_step(self, n_items: int) -> float:
