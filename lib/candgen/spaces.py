@@ -21,7 +21,7 @@ class Whole:
     low: int
     high: int
     log: bool = False
-    """Whether to draw the logarithm evenly, not the number."""
+    """Tells whether to draw the logarithm evenly, not the number."""
     step: int = 1
 
     def __contains__(self, value: Any) -> bool:
@@ -41,7 +41,7 @@ class Real:
     low: float
     high: float
     log: bool = False
-    """Whether to draw the logarithm evenly, not the number."""
+    """Tells whether to draw the logarithm evenly, not the number."""
     step: float | None = None
 
     def __contains__(self, value: Any) -> bool:

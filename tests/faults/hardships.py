@@ -35,7 +35,7 @@ class Hardship:
     """
 
     harmless = False
-    """Whether the command must end well in spite of it."""
+    """Tells whether the command must end well in spite of it."""
     limit = ""
     """Option of `ulimit` for the command."""
 

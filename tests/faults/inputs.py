@@ -67,13 +67,13 @@ class Input(NamedTuple):
 
     kind: str
     what: str
-    """What is bad about it, for the reader of a failure."""
+    """Fault in it, for the reader of a failure."""
     call: tuple[Any, ...]
     """Name of a call of `serving/asker.py`, and its arguments."""
     right: Callable[[Any], bool] | None = None
-    """Whether it was read right; None if it must be refused."""
+    """Tells whether it was read right; None if it must be refused."""
     sound: bool = False
-    """Whether nothing is wrong with it, so that it must be read."""
+    """Tells whether nothing is wrong with it, so that it must be read."""
 
 
 class Inputs:

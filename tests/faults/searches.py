@@ -127,7 +127,7 @@ class Project:
         return alive
 
     def outcome(self) -> dict[str, Any]:
-        """What must be the same: trials, what was chosen, and what it reached on test."""
+        """Return what must be the same: trials, what was chosen, and what it reached on test."""
         found = json.loads((self.sweep / "search.json").read_text())
         toy = found["runs"]["toy"]
         told = ("number", "params", "state", "value", "folder", "steps")

@@ -64,7 +64,7 @@ BEYOND_MEMORY = {
     "source": ("movielens", "table"),
     "split": ("timeline", "leave_last_out", "cold_users", "cold_items"),
 }
-"""What can be prepared with `memory`: other sources and splits hold or shuffle all events."""
+"""Sources and splits that `memory` allows: other sources and splits hold or shuffle all events."""
 LEAST_MEMORY = "1GB"
 FIRST_ROWS = 100  # rows of each input that are checked before any work starts
 

@@ -1,4 +1,4 @@
-"""What a preparation writes beside the events: the description, and tables of users and items."""
+"""Files of a preparation beside the events: the description, and tables of users and items."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Dot:
     """done, pruned or failed."""
     chosen: bool = False
     places: tuple[float, ...] = field(default=())
-    """Where its settings stand, 0 to 1, one an axis; NaN outside of the space."""
+    """Places of its settings, 0 to 1, one an axis; NaN outside of the space."""
 
 
 def history(dots: Sequence[Dot], *, label: str, ax: Axes) -> Axes:

@@ -31,14 +31,14 @@ class Trial(Record):
 
 
 class Budget(Record):
-    """What a search may use; None is no limit."""
+    """Budget of a search; None is no limit."""
 
     trials: _Count | None = None
     minutes: _Amount | None = None
 
 
 class Used(Record):
-    """What a search has used so far."""
+    """Part of the budget that a search has used so far."""
 
     trials: _Count = 0
     seconds: _Amount = 0.0

@@ -95,7 +95,7 @@ class Plan:
     report: dict[str, Any]
     overrides: list[str]
     searches: list[Search] = field(default_factory=list)
-    """What chooses the settings of some of the runs, which are planned here as without it."""
+    """Searches that choose the settings of some of the runs, planned here as without them."""
     datasets_at: str | None = None
     """URL of a storage through which datasets reach the workers of a cluster."""
 

@@ -40,7 +40,7 @@ class Row:
     judged_on: str = ""
     """The part that the value is of; it says if a validation part was shaped by test."""
     trials: int | None = None
-    """How many trials of a search ended so far; its value is the best of them."""
+    """Number of trials of a search that ended so far; its value is the best of them."""
 
 
 def list_runs(sweep: str = "", *, trials: bool = False) -> list[Row]:

@@ -54,7 +54,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class Execution:
-    """How a stage is executed, and who hears of it."""
+    """Manner in which a stage is executed, and who hears of it."""
 
     kernel: Kernel
     fingerprint: str | None

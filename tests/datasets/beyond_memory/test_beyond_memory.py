@@ -231,7 +231,7 @@ def test_movielens_is_prepared_alike(both, tmp_path):
 
 
 def said(tmp_path, **settings) -> list[str]:
-    """What both preparations say of a fault."""
+    """Return what both preparations say of a fault."""
     found = []
     for more in ({}, {"memory": "1GB"}):
         with pytest.raises((DataError, SettingError)) as error:

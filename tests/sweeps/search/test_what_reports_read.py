@@ -1,4 +1,4 @@
-"""What a search leaves is what reports and lists of runs read."""
+"""Reports and lists of runs read what a search leaves."""
 
 from candgen.reports.searches.reading import read_searches
 from candgen.reports.searches.table import write_trials

@@ -53,7 +53,7 @@ class Silent:
 
 
 def value_of(parameters) -> float:
-    """What a run reaches: best at a dim of 24, a rate of 0.3 and bpr."""
+    """Return what a run reaches: best at a dim of 24, a rate of 0.3 and bpr."""
     far = math.log2(parameters.get("dim", 8) / 24) ** 2 / 20
     far += (parameters.get("rate", 0.5) - 0.3) ** 2
     return 0.8 - far + 0.05 * (parameters.get("loss", "softmax") == "bpr")
@@ -100,7 +100,7 @@ class Toy:
 
 
 def told(found) -> list:
-    """What must be the same after a kill: each trial's settings, state and value."""
+    """Return what must be the same after a kill: each trial's settings, state and value."""
     return [
         (trial["number"], trial["params"], trial["state"], trial["value"], trial["steps"])
         for trial in found["trials"]

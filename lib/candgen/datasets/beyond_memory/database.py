@@ -76,22 +76,22 @@ class EventStore:
 
     @property
     def timed(self) -> bool:
-        """Whether events have times."""
+        """Tells whether events have times."""
         return TIMESTAMP in self._columns
 
     @property
     def exact(self) -> bool:
-        """Whether times are finer than a second."""
+        """Tells whether times are finer than a second."""
         return self._exact
 
     @property
     def rated(self) -> bool:
-        """Whether events have ratings."""
+        """Tells whether events have ratings."""
         return RATING in self._columns
 
     @property
     def may_repeat(self) -> bool:
-        """Whether pairs of user and item may repeat."""
+        """Tells whether pairs of user and item may repeat."""
         return not self._settled
 
     @property

@@ -82,7 +82,7 @@ class _Films(NamedTuple):
     released: NDArray[np.float32]
     """Day of release, negative before the period, shape `(n_items,)`."""
     quality: NDArray[np.float32]
-    """What all users agree on, in stars, shape `(n_items,)`."""
+    """Quality on which all users agree, in stars, shape `(n_items,)`."""
 
 
 def make_crowd(settings: CrowdSettings, seed: int) -> Source:

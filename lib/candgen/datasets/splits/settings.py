@@ -89,7 +89,7 @@ class SplitSettings(SplitShares):
 
     @property
     def wants_validation(self) -> bool:
-        """Whether a validation part is asked for."""
+        """Tells whether a validation part is asked for."""
         if self.test_from is not None:
             return self.validation_from is not None
         return self.validation_fraction > 0

@@ -86,7 +86,7 @@ class Searches:
     readings: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     """Each evaluation on test: `run`, digests of `dataset` and `settings`, and `time`."""
     trouble: str = ""
-    """Why the record cannot be read, in a sentence."""
+    """Reason why the record cannot be read, in a sentence."""
 
     def of(self, run: str) -> Search | None:
         """Return the search that chose the settings of a run; None if none did."""

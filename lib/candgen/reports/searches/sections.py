@@ -47,7 +47,7 @@ def search(report: Report) -> Fragment:
 
 
 def budgets(report: Report) -> Fragment:
-    """What each search was allowed and what it used, and which generators had none."""
+    """Budget of each search and what it used of it, and the generators that had none."""
     searches = report.searches.found
     rows = [
         [

@@ -31,7 +31,7 @@ class Dimension:
 
     @property
     def ends(self) -> tuple[str, str]:
-        """What stands at the two ends of the axis."""
+        """Labels at the two ends of the axis."""
         held = self.choices or (self.low, self.high)
         return spelled(held[0]), spelled(held[-1])
 

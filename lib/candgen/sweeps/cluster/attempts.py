@@ -37,7 +37,7 @@ class WorkerLost(ConnectionError):
 
 
 class Workplace(Protocol):
-    """What an attempt needs of a cluster."""
+    """Needs of an attempt from a cluster."""
 
     stopped: bool
 

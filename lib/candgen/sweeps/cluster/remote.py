@@ -58,7 +58,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a run left behind."""
+    """Results that a run left behind."""
 
     state: dict[str, Any]
     """The content of its `status.json`."""

@@ -45,7 +45,7 @@ class Search:
     """The runs with the chosen settings, one a seed; trials have the first one's other settings."""
     budget: Budget
     metric: str
-    """What is maximized on validation, such as recall@20."""
+    """Metric that is maximized on validation, such as recall@20."""
 
     @property
     def generator(self) -> str | None:

@@ -24,10 +24,10 @@ class Budget(Settings):
     minutes: Positive | None = None
     """Minutes of all trials together, after which no other one begins."""
     sampler: Literal["tpe", "random", "grid", "qmc"] = "tpe"
-    """How settings are drawn: tpe (by what went well), random, grid (all of them, in order) or qmc
+    """Way of drawing settings: tpe (by what went well), random, grid (all of them, in order) or qmc
     (spread evenly)."""
     pruning: Literal["median", "hyperband", "none"] = "median"
-    """Which trials are stopped early, where a generator is checked on validation as it learns."""
+    """Rule that stops trials early, where a generator is checked on validation as it learns."""
 
     @property
     def most_trials(self) -> int:

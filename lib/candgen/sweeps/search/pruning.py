@@ -22,7 +22,7 @@ _WHY = {
 
 
 class Poor(NamedTuple):
-    """Why a trial is pruned."""
+    """Reason why a trial is pruned."""
 
     epoch: int
     why: str

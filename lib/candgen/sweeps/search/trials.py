@@ -31,7 +31,7 @@ class Trial(Record):
     search: Searching | None = None
     number: int = 0
     poor: Poor | None = None
-    """Why it was stopped."""
+    """Reason why it was stopped."""
 
 
 class Quiet:

@@ -68,7 +68,7 @@ MEASURED = Rates(
 
 
 class Costs(NamedTuple):
-    """What a job takes; seconds and traffic of one epoch."""
+    """Costs of a job; seconds and traffic of one epoch."""
 
     worker_bytes: float
     """Memory of a worker: the larger side, a block, the libraries."""

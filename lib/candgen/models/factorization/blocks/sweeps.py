@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Parts(NamedTuple):
-    """What the rows of a block add to the objective."""
+    """Part of the objective that the rows of a block add."""
 
     errors: float
     penalty: float
