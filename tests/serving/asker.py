@@ -134,7 +134,7 @@ def plan(path, project, *overrides):
 
 
 class Cost:
-    """What a call needs."""
+    """Return what a call needs."""
 
     def __init__(self):
         with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:

@@ -36,12 +36,12 @@ class Record:
 
     @property
     def at(self) -> str:
-        """How far it is, in words."""
+        """Return how far it is, in words."""
         return f"cell {self.cell} of {self.cells}"
 
     @property
     def remark(self) -> str:
-        """What a table says of it beside its state."""
+        """Return what a table says of it beside its state."""
         return self.why if self.failed else ""
 
     @property
