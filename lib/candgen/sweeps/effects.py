@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from candgen.sweeps import flat_settings
 from candgen.sweeps.notebook_parameters import Notebook
+from candgen.text.python_code import parsed
 
 _RECORDING = ("record", "record_reproduced")
 _OPAQUE = {"globals", "locals", "vars", "eval", "exec", "get_ipython"}
@@ -32,7 +33,7 @@ def effective(notebook: Notebook, generator: str | None, *, explore: bool = Fals
     """
     further = set(flat_settings.further_names(notebook, generator))
     every = {*notebook.parameters, *further}
-    tree = ast.parse(notebook.code(explore=explore))
+    tree = parsed(notebook.code(explore=explore))
     if any(isinstance(node, ast.Name) and node.id in _OPAQUE for node in ast.walk(tree)):
         return every
     flow = _Flow(notebook.parameters, _read_whole(notebook, generator))

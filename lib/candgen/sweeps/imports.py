@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from candgen import files
+from candgen.text.python_code import parsed
 
 ROOT = "candgen"
 
@@ -173,7 +174,7 @@ def facts_of(code: str, package: str = "") -> Facts:
         package: Its dotted name if it is the `__init__.py` of a package.
     """
     try:
-        tree = ast.parse(code)
+        tree = parsed(code)
     except SyntaxError:
         return Facts(frozenset(), frozenset(), {}, {})
     seen = _Reader()

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from candgen import records
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.session import runs
+from candgen.text.python_code import parsed
 
 TAG = "parameters"
 EXPLORE = "explore"
@@ -136,7 +137,7 @@ class Notebook:
         )
 
     def _openings(self) -> list[ast.Call]:
-        calls = [n for n in ast.walk(ast.parse(self.code(explore=True))) if isinstance(n, ast.Call)]
+        calls = [n for n in ast.walk(parsed(self.code(explore=True))) if isinstance(n, ast.Call)]
         named = ((call, getattr(call.func, "attr", getattr(call.func, "id", ""))) for call in calls)
         return [call for call, name in named if name == "open_run"]
 
@@ -183,7 +184,7 @@ def _without_magics(source: str) -> str:
 
 def _is_python(source: str) -> bool:
     try:
-        ast.parse(source)
+        parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
@@ -242,7 +243,7 @@ class _File(records.Record):
 
 def _parse(source: str, path: Path) -> dict[str, Parameter]:
     try:
-        tree = ast.parse(source)
+        tree = parsed(source)
         comments = _comments(source)
     except SyntaxError as error:
         raise DataError(f"{path}, parameters cell, line {error.lineno}: {error.msg}.") from None

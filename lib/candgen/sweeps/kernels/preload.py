@@ -10,6 +10,8 @@ import ast
 import re
 from pathlib import Path
 
+from candgen.text.python_code import parsed
+
 HEAVY = ("tensorflow", "keras")
 _LIBRARY = Path(__file__).resolve().parents[3]
 
@@ -53,7 +55,7 @@ def heavy_modules(notebook: Path | str) -> list[str]:
 def _imports(code: str) -> set[str]:
     """Names that code imports, anywhere in it: `a.b` of `import a.b` and of `from a import b`."""
     try:
-        tree = ast.parse(code)
+        tree = parsed(code)
     except SyntaxError:  # the notebook will say so itself
         return set()
     found = set()
@@ -72,7 +74,7 @@ def _imported_when_asked(package: Path, names: set[str]) -> set[str]:
     """
     name = ".".join(package.parent.relative_to(_LIBRARY).parts)
     found = set()
-    for node in ast.parse(package.read_text(encoding="utf-8")).body:
+    for node in parsed(package.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_HOMES":
             for key, home in ast.literal_eval(node.value).items():
                 module, *classes = [home] if isinstance(home, str) else home
