@@ -139,7 +139,7 @@ class Cluster:
 
     def cpu_seconds(self) -> dict[str, float]:
         """Return the processor time that each living worker has spent since it started."""
-        return self.client.run(time.process_time)
+        return self.client.run(time.process_time, on_error="ignore")  # one may die meanwhile
 
     def _first_done(self, futures: Iterable[Future]) -> list[Future]:
         """Wait until one of these has ended, well or not; without any, until there is a worker."""
