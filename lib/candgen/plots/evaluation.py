@@ -233,7 +233,7 @@ def objective(
     if isinstance(history, Mapping):
         longest = max(len(values) for values in curves.values())
         labels.at_line_ends(ax, longest, ends, list(curves), [colour[name] for name in curves])
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="sweep", ylabel=label)
     return ax
 

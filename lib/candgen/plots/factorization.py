@@ -91,7 +91,7 @@ def convergence(
     )  # fmt: skip
     right.set_xscale("log")
     right.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     left.set(xlabel="epoch", ylabel="objective above the best reached")
     right.set(xlabel="seconds of training")
     right.tick_params(labelleft=False)

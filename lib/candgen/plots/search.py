@@ -47,7 +47,7 @@ def history(dots: Sequence[Dot], *, label: str, ax: Axes) -> Axes:
             ax.axhline(done[0].value, color=BASELINE, linestyle=(0, (4, 3)), linewidth=1, zorder=0)
     _dots(dots, [dot.number for dot in dots], ax)
     ax.set(xlabel="trial", ylabel=label)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _tidy(ax)
     return ax
 

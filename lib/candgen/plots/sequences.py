@@ -73,7 +73,7 @@ def looking_back(
         ax.plot(range(1, n + 1), line, color=colour[name], marker="o", ms=3, label=name)
     ax.set_ylim(bottom=0)
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="attended event, counted back from the newest (1)", ylabel="attention weight")
     ax.legend(frameon=False)
     ax.set_title(f"{n_users:,} histories of {n} events or more")

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALE, colours
+from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, PALE, colours, text_label
 
 _GREEN = "#009E73"
 _COLOUR = {"input": MODEL, "hidden": ACCENT, "user vector": INK, "row": _GREEN}
@@ -74,7 +74,8 @@ def _row(
 ) -> None:
     step = (right - left) / max(len(parts), 1)
     for place, part in enumerate(parts.itertuples()):
-        name = part.part.replace("user ", "").replace("item ", "").replace("_", "\n")
+        words = part.part.replace("user ", "").replace("item ", "").replace("_", " ").split()
+        name = "\n".join(text_label(word, 10) for word in words[:2])
         said = f"{name}\n{part.rows:,} x {part.width}" if tables else name
         _box(
             ax, left + place * step, left + (place + 1) * step - 0.008, level, said,

@@ -54,7 +54,7 @@ def training_curves(
         panels[1].set_ylabel(watched if "validation" in watched else f"{watched} on validation")
     for panel in panels[:n_panels]:
         panel.set_xlabel("epoch")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if len(named) > 1:
         figure = panels[0].figure
         figure.legend(
