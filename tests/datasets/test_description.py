@@ -1,6 +1,8 @@
 """A dataset.json that is not what `write_dataset` writes is refused, by the field that is wrong."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -216,3 +218,15 @@ def test_a_digest_is_found_where_there_is_one(dataset, tmp_path):
     (dataset / "dataset.json").write_text('{"digest": 7, "tables": {"../x": {"sha256": "a"}}}')
     assert description.digest_of(dataset) is None
     assert description.digests_of_files(dataset) is None
+
+
+def test_a_sweep_reads_descriptions_without_loading_pandas(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"digest": "d1", "tables": {}}')
+    asked = (
+        "import sys; from pathlib import Path; from candgen.sweeps import fingerprints, run_sweep; "
+        "print(fingerprints.dataset_digest(Path(sys.argv[1])), "
+        "[m for m in ('pandas', 'pyarrow', 'scipy') if m in sys.modules])"
+    )
+    asked = [sys.executable, "-c", asked, str(tmp_path)]
+    done = subprocess.run(asked, capture_output=True, text=True)
+    assert done.stdout == "d1 []\n", done.stderr

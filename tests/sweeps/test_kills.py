@@ -18,10 +18,13 @@ from waiting import SECONDS, gone, until
 
 pytestmark = pytest.mark.notebook
 
-# The report is not what is tried here, nor what the pages of the library preload.
+# The report is not what is tried here and takes seconds to import; nor is what the pages of the
+# library preload. Under nohup, pytest and its children ignore SIGHUP.
 CANDGEN = """\
+import signal, sys, types
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 from candgen import cli
-from candgen.sweeps import run_report
 from candgen.sweeps.kernels import client
 
 def make_report(folder, **_):
@@ -29,7 +32,9 @@ def make_report(folder, **_):
         (folder / name).write_text("made")
     return folder / "report.html"
 
+run_report = types.ModuleType("candgen.sweeps.run_report")
 run_report.make_report = make_report
+sys.modules[run_report.__name__] = run_report
 client.LIGHT = ("ipykernel.kernelapp", "ipykernel.ipkernel")
 cli.main()
 """
@@ -51,9 +56,10 @@ def sweep(project, write_sweep):
     write_sweep(SWEEP)
     started = []
 
-    def start(*options, workers=2, kernel="warm"):
+    def start(*options, workers=2, kernel="warm", hang_up="SIG_DFL"):
         options = ["--workers", str(workers), "--kernel", kernel, *options]
-        command = [sys.executable, "-c", CANDGEN, "sweep", "params/asked.yaml", *options]
+        candgen = CANDGEN.replace("SIG_DFL", hang_up)
+        command = [sys.executable, "-c", candgen, "sweep", "params/asked.yaml", *options]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=project
         )
@@ -129,8 +135,14 @@ def test_a_killed_kernel_fails_its_run_only(sweep, outputs, kernel):
 
 
 def test_a_killed_kernel_is_tried_again_with_both_attempts_in_the_status(sweep, outputs):
+    """Meanwhile, a second sweep on the same folder is refused and disturbs nothing."""
     process = sweep("--retries", "1")
     pid = until_slow_sleeps(outputs, process)
+    second = sweep("--fresh")
+    out, said = second.communicate(timeout=SECONDS)
+    assert (second.returncode, out) == (2, "")
+    assert f"is in use by process {process.pid}" in said
+    assert states(outputs)["a-quick"] == "done" and states(outputs)["b-slow"] == "running"
     (outputs / "calm").touch()
     os.kill(pid, signal.SIGKILL)
     said = process.communicate(timeout=SECONDS)[1]
@@ -138,7 +150,7 @@ def test_a_killed_kernel_is_tried_again_with_both_attempts_in_the_status(sweep, 
     told = status.read(outputs / "b-slow")
     assert [each["state"] for each in told["attempts"]] == ["killed", "done"]
     assert "run b-slow: DeadKernelError" in said and "trying again" in said
-    assert times_run(outputs / "b-slow") == 2
+    assert times_run(outputs / "a-quick") == 1 and times_run(outputs / "b-slow") == 2
 
 
 def test_a_killed_kernel_server_fails_what_it_carried(sweep, outputs):
@@ -170,26 +182,15 @@ def test_a_signal_stops_kernels_and_says_so(sweep, outputs, number, code, kernel
 
 
 def test_a_run_that_takes_too_long_is_stopped_by_itself(sweep, outputs, write_sweep):
+    """Under nohup, it is not stopped by the terminal that closes."""
     write_sweep(SWEEP.replace("generator: sleeping", "generator: sleeping, minutes: 0.05"))
-    process = sweep()
+    process = sweep(hang_up="SIG_IGN")
+    until(lambda: kernel_of(outputs / "b-slow"), "the slow run sleeps", process)
+    process.send_signal(signal.SIGHUP)
     said = process.communicate(timeout=SECONDS)[1]
     assert process.returncode == 1
     assert states(outputs) == {"a-quick": "done", "b-slow": "timed out", "c-quick": "done"}
     assert "ran longer than 0.05 minutes" in said
-
-
-def test_a_second_sweep_on_the_same_folder_is_refused_and_disturbs_nothing(sweep, outputs):
-    first = sweep()
-    until_slow_sleeps(outputs, first)
-    second = sweep("--fresh")
-    out, said = second.communicate(timeout=SECONDS)
-    assert (second.returncode, out) == (2, "")
-    assert f"is in use by process {first.pid}" in said
-    assert states(outputs)["a-quick"] == "done" and states(outputs)["b-slow"] == "running"
-    (outputs / "calm").touch()
-    os.kill(kernel_of(outputs / "b-slow"), signal.SIGKILL)
-    first.communicate(timeout=SECONDS)
-    completes(sweep, outputs)
 
 
 FULL_DISK = """\

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from candgen.training import compile_time
-from candgen.training.compile_time import FirstCalls, Stopwatch, Took, count, preparing
+from candgen.training.compile_time import Stopwatch, Took, count, preparing
 
 FIT_TWICE = """
 import json, sys
@@ -112,14 +112,6 @@ def test_threads_that_prepare_at_the_same_time_count_once(clock):
     assert watch.read() == Took(2, 6, 7)
 
 
-def test_only_the_first_call_with_each_shape_compiles(clock):
-    watch, calls = Stopwatch(), FirstCalls()
-    for shape, seconds in (((3, 2), 10), ((3, 2), 1), ((1, 2), 20), ((3, 2), 2)):
-        with calls.of(shape):
-            clock.now += seconds
-    assert watch.read().compile_seconds == 30 and watch.read().seconds == 3
-
-
 @pytest.mark.parametrize("generator", ["Compiled", "GMF"])
 def test_the_first_fit_of_a_process_compiles_and_the_second_does_not(tmp_path, generator):
     asked = [sys.executable, "-c", FIT_TWICE, str(tmp_path / "world"), generator]
@@ -130,5 +122,5 @@ def test_the_first_fit_of_a_process_compiles_and_the_second_does_not(tmp_path, g
     assert min(first["fit_seconds"], first["rank_seconds"], second["fit_seconds"]) > 0
     if generator == "Compiled":
         assert second["compile_seconds"] == second["compiled in fit"] == 0
-    else:  # another network is compiled again, what ranks it is not
+    else:  # another network is traced again, what ranks it is not compiled
         assert second["compile_seconds"] == second["compiled in fit"] > 0

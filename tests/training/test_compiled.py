@@ -1,7 +1,12 @@
+import gc
+import weakref
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 
-from candgen.training import CompiledStep
+from candgen.training import CompiledStep, programs
+from candgen.training.compile_time import Stopwatch
 
 
 def squares(embedded, given):
@@ -60,3 +65,59 @@ def test_layers_that_were_not_built_are_named():
     quiet_layer = keras.layers.Dense(1, name="late")
     with pytest.raises(ValueError, match="late"):
         CompiledStep(squares, layers=[quiet_layer])
+
+
+def test_only_the_first_call_with_each_shape_counts_as_compiling():
+    step, compiling = CompiledStep(squares), []
+    for rows in (3, 3, 1, 3):
+        x, watch = np.ones((rows, 2), np.float32), Stopwatch()
+        step({"x": x}, {"goal": x}, 0.1)
+        compiling.append(watch.read().compile_seconds > 0)
+    assert compiling == [True, False, True, False]
+
+
+def scaled(factor, start, **options):
+    """A step whose loss is a constant times a layer's answer, and its layer."""
+    from tensorflow import keras
+
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", name="dense")
+    layer.build((None, 2))
+    layer.set_weights([np.full((2, 1), start, np.float32)])
+
+    def loss(embedded, given):
+        import tensorflow as tf
+
+        return factor * tf.reduce_sum(layer(embedded["x"]) * given["y"])
+
+    return CompiledStep(loss, layers=[layer], optimizer="sgd", **options), layer
+
+
+def test_a_program_is_compiled_once_and_every_step_keeps_its_own_weights(monkeypatch):
+    monkeypatch.setattr(programs, "_programs", OrderedDict())
+    x, y = np.ones((3, 2), np.float32), np.ones((3, 1), np.float32)
+    (first, held), (second, other) = scaled(2.0, 1.0), scaled(2.0, 5.0)
+    losses = [step({"x": x}, {"y": y}, 0.1)[0] for step in (first, second, first, second)]
+    assert losses == pytest.approx([12, 60, 12 - 7.2, 60 - 7.2])  # the slope is 2 * 3, twice
+    weights = [layer.kernel.numpy().ravel() for layer in (held, other)]
+    np.testing.assert_allclose(weights, [[1 - 1.2] * 2, [5 - 1.2] * 2], rtol=1e-5)
+    assert len(programs._programs) == 1
+
+
+def test_a_constant_a_shape_and_the_compiler_make_another_program(monkeypatch):
+    monkeypatch.setattr(programs, "_programs", OrderedDict())
+    x, y = np.ones((3, 2), np.float32), np.ones((3, 1), np.float32)
+    assert scaled(2.0, 1.0)[0]({"x": x}, {"y": y}, 0.1)[0] == pytest.approx(12)
+    assert scaled(3.0, 1.0)[0]({"x": x}, {"y": y}, 0.1)[0] == pytest.approx(18)
+    assert scaled(3.0, 1.0)[0]({"x": x[:1]}, {"y": y[:1]}, 0.1)[0] == pytest.approx(6)
+    interpreted = scaled(3.0, 1.0, jit=False)[0]
+    assert interpreted({"x": x}, {"y": y}, 0.1)[0] == pytest.approx(18)
+    assert len(programs._programs) == 4
+
+
+def test_a_step_that_is_gone_is_not_held_by_its_program():
+    step, layer = scaled(4.0, 1.0)
+    step({"x": np.ones((3, 2), np.float32)}, {"y": np.ones((3, 1), np.float32)}, 0.1)
+    held = weakref.ref(step), weakref.ref(layer)
+    del step, layer
+    gc.collect()
+    assert [each() for each in held] == [None, None]

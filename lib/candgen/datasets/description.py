@@ -1,21 +1,24 @@
-"""`dataset.json`, the description of a prepared dataset, checked before anything relies on it."""
+"""`dataset.json`, the description of a prepared dataset, checked before anything relies on it.
+
+It is read without pandas, which takes a second to load: a sweep looks here to see what is done.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from candgen import records
 from candgen.checks import CountOrZero
 from candgen.errors import DataError
 from candgen.records import Digest, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 FORMAT = 2
 DESCRIPTION = "dataset.json"
@@ -132,6 +135,8 @@ def digests_of_files(folder: Path) -> dict[str, str] | None:
 
 def content_digest(frame: pd.DataFrame) -> str:
     """Digest names, types and values of a frame, independent of its file and memory layout."""
+    import pyarrow as pa
+
     digest = hashlib.sha256()
     for column in frame.columns:
         values = pa.Array.from_pandas(frame[column])
@@ -144,6 +149,10 @@ def content_digest(frame: pd.DataFrame) -> str:
 
 def _digest_array(digest: Any, values: pa.Array) -> None:
     """Digest a column: its type, the positions of missing values, and the bytes of the others."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     kind = values.type
     if pa.types.is_dictionary(kind):
         return _digest_array(digest, values.dictionary_decode())

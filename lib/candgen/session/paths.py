@@ -100,7 +100,7 @@ def no_such_dataset(name_or_folder: str | Path) -> DataError:
 
 
 def _differ(folders: list[Path]) -> bool:
-    from candgen.datasets import description  # slow, and seldom needed
+    from candgen.datasets import description
 
     return len({description.digest_of(folder) for folder in folders}) > 1
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 
@@ -103,24 +103,6 @@ def preparing() -> Iterator[None]:
         yield
     finally:
         _total.end()
-
-
-class FirstCalls:
-    """Tells the first call with each shape, which XLA compiles, from later ones.
-
-    The first call counts as compiling with the one step it takes, which is less than a hundredth
-    of it.
-    """
-
-    def __init__(self) -> None:
-        self._seen: set[Hashable] = set()
-
-    def of(self, shapes: Hashable) -> AbstractContextManager[None]:
-        """Return the block to make a call in: `preparing` if these shapes are new."""
-        if shapes in self._seen:
-            return nullcontext()
-        self._seen.add(shapes)
-        return preparing()
 
 
 def count(took: Took) -> None:

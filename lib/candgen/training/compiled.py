@@ -8,13 +8,15 @@ that the batch needs and returns the gradient of each, which the tables then tak
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from candgen.training import quiet
-from candgen.training.compile_time import FirstCalls
+from candgen.training.compile_time import preparing
+from candgen.training.programs import Program
 
 Loss = Callable[[dict[str, Any], dict[str, Any]], Any]
 
@@ -27,10 +29,13 @@ class CompiledStep:
     ) -> None:
         """Prepare; XLA compiles at the first call, and again only if a shape changes.
 
+        A step of the same layers, loss and shapes that was compiled before is not compiled again.
+
         Args:
             loss: Takes two dicts of tensors, what was gathered (differentiated) and what is given
                 (not), and returns a scalar. It calls its layers in training mode.
-            layers: Keras layers that it uses, already built.
+            layers: Keras layers that it uses, already built. Name them, since a program is
+                found again by these names, too, and Keras counts up those that it invents.
             optimizer: Of the layers' weights: adam, adagrad or sgd.
             jit: Whether XLA compiles it; otherwise TensorFlow runs its graph.
         """
@@ -39,7 +44,7 @@ class CompiledStep:
         if unbuilt:
             raise ValueError(f"Layers must be built before training; {unbuilt} are not.")
         made = {"adam": keras.optimizers.Adam, "adagrad": keras.optimizers.Adagrad}
-        optimizing = made.get(optimizer, keras.optimizers.SGD)(learning_rate=1.0)
+        optimizing = made.get(optimizer, keras.optimizers.SGD)(learning_rate=1.0, name=optimizer)
         weights = [w.value for layer in layers for w in layer.trainable_variables]
         variables = [w for layer in layers for w in layer.trainable_variables]
         if variables:
@@ -48,20 +53,21 @@ class CompiledStep:
         self._moving = list(optimizing.variables) if variables else []
 
         @tf.function(jit_compile=jit)
-        def run(embedded: Any, given: Any, rate: Any) -> Any:
-            names = list(embedded)
+        def run(names: Any, embedded: Any, given: Any, rate: Any) -> Any:
+            of_embedded, of_given = names
+            known = dict(zip(of_given, given, strict=True))
             with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch([embedded[name] for name in names])
+                tape.watch(embedded)
                 tape.watch(weights)
-                value = loss(embedded, given)
-            wanted = [embedded[name] for name in names] + weights
-            slopes = tape.gradient(value, wanted, unconnected_gradients="zero")
+                value = loss(dict(zip(of_embedded, embedded, strict=True)), known)
+            slopes = tape.gradient(value, embedded + weights, unconnected_gradients="zero")
             if variables:
                 optimizing.learning_rate.assign(rate)
-                optimizing.apply(slopes[len(names) :], variables)
-            return value, dict(zip(names, slopes[: len(names)], strict=True))
+                optimizing.apply(slopes[len(embedded) :], variables)
+            return value, slopes[: len(embedded)]
 
-        self._run, self._tf, self._first = run, tf, FirstCalls()
+        self._run, self._tf = run, tf
+        self._programs: dict[Any, Program] = {}
 
     def __call__(
         self, embedded: Mapping[str, NDArray], given: Mapping[str, NDArray], rate: float
@@ -76,16 +82,18 @@ class CompiledStep:
         Returns:
             The loss, and a gradient for each name of `embedded`.
         """
-        tensor = self._tf.convert_to_tensor
-        both = (embedded, given)
-        shapes = tuple((name, held.shape) for part in both for name, held in part.items())
-        with self._first.of(shapes):
-            value, slopes = self._run(
-                {name: tensor(held) for name, held in embedded.items()},
-                {name: tensor(held) for name, held in given.items()},
-                self._tf.constant(rate, self._tf.float32),
-            )
-        return float(value), {name: slope.numpy() for name, slope in slopes.items()}
+        names = tuple(embedded), tuple(given)
+        inputs = [self._tf.convert_to_tensor(held) for held in embedded.values()]
+        known = [self._tf.convert_to_tensor(held) for held in given.values()]
+        factor = self._tf.constant(rate, self._tf.float32)
+        shape = names, tuple((held.shape, held.dtype) for held in (*inputs, *known))
+        new = shape not in self._programs
+        with preparing() if new else nullcontext():
+            if new:
+                traced = self._run.get_concrete_function(names, inputs, known, factor)
+                self._programs[shape] = Program(traced)
+            value, slopes = self._programs[shape](*inputs, *known, factor)
+        return float(value), {n: s.numpy() for n, s in zip(names[0], slopes, strict=True)}
 
     def weights(self) -> dict[str, NDArray]:
         """Return copies of what the layers hold, by name."""

@@ -167,7 +167,7 @@ class TestWithADirectPath:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"negatives": "uniform", "n_negatives": 24}, {"loss": "logistic"}]
+    "settings", [{"negatives": "uniform", "n_negatives": 400}, {"loss": "logistic"}]
 )
 def test_the_other_losses_find_it_too(rounds, settings):
     model = reader(SASRec, **settings).fit(rounds)
@@ -178,7 +178,7 @@ def test_sampled_softmax_estimates_the_full_one_whatever_is_drawn(rounds):
     """With logQ the loss at the start is that over the catalogue."""
     full = reader(SASRec, epochs=1, learning_rate=1e-9).fit(rounds).history_[0].loss
     sampled = reader(
-        SASRec, epochs=1, learning_rate=1e-9, negatives="popularity", n_negatives=4000, alpha=1.0
+        SASRec, epochs=1, learning_rate=1e-9, negatives="popularity", n_negatives=400, alpha=1.0
     )
     assert sampled.fit(rounds).history_[0].loss == pytest.approx(full, rel=0.01)
 
@@ -209,9 +209,9 @@ def test_the_last_epoch_of_a_killed_training_leads_to_the_same_result(rounds):
     def new():
         return SequenceLearner(model._network(), rounds, model.chosen)
 
-    through = steps(new(), range(4))
-    half = steps(new(), range(2))
-    held = {name: array.copy() for name, array in half.state().items()}
+    through = steps(new(), range(2))
+    held = {name: array.copy() for name, array in through.state().items()}
+    steps(through, range(2, 4))
     again = new()
     again.load_state(held)
     steps(again, range(2, 4))
@@ -221,15 +221,11 @@ def test_the_last_epoch_of_a_killed_training_leads_to_the_same_result(rounds):
 
 def test_repeats_that_fill_up_a_batch_teach_nothing(rounds):
     model = reader(SASRec, dropout=0.0)
-    whole, filled = (SequenceLearner(model._network(), rounds, model.chosen) for _ in "ab")
-    rows, rng = np.array([3, 4, 5, 6, 0, 1, 2, 7]), np.random.default_rng(0)
-    weights = np.array([1, 1, 1, 1, 0, 0, 0, 0], np.float32)
+    learner = SequenceLearner(model._network(), rounds, model.chosen)
+    weights, rng = np.array([1, 1, 1, 1, 0, 0, 0, 0], np.float32), np.random.default_rng(0)
     losses = [
-        learner.learn(rows[order], weights, 0.1, rng)
-        for learner, order in (
-            (whole, [0, 1, 2, 3, 4, 5, 6, 7]),
-            (filled, [0, 1, 2, 3, 7, 6, 5, 4]),
-        )
+        learner.learn(np.array([3, 4, 5, 6, *filling]), weights, 0.0, rng)  # moves nothing
+        for filling in ([0, 1, 2, 7], [3, 4, 5, 6])
     ]
     assert losses[0] == pytest.approx(losses[1], abs=rounding(np.float32, N_TERMS, losses[0]))
 

@@ -189,7 +189,7 @@ def test_impressions_teach_what_was_passed_over(described_world):
 
 
 def test_without_features_of_users_the_unseen_are_refused_by_name(described_world):
-    plain = deep(query_inputs=["id", "history"], item_inputs=["id"], epochs=1)
+    plain = deep(query_inputs=["id", "history"], item_inputs=["id"], epochs=1, hidden=[])
     plain.fit(described_world)
     assert not plain.answers_cold_users and not plain.answers_cold_items
     with pytest.raises(ColdStartError, match=r"TwoTower answers for users.*1112"):

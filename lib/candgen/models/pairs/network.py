@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,10 +63,11 @@ class PairNetwork:
         """
         keras = quiet.keras()
 
-        seeds = iter(range(seed, seed + 10_000))
+        seeds, numbers = iter(range(seed, seed + 10_000)), count()
 
         def dense(size: int, width: int, start: Any, *, bias: bool = True) -> Any:
-            made = keras.layers.Dense(size, use_bias=bias, kernel_initializer=start)
+            name = f"dense_{next(numbers)}"
+            made = keras.layers.Dense(size, use_bias=bias, kernel_initializer=start, name=name)
             made.build((None, width))
             return made
 

@@ -19,6 +19,7 @@ from candgen.models.sequences.windows import Batch, Windows, last_events
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
 from candgen.training import CompiledStep, EmbeddingTable, Learner, compile_time, quiet
+from candgen.training.programs import Program
 
 _USERS_AT_ONCE = 128
 _NEVER = 1e30  # subtracted from the score of an item that nobody has in training
@@ -244,6 +245,6 @@ def _answering(network: Network, length: int) -> Any:
         return tf.gather(states, last, batch_dims=1)
 
     with compile_time.preparing():
-        compiled = answer.get_concrete_function()
+        compiled = Program(answer.get_concrete_function())
         compiled(tf.zeros(vectors.shape), tf.zeros(last.shape, tf.int32))
     return compiled

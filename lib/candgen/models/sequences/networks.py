@@ -48,6 +48,10 @@ class Network:
         """Return a seed of its own for each layer, from the network's seed."""
         return derive_seed(self._seed, f"layer {len(self.layers)}") % 2**31
 
+    def _name(self) -> str:
+        """Return a name that is the same in the next network, unlike the names Keras counts."""
+        return f"layer_{len(self.layers)}"
+
     def _add(self, layer: Any, *shape: int | None) -> Any:
         layer.build(shape)
         self.layers.append(layer)
@@ -55,14 +59,17 @@ class Network:
 
     def _dense(self, units: int, *, inputs: int | None = None, **options: Any) -> Any:
         start = self._keras.initializers.RandomNormal(stddev=_SPREAD, seed=self._drawn())
-        dense = self._keras.layers.Dense(units, kernel_initializer=start, **options)
+        options |= {"kernel_initializer": start, "name": self._name()}
+        dense = self._keras.layers.Dense(units, **options)
         return self._add(dense, None, inputs or self.dim)
 
     def _norm(self) -> Any:
-        return self._add(self._keras.layers.LayerNormalization(epsilon=_EPSILON), None, self.dim)
+        norm = self._keras.layers.LayerNormalization(epsilon=_EPSILON, name=self._name())
+        return self._add(norm, None, self.dim)
 
     def _dropout(self) -> Any:
-        return self._add(self._keras.layers.Dropout(self.dropout, seed=self._drawn()), None)
+        dropout = self._keras.layers.Dropout(self.dropout, seed=self._drawn(), name=self._name())
+        return self._add(dropout, None)
 
 
 class AttentionNetwork(Network):
@@ -85,7 +92,9 @@ class AttentionNetwork(Network):
         super().__init__(dim, dropout, seed)
         self.heads, self.length = heads, length
         start = self._keras.initializers.RandomNormal(stddev=_SPREAD, seed=self._drawn())
-        positions = self._keras.layers.Embedding(length, dim, embeddings_initializer=start)
+        positions = self._keras.layers.Embedding(
+            length, dim, embeddings_initializer=start, name=self._name()
+        )
         self.positions = self._add(positions, None)
         self.blocks = [self._block(inner) for _ in range(blocks)]
 
@@ -153,14 +162,15 @@ class RecurrentNetwork(Network):
     def _block(self) -> dict[str, Any]:
         orthogonal = self._keras.initializers.Orthogonal(seed=self._drawn())
         glorot = self._keras.initializers.GlorotUniform(seed=self._drawn())
-        dense = self._keras.layers.Dense
-        into = self._add(dense(3 * self.dim, kernel_initializer=glorot), None, self.dim)
-        again = dense(3 * self.dim, kernel_initializer=orthogonal)
-        return {
-            "into": into,
-            "again": self._add(again, None, self.dim),
-            "dropout": self._dropout(),
-        }
+
+        def dense(start: Any) -> Any:
+            made = self._keras.layers.Dense(
+                3 * self.dim, kernel_initializer=start, name=self._name()
+            )
+            return self._add(made, None, self.dim)
+
+        into, again = dense(glorot), dense(orthogonal)
+        return {"into": into, "again": again, "dropout": self._dropout()}
 
     def states(self, vectors: Any, owners: Any, steps: Any, *, training: bool) -> Any:
         tf = quiet.tensorflow()

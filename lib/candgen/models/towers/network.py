@@ -10,6 +10,7 @@ the mean of the history may share the sum as SimpleX has it (Mao et al., CIKM 20
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from candgen.models.towers.inputs import Input
@@ -94,11 +95,12 @@ class Tower:
     def _build(self, widths: Mapping[str, int], normalization: str, seed: int) -> None:
         keras = quiet.keras()
 
-        seeds = iter(range(seed, seed + 10_000))
+        seeds, numbers = iter(range(seed, seed + 10_000)), count()
 
         def dense(size: int, width: int, *, bias: bool = True) -> Any:
             start = keras.initializers.GlorotUniform(seed=next(seeds))
-            made = keras.layers.Dense(size, use_bias=bias, kernel_initializer=start)
+            name = f"{self.name}_{next(numbers)}"
+            made = keras.layers.Dense(size, use_bias=bias, kernel_initializer=start, name=name)
             made.build((None, width))
             return made
 
@@ -110,7 +112,7 @@ class Tower:
         for size in self.hidden:
             normalize = None
             if normalization == "layer":
-                normalize = keras.layers.LayerNormalization()
+                normalize = keras.layers.LayerNormalization(name=f"{self.name}_{next(numbers)}")
                 normalize.build((None, size))
                 self.layers.append(normalize)
             self._dense.append((dense(size, width), normalize))
