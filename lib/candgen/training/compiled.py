@@ -47,7 +47,7 @@ class CompiledStep:
         self._variables = [held for layer in layers for held in layer.variables]
         self._moving = list(optimizing.variables) if variables else []
 
-        @tf.function(jit_compile=jit)
+        @tf.function(jit_compile=jit, autograph=False)
         def run(embedded: Any, given: Any, rate: Any) -> Any:
             names = list(embedded)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
