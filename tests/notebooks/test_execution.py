@@ -1,5 +1,6 @@
 """Every notebook runs whole and as its stage part alone; what the stage records does not differ."""
 
+import base64
 import hashlib
 import shutil
 from pathlib import Path
@@ -31,6 +32,11 @@ def results(folder: Path) -> list[dict]:
     ]
 
 
+def drawn_once(figure: Path, page: str) -> bool:
+    """Tell whether a page shows the very picture that was saved."""
+    return base64.b64encode(figure.read_bytes()).decode() in page
+
+
 @pytest.mark.notebook
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_whole_and_as_a_stage_with_the_same_results(executed_pages, tmp_path, name):
@@ -50,6 +56,8 @@ def test_a_notebook_runs_whole_and_as_a_stage_with_the_same_results(executed_pag
             assert "candgen sweep params/" in page
         else:
             assert "<img" in page or "<svg" in page
+        redrawn = [f.name for f in folder.glob("figures/*.png") if not drawn_once(f, page)]
+        assert redrawn == [], "the page shows other pictures than the folder keeps"
     recorded = {explore: results(folder) for explore, folder in folders.items()}
     assert [row for row in recorded.get(False, []) if row not in recorded[True]] == []
     assert {f: digests(project / f) for f in before} == before
