@@ -9,9 +9,8 @@ import nbformat
 import pytest
 
 from candgen import files
-from candgen.sweeps.execution import execute
 from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
-from notebooks.executed_pages import small
+from notebooks.executed_pages import execute, small
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted((path.stem for path in NOTEBOOKS.glob("*.ipynb")), reverse=True)  # the last first
