@@ -90,7 +90,7 @@ def small(notebook: Path) -> dict:
 
 # XLA compiles what pages train in less time, and its programs apart from those of other tests.
 _FLAGS = {
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
     "TF_XLA_FLAGS": "--tf_xla_persistent_cache_prefix=pages",
 }
 
