@@ -15,7 +15,7 @@ import pytest
 from candgen import files
 from candgen.datasets import preparation, world
 from candgen.datasets.world.make import make_world
-from candgen.sweeps.execution import execute
+from candgen.sweeps import execution
 from candgen.sweeps.notebook_parameters import read_notebook
 
 ATTACKS = (
@@ -45,14 +45,17 @@ SMALLER = {
         "small_world": {"n_users": 60, "n_items": 40, "events_per_user": 10.0},
         "exposure_biases": [0.0, 1.0], "loop": ["uniform"], "rounds": 2, "shown": 5,
     },
-    "80_approximate_search": {"most_queries": 50},
+    "80_approximate_search": {
+        "most_queries": 50,
+        "efforts": {"annoy": [1000], "faiss-ivf": [1, 16], "faiss-hnsw": [100], "faiss-pq": [4]},
+    },
     "82_filters": {
         "invented_items": 5000, "invented_queries": 32, "most_queries": 50,
         "headline": "recall@20",
     },
     "83_search_at_scale": {
         "sizes": [1000, 2000], "varied_items": 1000, "dims": [16], "sigmas": [0.6], "n_queries": 16,
-        "builds": {"faiss-ivf": [{}], "annoy": [{"trees": 5}]},
+        "builds": {"faiss-ivf": [{}]},
     },
     "85_candidate_pools": {
         "headline": "recall@20", "generators": ["WALS", "ItemKNN", "popularity"],
@@ -83,6 +86,21 @@ def small(notebook: Path) -> dict:
     """Return parameters with which a notebook takes seconds."""
     known = read_notebook(notebook).parameters
     return {n: v for n, v in (SMALL | SMALLER.get(notebook.stem, {})).items() if n in known}
+
+
+# XLA compiles what pages train in less time, and its programs apart from those of other tests.
+_FLAGS = {
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+    "TF_XLA_FLAGS": "--tf_xla_persistent_cache_prefix=pages",
+}
+
+
+def execute(notebook: Path, parameters: dict, folder: Path, **options) -> dict:
+    """Execute a page, which trains for a moment and should compile for no longer."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, flag in _FLAGS.items():
+            patch.setenv(name, flag, prepend=" ")
+        return execution.execute(notebook, parameters, folder, **options)
 
 
 class ExecutedPages:

@@ -1,5 +1,6 @@
 """Every notebook runs whole and as its stage part alone; what the stage records does not differ."""
 
+import base64
 import hashlib
 import shutil
 from pathlib import Path
@@ -8,9 +9,8 @@ import nbformat
 import pytest
 
 from candgen import files
-from candgen.sweeps.execution import execute
 from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
-from notebooks.executed_pages import small
+from notebooks.executed_pages import execute, small
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted((path.stem for path in NOTEBOOKS.glob("*.ipynb")), reverse=True)  # the last first
@@ -29,6 +29,11 @@ def results(folder: Path) -> list[dict]:
         {key: value for key, value in row.items() if "@" in key or key == "generator"}
         for row in files.read_json(folder / "metrics.json")["generators"]
     ]
+
+
+def drawn_once(figure: Path, page: str) -> bool:
+    """Tell whether a page shows the very picture that was saved."""
+    return base64.b64encode(figure.read_bytes()).decode() in page
 
 
 @pytest.mark.notebook
@@ -50,6 +55,8 @@ def test_a_notebook_runs_whole_and_as_a_stage_with_the_same_results(executed_pag
             assert "candgen sweep params/" in page
         else:
             assert "<img" in page or "<svg" in page
+        redrawn = [f.name for f in folder.glob("figures/*.png") if not drawn_once(f, page)]
+        assert redrawn == [], "the page shows other pictures than the folder keeps"
     recorded = {explore: results(folder) for explore, folder in folders.items()}
     assert [row for row in recorded.get(False, []) if row not in recorded[True]] == []
     assert {f: digests(project / f) for f in before} == before

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from candgen.datasets import preparation
-from candgen.sweeps.execution import execute
+from notebooks.executed_pages import execute
 
 SMALL = {
     "dim": 4, "epochs": 2, "n_negatives": 4, "settings": {"batch_size": 64},

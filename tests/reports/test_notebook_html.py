@@ -91,6 +91,17 @@ def test_tables_headings_and_figures_survive():
     assert 'src="data:image/png;base64,iVBORw0KGgo="' in made
 
 
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [({"image/png": {"width": 330}}, ' width="330"'), ({"image/png": {"width": '"><b>'}}, ""),
+     ({"image/png": "wide"}, ""), ({}, "")],
+)  # fmt: skip
+def test_a_figure_is_as_wide_as_the_notebook_says(metadata, expected):
+    figure = new_output("display_data", data={"image/png": "iVBORw0KGgo="}, metadata=metadata)
+    image = '<img alt="Figure" src="data:image/png;base64,iVBORw0KGgo="'
+    assert f"{image}{expected}/>" in page(code("", figure))
+
+
 def test_the_notebook_itself_is_not_changed():
     notebook = new_notebook(cells=[code("x", new_output("stream", text="y" * 50_000))])
     notebook_html.render(notebook, "a_page")

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from candgen import checks, files, locks
 from candgen.errors import DataError, SettingError
-from candgen.session import environment, notebook_name, paths, run_files
+from candgen.session import environment, notebook_name, paths, run_files, saved_figures
 from candgen.session.run_files import (
     ENVIRONMENT,
     METRICS,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 DEFAULT_DATASET = "world"
+_DPI = 144  # of saved figures
 
 _NUMBER_KEYS = {"name": str, "printed": numbers.Real, "ours": numbers.Real, "why": str}
 _current: Run | None = None  # the run of this kernel's page
@@ -157,7 +158,8 @@ class Run:
             drawing = drawing.flat[0]
         figure = drawing if hasattr(drawing, "savefig") else drawing.figure
         with self.appearing(f"figures/{name}.png") as passing:
-            figure.savefig(passing, format="png", dpi=144, bbox_inches="tight")
+            figure.savefig(passing, format="png", dpi=_DPI, bbox_inches="tight")
+            saved_figures.show_saved(figure, passing.read_bytes(), _DPI)
 
     def say(self, sentence: str, **values: Any) -> None:
         """Show a sentence of Markdown with computed values in it.

@@ -52,7 +52,7 @@ class CompiledStep:
         self._variables = [held for layer in layers for held in layer.variables]
         self._moving = list(optimizing.variables) if variables else []
 
-        @tf.function(jit_compile=jit)
+        @tf.function(jit_compile=jit, autograph=False)
         def run(names: Any, embedded: Any, given: Any, rate: Any) -> Any:
             of_embedded, of_given = names
             known = dict(zip(of_given, given, strict=True))

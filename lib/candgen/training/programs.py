@@ -38,7 +38,8 @@ class Program:
     def __call__(self, *tensors: Any) -> Any:
         """Run on the tensors of all arguments, in order; return what the function returns."""
         # The public call would take the variables of the first function.
-        return self._running._call_flat(list(tensors), self._captured)
+        run = getattr(self._running, "_call_flat", None)
+        return run(list(tensors), self._captured) if run else self._running(*tensors)
 
 
 def _key(graph: Any) -> str:

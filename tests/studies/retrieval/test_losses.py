@@ -20,6 +20,7 @@ def wals(data):
     return models.WALS(dim=6, epochs=4).fit(data)
 
 
+@pytest.mark.usefixtures("quickly_measured")
 def test_what_is_lost_is_paired_with_exact_search(wals, data):
     users = evaluation.judge(wals, data, k=10, cutoffs=[5]).per_user["user"].to_numpy()
     builds = {"faiss-ivf": [{"lists": 30}]}
@@ -33,6 +34,7 @@ def test_what_is_lost_is_paired_with_exact_search(wals, data):
     assert lost["baseline_mean"].iloc[0] == pytest.approx(exact)
 
 
+@pytest.mark.usefixtures("quickly_measured")
 def test_two_settings_of_a_kind_are_told_apart(wals, data):
     users = evaluation.judge(wals, data, k=10, cutoffs=[5]).per_user["user"].to_numpy()
     table = tradeoff.tradeoff(

@@ -73,6 +73,7 @@ def test_shapes_are_told_by_the_quickest_that_finds_enough():
     assert told.to_dict() == {(4, 0.3): "3.00 (ef 9)", (8, 0.0): "finds too little"}
 
 
+@pytest.mark.usefixtures("quickly_measured")
 def test_the_table_begins_with_exact_search_which_misses_nothing():
     rng = np.random.default_rng(0)
     items, queries = rng.normal(size=(300, 6)), rng.normal(size=(20, 6))
@@ -100,6 +101,7 @@ def test_the_table_begins_with_exact_search_which_misses_nothing():
     assert (memory >= 0).all()
 
 
+@pytest.mark.usefixtures("quickly_measured")
 def test_invented_catalogues_are_searched_until_enough_is_found():
     cases = tradeoff.around([300, 900], [], [], base=(900, 8, 0.3))
     builds = {"faiss-ivf": [{"lists": 20}], "faiss-hnsw": [{"links": 8}]}
@@ -112,6 +114,7 @@ def test_invented_catalogues_are_searched_until_enough_is_found():
     np.testing.assert_allclose(larger["times"], larger["batch"] / larger["batch"].iloc[0])
 
 
+@pytest.mark.usefixtures("quickly_measured")
 def test_of_the_first_ten_it_counts_whether_they_are_found_at_all():
     rng = np.random.default_rng(1)
     items, queries = rng.normal(size=(400, 8)), rng.normal(size=(30, 8))
@@ -138,6 +141,7 @@ def test_it_is_told_from_which_size_a_kind_pays():
     assert told["stand"].startswith("a 2.00 times exact search's speed all at once, 0.50 one")
 
 
+@pytest.mark.usefixtures("quickly_measured")
 def test_given_vectors_are_searched_like_invented_ones():
     rng = np.random.default_rng(0)
     items, queries = rng.normal(size=(400, 8)), rng.normal(size=(16, 8))

@@ -226,7 +226,7 @@ def _compiled_epoch(batch_size: int, learning_rate: float, shapes: tuple) -> Cal
         flat -= rate * first / (tf.sqrt(second) + _EPSILON)
         return (flat, first, second, steps), loss
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def epoch(users: Any, items: Any, of_user: Any, of_item: Any, targets: Any, state: Any) -> Any:
         n_rows = of_user.shape[0]
         n_steps = n_rows // batch_size

@@ -237,7 +237,7 @@ def _answering(network: Network, length: int) -> Any:
     vectors = tf.TensorSpec((_USERS_AT_ONCE, length, network.dim), tf.float32)
     last = tf.TensorSpec((_USERS_AT_ONCE,), tf.int32)
 
-    @tf.function(jit_compile=True, input_signature=(vectors, last))
+    @tf.function(jit_compile=True, autograph=False, input_signature=(vectors, last))
     def answer(vectors: Any, last: Any) -> Any:
         owners = tf.zeros((_USERS_AT_ONCE, length), tf.int32)
         steps = tf.tile(tf.range(length)[None], (_USERS_AT_ONCE, 1))
