@@ -121,3 +121,12 @@ def test_a_step_that_is_gone_is_not_held_by_its_program():
     del step, layer
     gc.collect()
     assert [each() for each in held] == [None, None]
+
+
+def test_a_function_without_the_private_call_runs_its_own_program(monkeypatch):
+    monkeypatch.setattr(programs, "_CALL", "renamed_in_tensorflow")
+    x, y = np.ones((3, 2), np.float32), np.ones((3, 1), np.float32)
+    (first, held), (second, other) = scaled(2.0, 1.0), scaled(2.0, 5.0)
+    assert [step({"x": x}, {"y": y}, 0.1)[0] for step in (first, second)] == [12, 60]
+    weights = [layer.kernel.numpy().ravel() for layer in (held, other)]
+    np.testing.assert_allclose(weights, [[1 - 0.6] * 2, [5 - 0.6] * 2], rtol=1e-5)

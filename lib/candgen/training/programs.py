@@ -14,6 +14,9 @@ from collections import OrderedDict
 from typing import Any
 
 _KEPT = 32
+# The public call takes the variables of the first function. Where TensorFlow has renamed this one,
+# which is private, each function runs a program of its own.
+_CALL = "_call_flat"
 _programs: OrderedDict[tuple[bool, str], Any] = OrderedDict()
 _lock = threading.Lock()
 
@@ -27,8 +30,10 @@ class Program:
         Args:
             traced: What `get_concrete_function` returns. Others keep the variables that it reads.
         """
-        jit = traced.function_def.attr["_XlaMustCompile"].b
-        self._captured, key = traced.captured_inputs, (jit, _key(traced.graph))
+        self._captured, self._running = traced.captured_inputs, traced
+        if not hasattr(traced, _CALL):
+            return
+        key = traced.function_def.attr["_XlaMustCompile"].b, _key(traced.graph)
         with _lock:
             self._running = _programs.setdefault(key, traced)
             _programs.move_to_end(key)
@@ -37,9 +42,9 @@ class Program:
 
     def __call__(self, *tensors: Any) -> Any:
         """Run on the tensors of all arguments, in order; return what the function returns."""
-        # The public call would take the variables of the first function.
-        run = getattr(self._running, "_call_flat", None)
-        return run(list(tensors), self._captured) if run else self._running(*tensors)
+        if not hasattr(self._running, _CALL):
+            return self._running(*tensors)
+        return getattr(self._running, _CALL)(list(tensors), self._captured)
 
 
 def _key(graph: Any) -> str:
