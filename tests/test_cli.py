@@ -10,7 +10,8 @@ import pytest
 
 from candgen import cli, doctor, files, reports
 from candgen.session import status
-from candgen.sweeps import execution, run_report
+from candgen.sweeps import execution, run_report, run_sweep
+from candgen.sweeps.search import tuning
 
 COMMANDS = ("doctor", "prepare", "run", "sweep", "report", "judge", "runs", "export", "candidates")
 SWEEP = """\
@@ -126,6 +127,19 @@ def test_a_sweep_prints_the_report_and_fails_if_a_run_did(candgen, project, exec
     assert out == f"{project}/outputs/asked/report.html\n"
     assert "1 of 2 stages did not finish" in err and "ValueError: no loss (cell 3)" in err
     assert str(project / "outputs" / "asked" / "b" / "page.html") in err
+
+
+def test_the_trials_of_tune_run_on_the_cluster_that_is_named(candgen, project, monkeypatch):
+    asked = {}
+
+    def noted(plan, **options):
+        asked.update(options)
+        return run_sweep.Outcome([], Path("report.html"), None)
+
+    monkeypatch.setattr(tuning, "plan", lambda *_, **__: None)
+    monkeypatch.setattr(run_sweep, "run_sweep", noted)
+    assert candgen("tune", "WALS", "--cluster", "local:2")[:2] == (0, "report.html\n")
+    assert (asked["cluster"], asked["workers"]) == ("local:2", None)
 
 
 def test_a_sweep_remembers_how_it_was_called(candgen, project, executed):

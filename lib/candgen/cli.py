@@ -232,6 +232,12 @@ def tune(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Trials at a time, from cores and memory by default")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Dask cluster for the trials: local:N, tcp://HOST:PORT or scheduler.json"
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop")] = False,
 ) -> None:
     """Search a generator's settings on validation, judge the best on test; print the report's path.
@@ -251,7 +257,7 @@ def tune(
     )  # fmt: skip
     if dry_run:
         return _print_plan(run_sweep.foresee(planned), planned)
-    _sweep(planned, workers=workers)
+    _sweep(planned, workers=workers, cluster=cluster)
 
 
 def _sweep(planned: Plan, **options: Any) -> NoReturn:

@@ -65,6 +65,20 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
         pass
 
 
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_a_scheduler_that_speaks_tls_asks_for_certificates(in_a_file, tmp_path):
+    named = "tls://127.0.0.1:9"
+    if in_a_file:
+        path = tmp_path / "scheduler.json"
+        path.write_text(json.dumps({"address": named}))
+        named = str(path)
+    with (
+        pytest.raises(SettingError, match=r"speaks TLS.*DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
+        address.connected(named),
+    ):
+        pass
+
+
 def test_folders_of_killed_processes_are_removed_and_those_of_living_ones_are_not(
     tmp_path, monkeypatch
 ):

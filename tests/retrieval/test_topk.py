@@ -72,6 +72,24 @@ def test_block_size_never_changes_the_answer(rows_per_block):
     np.testing.assert_array_equal(found.items, slowly(scores, 10))
 
 
+@pytest.mark.parametrize("mask", ["exclude", "forbidden", "listed"])
+def test_items_of_later_blocks_are_withheld_and_ranked_like_those_of_the_first(mask):
+    rng = np.random.default_rng(3)  # small whole numbers: products are exact, and many tie
+    queries, items = (rng.integers(-3, 4, size=(n, 3)).astype(np.float32) for n in (9, 3000))
+    entries = rng.random((9, 3000)) < 0.5
+    masks = {
+        "exclude": ({"exclude": csr_array(entries)}, ~entries),
+        "forbidden": ({"allowed": entries[0]}, entries[:1]),
+        "listed": ({"allowed": csr_array(entries)}, entries),
+    }
+    given, offered = masks[mask]
+    scores = np.where(offered, queries @ items.T, -np.inf)
+    found = top_k(queries, items, 700, rows_per_block=512, **given)  # 1,024 items a block
+    np.testing.assert_array_equal(found.items, slowly(scores, 700))
+    best = np.take_along_axis(scores, np.maximum(found.items, 0), axis=1)
+    np.testing.assert_array_equal(found.scores, best)
+
+
 def test_the_same_call_gives_the_same_scores_on_any_number_of_threads():
     rng, found = np.random.default_rng(0), []
     items = rng.normal(size=(1500, 48)).astype(np.float32)

@@ -110,9 +110,12 @@ def connected(
             batch system may start the first one hours later.
 
     Raises:
-        SettingError: If the address is wrong, no scheduler answers, or it has no worker.
+        SettingError: If the address is wrong, no scheduler answers, it has no worker, or it speaks
+            TLS and Dask's configuration here names no certificates.
     """
     check(address)
+    if _scheduler_at(address).startswith("tls://"):
+        _check_certificates(address)
     import dask
     from distributed import Client, LocalCluster
 
@@ -164,6 +167,24 @@ def scratch_folder() -> Iterator[str]:
             shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{owners.token()}.") as scratch:
         yield scratch
+
+
+def _scheduler_at(address: str) -> str:
+    """Return the scheduler that an address names, which was checked."""
+    if not address.endswith(".json"):
+        return address
+    return str(json.loads(Path(address).read_text(encoding="utf-8"))["address"])
+
+
+def _check_certificates(address: str) -> None:
+    from distributed import Security
+
+    if Security().get_connection_args("client").get("ssl_context") is None:
+        raise SettingError(
+            f"Cluster {address!r} speaks TLS, and Dask knows no certificates here. Set the "
+            "variables DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..__TLS__CLIENT__CERT and "
+            "..__TLS__CLIENT__KEY, or the same keys in Dask's configuration."
+        )
 
 
 def _check_file(path: str) -> None:

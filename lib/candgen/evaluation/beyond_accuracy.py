@@ -160,29 +160,51 @@ def _mean_of_means(items: NDArray[np.integer], worth: NDArray) -> float:
 
 @njit(parallel=True)
 def _distances(items, marks):  # pragma: no cover - compiled
-    """Sum the distances from each item to those before it in the list, and count the pairs."""
+    """Sum the distances from each item to those before it in the list, and count the pairs.
+
+    The marks of a list are brought side by side, and one item is compared with all after it. So
+    several pairs are done at once, and each sum is still taken in the order of the list.
+    """
     n_users, k = items.shape
+    n_words = marks.shape[1]
     sums = np.zeros((n_users, k), dtype=np.float64)
     pairs = np.zeros((n_users, k), dtype=np.int64)
     sizes = np.zeros(len(marks), dtype=np.int64)
     for item in range(len(marks)):
-        for word in range(marks.shape[1]):
+        for word in range(n_words):
             sizes[item] += _ones(marks[item, word])
     for row in numba.prange(n_users):
+        words = np.empty((n_words, k), dtype=np.uint64)
+        size, shared = np.empty(k, dtype=np.int32), np.empty(k, dtype=np.int32)
+        sum_of, places = np.zeros(k, dtype=np.float64), np.empty(k, dtype=np.int64)
+        n = 0
         for place in range(k):
-            one = items[row, place]
-            if one < 0 or sizes[one] == 0:
-                continue
-            for earlier in range(place):
-                other = items[row, earlier]
-                if sizes[other] == 0:
-                    continue
-                shared = 0
-                for word in range(marks.shape[1]):
-                    shared += _ones(marks[one, word] & marks[other, word])
-                sums[row, place] += 1.0 - shared / (sizes[one] + sizes[other] - shared)
-                pairs[row, place] += 1
+            item = items[row, place]
+            if item >= 0 and sizes[item]:
+                for word in range(n_words):
+                    words[word, n] = marks[item, word]
+                size[n], places[n] = sizes[item], place
+                n += 1
+        for one in range(n - 1):
+            after = slice(one + 1, n)
+            _add_distances(
+                words[:, one], size[one], words[:, after], size[after], shared[after], sum_of[after]
+            )
+        for one in range(n):
+            sums[row, places[one]], pairs[row, places[one]] = sum_of[one], one
     return sums, pairs
+
+
+@njit
+def _add_distances(mark, size, marks, sizes, shared, sums):  # pragma: no cover - compiled
+    """Add the distance from one item to each of the others; `shared` is room to work in."""
+    shared[:] = 0
+    for word in range(len(mark)):
+        for other in range(len(sizes)):
+            shared[other] += np.int32(_ones(mark[word] & marks[word, other]))
+    for other in range(len(sizes)):
+        either = size + sizes[other] - shared[other]
+        sums[other] += 1.0 - np.float64(shared[other]) / np.float64(either)
 
 
 @njit(inline="always")

@@ -16,9 +16,9 @@ from candgen.models.threads import one_blas_thread
 
 NO_ITEM = -1
 _SCORES_BYTES = 16 * 2**20  # whole rows of scores that are held at once
-_COLUMNS = 8_192  # items of a block of products
 _PARTS, _FEWEST_ROWS = 8, 64  # of few queries, each read the whole catalogue
-_BLOCK_BYTES = 4 * 2**20  # products held at once by each thread: they stay in its cache
+_FEWEST_COLUMNS, _MOST_COLUMNS = 1_024, 8_192  # items of a block of products
+_BLOCK_BYTES = 2 * 2**20  # products held at once by each thread: they stay in its cache
 
 
 class TopK(NamedTuple):
@@ -58,7 +58,7 @@ def top_k(
         allowed: Items that may be offered: a mask of shape `(n_items,)` for everybody, or stored
             entries of shape `(n_queries, n_items)`, a candidate list for each query.
         rows_per_block: Queries that a thread scores at once; by default an eighth of them, but
-            64 at least, and no more than fit 4 MiB.
+            64 at least, and no more than fit 2 MiB.
 
     Returns:
         Items and scores, each of shape `(n_queries, min(k, n_items))`.
@@ -173,19 +173,23 @@ class Ranking:
         from candgen.retrieval.topk_kernels import select_products
 
         n_threads = numba.get_num_threads()
-        rows = max(1, min(rows or rows_of_products(len(queries), len(items)), len(queries)))
-        scratch = np.empty((n_threads, rows, _columns(len(items))), dtype=np.float32)
+        rows = rows or rows_of_products(len(queries), len(items))
+        columns = _columns(rows, len(items))
+        scratch = np.empty((n_threads, max(1, min(rows, len(queries))), columns), dtype=np.float32)
         with one_blas_thread():
             select_products(queries, items, self.masks, scratch, *self.found)
 
 
 def rows_of_products(n_queries: int, n_items: int) -> int:
     """Return how many queries a thread scores at once by default, of so many in all."""
-    return max(1, min(_BLOCK_BYTES // (4 * _columns(n_items)), _rows_of_a_part(n_queries)))
+    most = _BLOCK_BYTES // (4 * max(1, min(_FEWEST_COLUMNS, n_items)))
+    return max(1, min(most, _rows_of_a_part(n_queries)))
 
 
-def _columns(n_items: int) -> int:
-    return max(1, min(_COLUMNS, n_items))
+def _columns(rows: int, n_items: int) -> int:
+    """Return how many items a block has: the fewer queries, the more of them."""
+    fit = max(_FEWEST_COLUMNS, min(_MOST_COLUMNS, _BLOCK_BYTES // (4 * rows)))
+    return max(1, min(fit, n_items))
 
 
 def _rows_of_a_part(n_queries: int) -> int:

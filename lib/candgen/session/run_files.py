@@ -91,6 +91,13 @@ def forget(folder: Path) -> None:
     folders.remove_listed(folder, _OF_EVERY_RUN)
 
 
+def heavy(folder: Path) -> list[str]:
+    """Name a run's lists of candidates, vectors and query tower, its own alone."""
+    lists = [name for name in written(folder) if name.startswith("candidates")]
+    named = dict.fromkeys(["candidates.parquet", VECTORS, QUERY_TOWER, *lists])
+    return [name for name in named if (Path(folder) / name).is_file()]
+
+
 def describe(folder: Path, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
     """Return size and SHA-256 of files, by name; by default of all that count in a run's folder."""
     names = [*_COUNT, *written(folder)] if names is None else names

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import model_validator
-
-from candgen.checks import Count, CountOrZero, NotNegative, Positive, Settings
-from candgen.errors import SettingError
+from candgen.checks import Count, CountOrZero, NotNegative, Positive
 from candgen.spaces import Real
 from candgen.training.tables import Optimizer
+from candgen.training.watch_settings import WatchSettings
 
-_WATCHED = re.compile(r"(recall|ndcg)@([1-9]\d*)")
 
-
-class TrainingSettings(Settings):
+class TrainingSettings(WatchSettings):
     """Settings of the training."""
 
     epochs: Count = 20
@@ -37,26 +32,5 @@ class TrainingSettings(Settings):
     """Checks on validation without a better value before training stops and returns to the best.
     Above 0, the generator learns from train alone even where it is judged on test; 0 never checks
     and learns from all there is."""
-    watch: str = "recall@20"
-    """What is checked on validation: recall or ndcg at a cut-off."""
-    watch_every: Count = 1
-    """Epochs between two checks on validation."""
-    watch_always: bool = False
-    """Whether validation is checked without patience, too, where the generator is judged on it;
-    nothing stops early. A search stops poor trials by these checks."""
     seed: CountOrZero = 0
     """Seed of the initial vectors, the order of the examples and the negatives."""
-
-    @model_validator(mode="after")
-    def _watch_is_known(self) -> TrainingSettings:
-        self.watched_metric()
-        return self
-
-    def watched_metric(self) -> tuple[str, int]:
-        """Return what is watched as its name and its cut-off, such as `("recall", 20)`."""
-        found = _WATCHED.fullmatch(self.watch)
-        if not found:
-            raise SettingError(
-                f"watch must be recall or ndcg at a cut-off, such as recall@20; got {self.watch!r}."
-            )
-        return found[1], int(found[2])

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 
 from candgen.datasets import Dataset
 from candgen.numba_cache import njit
+from candgen.training import steps
 
 MOST_USERS = 5000  # judged at a look; more would sharpen a value that only has to be compared
 _CELLS = 4_000_000  # scores held at once
@@ -30,6 +31,7 @@ class Watch:
         k: int,
         *,
         offered: NDArray[np.bool_] | None = None,
+        among: NDArray[np.bool_] | None = None,
         seed: int = 0,
     ) -> None:
         """Choose the users to watch.
@@ -40,10 +42,12 @@ class Watch:
             k: The cut-off.
             offered: Items that are ranked, shape `(n_items,)`; None ranks all. A held-out item
                 that is not ranked counts as missed.
+            among: Users who may be chosen, shape `(n_users,)`; None lets all be.
             seed: Of the choice of users where there are more than `MOST_USERS`.
         """
         seen, held_out = dataset.history_matrix, dataset.held_out_matrix
-        users = np.flatnonzero((np.diff(seen.indptr) > 0) & (np.diff(held_out.indptr) > 0))
+        wanted = (np.diff(seen.indptr) > 0) & (np.diff(held_out.indptr) > 0)
+        users = np.flatnonzero(wanted if among is None else wanted & among)
         if len(users) > MOST_USERS:
             rng = np.random.default_rng(seed)
             users = np.sort(rng.choice(users, MOST_USERS, replace=False))
@@ -67,6 +71,33 @@ class Watch:
                 found, self._seen[users], self._held_out[users], self.metric, self.k
             )
         return float(values.mean()) if len(values) else float("nan")
+
+
+class Looks:
+    """Looks at validation after epochs, for trainings that have a loop of their own.
+
+    What is seen goes into the file of steps, by which a search stops poor trials.
+    """
+
+    def __init__(self, watch: Watch, name: str, epochs: int, every: int = 1) -> None:
+        """Begin a training.
+
+        Args:
+            watch: What is measured.
+            name: What is trained.
+            epochs: Of the whole training; the last is always looked at.
+            every: Epochs from one look to the next.
+        """
+        self.seen: list[tuple[int, float]] = []
+        self._watch, self._epochs, self._every = watch, epochs, every
+        self._known_as = steps.begin(name)
+
+    def after(self, epoch: int, users: NDArray[np.float32], items: NDArray[np.float32]) -> None:
+        """Look at the vectors of both sides after an epoch, from 1."""
+        if epoch == self._epochs or epoch % self._every == 0:
+            value = self._watch.measure(lambda some: users[some] @ items.T)
+            self.seen.append((epoch, value))
+            steps.write(self._known_as, self.seen)
 
 
 def metric_of_ranks(

@@ -106,6 +106,14 @@ def sent(monkeypatch):
     return names
 
 
+def test_the_file_of_a_scheduler_names_the_cluster(sweep, on, tmp_path):
+    file = tmp_path / "scheduler.json"  # as `dask scheduler --scheduler-file` writes it
+    file.write_text(json.dumps({"type": "Scheduler", "address": on, "workers": {}}))
+    outcome, view = sweep(ONE, cluster=str(file))
+    assert states(outcome) == {"world": "done", "a": "done"}
+    assert view.places["a"] != [""]
+
+
 def test_results_are_those_of_one_machine_and_name_its_paths(sweep, project, on, sent):
     outcome, view = sweep(SWEEP.replace("30", "31"), cluster=on)  # nobody has sent this dataset yet
     assert set(states(outcome).values()) == {"done"}, view.said

@@ -7,7 +7,9 @@ from itertools import pairwise
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
+from candgen.session import status
 from candgen.sweeps import run_sweep
+from candgen.sweeps.search import trials
 from sweeps.search.toy_search import SWEEP, Silent, told, value_of
 
 EQUAL = {"dim": 4, "rate": 0.1, "loss": "bpr"}
@@ -171,6 +173,54 @@ def test_values_are_drawn_short_and_inside_the_space(search):
         assert trial["value"] == pytest.approx(value_of(trial["params"]))
 
 
+# --- large files
+
+HEAVY = ("vectors.npz", "query_tower.npz", "candidates-toy.parquet")
+
+
+def left_by(toy, outputs):
+    """Names of large files that lie in trials, and in the chosen run."""
+    chosen = {name for name in toy.heavy if (outputs / "toy" / name).is_file()}
+    return {p.name for name in toy.heavy for p in outputs.glob(f"trials/*/*/{name}")}, chosen
+
+
+@pytest.mark.parametrize("pruning", ["none", "median"])
+def test_trials_keep_no_vectors_and_candidates_and_are_whole_without(search, toy, outputs, pruning):
+    toy.heavy, toy.steps = HEAVY, curve
+    first = search(trials=12, pruning=pruning)
+    assert left_by(toy, outputs) == (set(), set(HEAVY))
+    for trial in first["trials"]:
+        folder = outputs / trial["folder"]
+        known = status.read(folder)
+        assert known["state"] == trial["state"] and "metrics.json" in known["files"]
+        assert status.damage(folder, known, digests=True) == []
+    (outputs / "search.journal").unlink()
+    toy.ran.clear()
+    assert told(search(trials=12, pruning=pruning)) == told(first)
+    pruned = [trial["folder"] for trial in first["trials"] if trial["state"] == "pruned"]
+    assert len(toy.trials()) == len(pruned), "what is done is not run again"
+
+
+def test_killed_before_its_large_files_are_removed_a_trial_is_told_and_they_go(
+    search, toy, outputs, monkeypatch
+):
+    toy.heavy = HEAVY
+    right = told(search())
+    shutil.rmtree(outputs)
+
+    def dies(folder, names):
+        raise Killed
+
+    with monkeypatch.context() as killing, pytest.raises(Killed):
+        killing.setattr(trials.folders, "remove_listed", dies)
+        search()
+    assert left_by(toy, outputs)[0] == set(HEAVY)
+    toy.ran.clear()
+    assert told(search()) == right
+    assert left_by(toy, outputs) == (set(), set(HEAVY))
+    assert len(toy.trials()) == 5
+
+
 # --- kills
 
 
@@ -196,6 +246,18 @@ def kill_at(monkeypatch, point: int, how: str) -> None:
     monkeypatch.setattr(JournalFileBackend, "append_logs", append_logs)
 
 
+def killed_at(monkeypatch, point: int, how: str, search, **asked) -> None:
+    """Run a search that is killed at one write; if it is not, say what it did instead."""
+    with monkeypatch.context() as killing:
+        kill_at(killing, point, how)
+        try:
+            found = search(**asked)
+        except Killed:
+            return
+    lines = "\n".join(map(str, [*told(found), *Silent.said]))
+    pytest.fail(f"it ended without a write {point}, {how} which it was to be killed:\n{lines}")
+
+
 def test_killed_at_any_write_a_search_ends_as_undisturbed(search, toy, outputs, monkeypatch):
     whole = search(trials=3)
     right = told(whole)
@@ -205,9 +267,7 @@ def test_killed_at_any_write_a_search_ends_as_undisturbed(search, toy, outputs, 
         how = ("before", "torn", "after")[point % 3]
         shutil.rmtree(outputs)
         toy.ran.clear()
-        with monkeypatch.context() as killing, pytest.raises(Killed):
-            kill_at(killing, point, how)
-            search(trials=3)
+        killed_at(monkeypatch, point, how, search, trials=3)
         found = search(trials=3)
         assert told(found) == right, f"killed {how} write {point}"
         assert found["used"] == whole["used"]
@@ -284,9 +344,7 @@ def test_pruning_is_the_same_after_a_kill(search, toy, outputs, monkeypatch, pru
     n_writes = len((outputs / "search.journal").read_text().splitlines())
     for point in range(30, n_writes, 17):
         shutil.rmtree(outputs)
-        with monkeypatch.context() as killing, pytest.raises(Killed):
-            kill_at(killing, point, "after")
-            search(trials=12, pruning=pruning)
+        killed_at(monkeypatch, point, "after", search, trials=12, pruning=pruning)
         assert told(search(trials=12, pruning=pruning)) == right
 
 

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from candgen import files
-from candgen.session import status
+from candgen.session import run_files, status
 
 PAGE = """\
 dataset: str = "world"
@@ -66,6 +66,7 @@ class Toy:
         self.ran: list[tuple[str, dict]] = []
         self.fails = lambda parameters: False
         self.steps = lambda parameters: []
+        self.heavy: tuple[str, ...] = ()  # names of large files that a run leaves
 
     def __call__(self, notebook, parameters, folder, *, fingerprint, stop_when, **_):
         folder = Path(folder)
@@ -82,6 +83,10 @@ class Toy:
             found |= {"state": "failed", "error": error}
         else:
             self._train(parameters, folder)
+            for name in self.heavy:
+                run_files.note(folder, name)
+                (folder / name).write_text("many numbers")
+            found["files"] = run_files.describe(folder)
         status.write(folder, found)
         return found
 

@@ -28,10 +28,12 @@ from scipy.special import expit, logit
 from candgen.datasets import Dataset, feedback
 from candgen.errors import DataError
 from candgen.models.base import VectorGenerator
+from candgen.models.factorization.looking import looks_of
 from candgen.models.factorization.settings import LogisticSettings
 from candgen.models.factorization.sgd_solver import Descent, Side, descend, initial_vectors
 from candgen.models.factorization.wals_solver import Observed, Penalty
 from candgen.seeds import derive_seed
+from candgen.training.watching import Looks
 
 _EXTRA = 3  # columns after the vector: users (1, b_u, level), items (b_i, 1, 1)
 _PAIRS_AT_ONCE = 1_000_000  # whose part of the objective is summed
@@ -78,7 +80,8 @@ class LogisticFactorization(VectorGenerator):
         return super()._learned_numbers() | {"vectors of users": self._users}
 
     def _fit(self, dataset: Dataset) -> None:
-        self.fit_matrix(labelled_pairs(dataset, dataset.train, self.labels))
+        labels = labelled_pairs(dataset, dataset.train, self.labels)
+        self.fit_matrix(labels, looks=looks_of(self, dataset))
         not_trained = np.flatnonzero(
             np.diff(self.history_matrix_.indptr) > np.diff(dataset.train_matrix.indptr)
         )
@@ -87,11 +90,12 @@ class LogisticFactorization(VectorGenerator):
             labels = labelled_pairs(dataset, known, self.labels)
             self._users[not_trained] = self.fold_in(labels[not_trained])
 
-    def fit_matrix(self, labels: csr_array) -> None:
+    def fit_matrix(self, labels: csr_array, *, looks: Looks | None = None) -> None:
         """Learn from a matrix of labels; `fit` calls this with those of the training part.
 
         Args:
             labels: 1 or a stored 0 where a label is known, shape `(n_users, n_items)`.
+            looks: What looks at the vectors after each epoch.
         """
         by_user, by_item = _observed(labels), _observed(labels.T.tocsr())
         n_users, n_items = labels.shape
@@ -129,6 +133,7 @@ class LogisticFactorization(VectorGenerator):
             lambda: logistic_objective(by_user, users, items, self.unobserved_weight),
             np.random.default_rng(derive_seed(self.seed, "order of pairs")),
             self.name,
+            looks,
         )
         self._users, self._items = users.vectors, items.vectors
 

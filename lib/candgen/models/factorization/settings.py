@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import model_validator
 
-from candgen.checks import Count, CountOrZero, NotNegative, Positive, Settings
+from candgen.checks import Count, CountOrZero, NotNegative, Positive
 from candgen.errors import SettingError
 from candgen.spaces import Real, Whole
+from candgen.training.watch_settings import WatchSettings
 
 
-class FactorizationSettings(Settings):
+class FactorizationSettings(WatchSettings):
     """Settings of the objective, of the number of passes and of the start."""
 
     dim: Annotated[Count, Whole(8, 128, log=True)] = 32

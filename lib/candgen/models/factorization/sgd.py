@@ -10,6 +10,7 @@ from candgen.models.factorization.sgd_solver import Descent, Side, descend, init
 from candgen.models.factorization.wals_solver import Observed, objective
 from candgen.models.factorization.weighted_factorization import WeightedFactorization
 from candgen.seeds import derive_seed
+from candgen.training.watching import Looks
 
 
 class SGDFactorization(WeightedFactorization):
@@ -27,7 +28,13 @@ class SGDFactorization(WeightedFactorization):
     Settings = SGDSettings
     chosen: SGDSettings
 
-    def fit_matrix(self, weights: csr_array, values: csr_array | None = None) -> None:
+    def fit_matrix(
+        self,
+        weights: csr_array,
+        values: csr_array | None = None,
+        *,
+        looks: Looks | None = None,
+    ) -> None:
         n_users, n_items = weights.shape
         by_user, by_item = Observed.of(weights, values), Observed.of(weights.T.tocsr())
         rng = np.random.default_rng(derive_seed(self.seed, "initial vectors"))
@@ -46,6 +53,7 @@ class SGDFactorization(WeightedFactorization):
             lambda: objective(by_user, users.vectors, items.vectors, self._penalty, items.counts),
             np.random.default_rng(derive_seed(self.seed, "order of pairs")),
             self.name,
+            looks,
         )
         self._users, self._items = users.vectors, items.vectors
         self._make_ready()

@@ -28,6 +28,7 @@ from candgen.errors import DataError
 from candgen.models.factorization.wals_solver import Observed, Penalty
 from candgen.models.threads import one_blas_thread
 from candgen.training.compile_time import Stopwatch
+from candgen.training.watching import Looks
 
 
 class Epoch(NamedTuple):
@@ -87,6 +88,7 @@ def descend(
     measure: Callable[[], float],
     rng: np.random.Generator,
     name: str = "Gradient descent",
+    looks: Looks | None = None,
 ) -> list[Epoch]:
     """Improve the vectors of both sides in place.
 
@@ -99,6 +101,7 @@ def descend(
         measure: Returns the objective of the vectors as they are; its time is not counted.
         rng: For the order of pairs and the pairs drawn.
         name: For messages.
+        looks: What looks at the vectors after each epoch; its time is not counted.
 
     Returns:
         The objective at the start and after each epoch.
@@ -151,6 +154,8 @@ def descend(
                     f"training diverged. Lower learning_rate (it is {settings.learning_rate:g}) or "
                     f"the weights of observed pairs (up to {heaviest:g})."
                 )
+            if looks is not None:
+                looks.after(epoch, users.vectors, items.vectors)
     return history
 
 

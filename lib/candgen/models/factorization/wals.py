@@ -16,6 +16,7 @@ from candgen.models.factorization.wals_solver import Observed, Sweeps
 from candgen.models.factorization.weighted_factorization import WeightedFactorization
 from candgen.seeds import derive_seed
 from candgen.training.compile_time import Stopwatch
+from candgen.training.watching import Looks
 
 if TYPE_CHECKING:
     from candgen.cluster.workers import Cluster
@@ -52,6 +53,7 @@ class WALS(WeightedFactorization):
         weights: csr_array,
         values: csr_array | None = None,
         *,
+        looks: Looks | None = None,
         cluster: Cluster | None = None,
     ) -> None:
         """Learn vectors from a matrix alone, in this process or over the workers of a cluster."""
@@ -66,6 +68,8 @@ class WALS(WeightedFactorization):
                 if not np.isfinite(reached):
                     self._refuse(f"the vectors are no longer finite after sweep {epoch}", weights)
                 self.history_.append(Epoch(epoch, reached, seconds))
+                if looks is not None:
+                    looks.after(epoch, *sweeps.vectors())
             self._users, self._items = sweeps.vectors()
         self._make_ready()
 

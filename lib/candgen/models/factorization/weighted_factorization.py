@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -17,9 +18,11 @@ from scipy.sparse import csr_array
 from candgen.datasets import Dataset
 from candgen.errors import TrainingError
 from candgen.models.base import VectorGenerator
+from candgen.models.factorization.looking import looks_of
 from candgen.models.factorization.pair_weights import pair_weights
 from candgen.models.factorization.settings import WeightedSettings
 from candgen.models.factorization.wals_solver import Observed, Penalty, gram_of, solve_rows
+from candgen.training.watching import Looks
 
 _FOLDING = ("unobserved_weight", "regularization", "frequency_power")
 
@@ -34,12 +37,19 @@ class WeightedFactorization(VectorGenerator):
     _items: NDArray[np.float32]  # (n_items, dim)
 
     @abstractmethod
-    def fit_matrix(self, weights: csr_array, values: csr_array | None = None) -> None:
+    def fit_matrix(
+        self,
+        weights: csr_array,
+        values: csr_array | None = None,
+        *,
+        looks: Looks | None = None,
+    ) -> None:
         """Learn vectors from a matrix alone; `fit` calls this with the training events.
 
         Args:
             weights: Weight of each observed pair, 0 or greater, shape `(n_users, n_items)`.
             values: Values to fit at the same stored pairs; ones when omitted.
+            looks: What looks at the vectors after each epoch.
         """
 
     def fold_in(self, weights: csr_array, values: csr_array | None = None) -> NDArray[np.float32]:
@@ -147,7 +157,7 @@ class WeightedFactorization(VectorGenerator):
         return super()._learned_numbers() | {"vectors of users": self._users}
 
     def _fit(self, dataset: Dataset) -> None:
-        self._fit_by(self.fit_matrix, dataset)
+        self._fit_by(partial(self.fit_matrix, looks=looks_of(self, dataset)), dataset)
 
     def _fit_by(self, fit_matrix: Callable[[csr_array], None], dataset: Dataset) -> None:
         fit_matrix(self._weights(dataset, dataset.train))

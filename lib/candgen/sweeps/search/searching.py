@@ -202,6 +202,7 @@ class Searching:
             self.in_flight -= 1
         number, folder = trial.number, trial.stage.folder
         seconds = (status.read(folder) or {}).get("wall_seconds") or trial.seconds
+        trials.drop_heavy(folder)
         looked = self._look(trial)
         poor = trial.poor or looked.poor
         if trial.state in (status.DONE, status.PRUNED) and poor is not None:

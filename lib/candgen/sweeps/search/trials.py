@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from candgen import records
+from candgen import folders, records
 from candgen.errors import DataError
-from candgen.session import status
+from candgen.session import run_files, status
 from candgen.session.records import Metrics
 from candgen.session.run_files import METRICS
 from candgen.sweeps.live_table import View
@@ -75,6 +75,21 @@ def result_of(stage: Stage, generator: str | None, metric: str) -> tuple[float |
         known = ", ".join(name for name in (own[0] if own else {}) if "@" in name)
         return None, f"it has no {metric}; it recorded {known or 'nothing'}"
     return float(value), ""
+
+
+def drop_heavy(folder: Path) -> None:
+    """Remove a trial's candidates and vectors, which no search, report or reading looks at.
+
+    The status forgets them first, so that a trial killed between the two is still whole.
+    """
+    heavy = run_files.heavy(folder)
+    known = status.read(folder)
+    if not heavy or known is None:
+        return
+    if isinstance(described := known.get(status.FILES), dict):
+        left = {name: facts for name, facts in described.items() if name not in heavy}
+        status.write(folder, known | {status.FILES: left})
+    folders.remove_listed(folder, heavy)
 
 
 def mark_pruned(folder: Path, poor: Poor) -> None:
