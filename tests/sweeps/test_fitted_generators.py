@@ -18,7 +18,7 @@ settings: dict = {}
 """
 CHAIN = 'chain = models.from_parameters("MarkovChain", run.parameters, {})'
 LOOP = '[models.from_parameters(n, run.parameters) for n in ("EASE", "UserKNN")]'
-OTHERS = "models.from_parameters(n, {**own}); models.from_parameters(m, run.parameters)"
+OTHERS = 'models.from_parameters("WALS", {**own}); models.from_parameters(m, run.parameters)'
 
 
 @pytest.fixture
