@@ -1,6 +1,7 @@
 """Run the campaign of faults: `make faults`, or `make faults MINUTES=60`."""
 
 import argparse
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -40,7 +41,10 @@ def main() -> int:
         print(f"BROKEN. {error}", file=sys.stderr)
         return 1
     show(counts)
-    print(f"{campaign.kills_in(counts)} kills: nothing lost, nothing wrong, nothing left behind.")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    n, seconds = campaign.kills_in(counts), used.ru_utime + used.ru_stime
+    print(f"{n} kills: nothing lost, nothing wrong, nothing left behind.")
+    print(f"All commands took {seconds:.0f} s of processor time.")
     return 0
 
 

@@ -75,7 +75,8 @@ class OutOfMemory(Hardship):
     signs = (
         "MemoryError", "Cannot allocate memory", "bad_alloc", "nable to allocate", "out of memory",
         "can't start new thread", "DeadKernelError", "pthread_create failed",
-        "failed to map segment", "Cannot create worker thread", "Resource temporarily unavailable",
+        "failed to map segment", "Could not find/load shared object",
+        "Cannot create worker thread", "Resource temporarily unavailable",
     )  # fmt: skip
 
     @contextmanager
@@ -202,6 +203,8 @@ def possible() -> tuple[list[str], list[str]]:
     if MOUNTED not in os.environ:
         reason = "this machine lets nobody mount a disk (unshare)"
         missing = dict.fromkeys(("full disk", "read-only outputs"), reason)
+    if not sys.platform.startswith("linux"):
+        missing["out of memory"] = "it needs Linux, which limits another process (prlimit)"
     if shutil.which("cc") is None or not sys.platform.startswith("linux"):
         missing["stepping clock"] = "it needs Linux and a C compiler"
     left_out = [f"{name} is left out: {reason}" for name, reason in missing.items()]
