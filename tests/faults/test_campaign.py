@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -69,11 +70,13 @@ def test_a_clock_that_steps_is_seen_by_a_process_and_what_cannot_be_is_named(pro
     )
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="it limits another process")
 def test_memory_runs_out_in_the_middle_and_a_status_that_says_so_is_found(project):
     hardship = hardships.OutOfMemory(project, random.Random(2))
     with hardship.arranged():
         assert not hardship.limit  # with this seed: none from the start
-        grows = "held = []\nwhile True: held.append(bytearray(2**16))"
+        grows = "import time\nheld = []\nfor _ in range(2**14):\n"
+        grows += "    held.append(bytearray(2**16))\n    time.sleep(0.001)"
         process = subprocess.Popen([sys.executable, "-c", grows], stderr=subprocess.PIPE, text=True)
         hardship.watch(process, 0.2)
     said = process.communicate()[1]
