@@ -12,6 +12,7 @@ and its results are compared with the right ones:
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import shutil
@@ -57,6 +58,8 @@ class Campaign:
         tell: Callable[[str], None],
     ) -> None:
         self.in_a_row, self.tell = in_a_row, tell
+        self.ends = math.inf
+        """Moment after which a row of kills grows no longer; what is killed is still compared."""
         self.project = Project(folder, runs)
         self.rng = random.Random(seed)
         self.counts: Counter[str] = Counter()
@@ -91,7 +94,7 @@ class Campaign:
             with self.explained(f"{', '.join(sent) or 'no signal'} to the {victim}"):
                 self.project.end(process)
                 self.check_nothing_pretends(before)
-            if not sent:
+            if not sent or time.monotonic() > self.ends:
                 break
         with self.explained(f"{n_kills} kills of the {victim}"):
             self.check_the_next(name)
@@ -261,7 +264,8 @@ def _rounds(
     try:
         campaign = Campaign(folder, seed, faults, runs, in_a_row, tell)
         began, n = time.monotonic(), 0
-        while n < rounds if rounds else time.monotonic() < began + 60 * minutes:
+        campaign.ends = math.inf if rounds else began + 60 * minutes
+        while n < rounds if rounds else time.monotonic() < campaign.ends:
             if stopped.is_set():
                 break
             fault = faults[n % len(faults)]
