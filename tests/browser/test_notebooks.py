@@ -18,8 +18,8 @@ from notebooks.executed_pages import ATTACKS
 pytestmark = [pytest.mark.browser, pytest.mark.notebook]
 
 NAMES = sorted(path.stem for path in Path(__file__).parents[2].glob("notebooks/*.ipynb"))
-# What would run, or be typeset, if it came from data.
-CONTROL = '<img src=x onerror="window.control = 1"><p id="control">$x_1$</p>'
+# What would run, or be typeset, if it came from data: the attacks' own mathematics among it.
+CONTROL = '<img src=x onerror="window.control = 1"><p id="control">$x_1$ $\\frac$</p>'
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none", "maxNumberOutputs": 10_000,
                                    "autoStartDefaultKernel": False},
@@ -68,6 +68,7 @@ def lab(tmp_path_factory):
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(20)
     server.kill()
+    server.wait()
 
 
 def address(lab) -> str:
@@ -108,9 +109,11 @@ def test_nothing_that_data_wrote_runs_in_jupyterlab(lab, driver, executed_pages,
     )
     assert driver.execute_script(f"return {shown}") == 1 + sum(map(len, found.values()))
     assert driver.execute_script("return window.ran") is None
-    assert driver.execute_script(
+    typeset_attacks = driver.execute_script(
         "return [...document.querySelectorAll('mjx-container')]"
-        ".filter(e => e.textContent.includes('frac')).map(e => e.closest('.jp-Cell').innerText)"
-    ) == []  # fmt: skip
+        ".filter(e => e.outerHTML.includes('frac'))"
+        ".map(e => e.closest('#control') ? 'control' : e.closest('.jp-Cell').innerText)"
+    )
+    assert typeset_attacks == ["control"]
     text = driver.execute_script("return document.body.textContent")
     assert [attack for attack in ATTACKS if attack.isprintable() and attack not in text] == []

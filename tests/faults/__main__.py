@@ -1,6 +1,7 @@
 """Run the campaign of faults: `make faults`, or `make faults MINUTES=60`."""
 
 import argparse
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Try candgen by faults, and compare.")
     parser.add_argument("--minutes", type=float, default=10, help="wall-clock time, minutes")
     parser.add_argument("--seed", type=int, default=0, help="of faults, signals and moments")
+    parser.add_argument("--projects", type=int, default=2, help="projects side by side")
     parser.add_argument("--only", nargs="*", metavar="FAULT", help="; ".join(campaign.FAULTS))
     parser.add_argument("--inputs", nargs="*", metavar="KIND", help="ask about bad inputs instead")
     parser.add_argument("--damaged", type=int, default=40, help="damaged files a kind of input")
@@ -34,12 +36,15 @@ def main() -> int:
     # Kills of every kind between two hardships: they are what the campaign counts.
     faults = asked.only or [f for other in possible for f in (*campaign.SIGNALS, other)]
     try:
-        counts = campaign.run(asked.minutes, asked.seed, faults)
+        counts = campaign.run(asked.minutes, asked.seed, faults, projects=asked.projects)
     except campaign.Broken as error:
         print(f"BROKEN. {error}", file=sys.stderr)
         return 1
     show(counts)
-    print(f"{campaign.kills_in(counts)} kills: nothing lost, nothing wrong, nothing left behind.")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    n, seconds = campaign.kills_in(counts), used.ru_utime + used.ru_stime
+    print(f"{n} kills: nothing lost, nothing wrong, nothing left behind.")
+    print(f"All commands took {seconds:.0f} s of processor time.")
     return 0
 
 

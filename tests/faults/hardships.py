@@ -10,19 +10,23 @@ import json
 import math
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from faults.project import Broken, Project
 
 MOUNTED = "CANDGEN_FAULTS_MOUNTED"  # set in the process that may mount
 DISK = 512  # MiB of the disk that the outputs lie on
 MOST_STEP = 400 * 86_400  # seconds that the clock steps at most
+MOST_MORE = 64 * 2**20  # bytes that a process may still take when its memory becomes scarce
 _DAY = 86_400
 
 
@@ -38,6 +42,8 @@ class Hardship:
     """Tells whether the command must end well in spite of it."""
     limit = ""
     """Option of `ulimit` for the command."""
+    signs: tuple[str, ...] = ()
+    """Words of which one is said by a command, or by the status of a run, that met the hardship."""
 
     def __init__(self, project: Project, rng: random.Random) -> None:
         self.project, self.rng = project, rng
@@ -52,25 +58,50 @@ class Hardship:
         """Hold the hardship around a command."""
         yield
 
-    def watch(self, process: subprocess.Popen) -> None:
-        """Act while the command works."""
+    def watch(self, process: subprocess.Popen, seconds: float) -> None:
+        """Act while the command works, which takes so many seconds without the hardship."""
 
     def close(self) -> None:
         """Remove what `set_up` made."""
 
 
 class OutOfMemory(Hardship):
-    """The command and its kernels may use little address space."""
+    """The address space of a command, its kernel server and its kernels runs out.
+
+    Either all of them may use little from the start, or what one of them may use is limited at a
+    random moment to a little more than it has.
+    """
+
+    signs = (
+        "MemoryError", "Cannot allocate memory", "bad_alloc", "nable to allocate", "out of memory",
+        "can't start new thread", "DeadKernelError", "pthread_create failed",
+        "failed to map segment", "Could not find/load shared object",
+        "Cannot create worker thread", "Resource temporarily unavailable",
+    )  # fmt: skip
 
     @contextmanager
     def arranged(self) -> Iterator[None]:
-        kib = math.exp(self.rng.uniform(math.log(200_000), math.log(6_000_000)))
-        self.limit = f"-v {kib:.0f}"
+        kib = math.exp(self.rng.uniform(math.log(150_000), math.log(1_500_000)))
+        self.limit = f"-v {kib:.0f}" if self.rng.random() < 0.3 else ""
         yield
+
+    def watch(self, process: subprocess.Popen, seconds: float) -> None:
+        while not self.limit and process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(self.rng.uniform(0, seconds / 2))
+            with suppress(psutil.Error, ProcessLookupError):
+                command = psutil.Process(process.pid)
+                chosen = self.rng.choice([command, *command.children(recursive=True)])
+                soft, hard = resource.prlimit(chosen.pid, resource.RLIMIT_AS)
+                most = chosen.memory_info().vms + int(self.rng.uniform(0, MOST_MORE))
+                if soft == resource.RLIM_INFINITY:  # limited once; its children are, too
+                    resource.prlimit(chosen.pid, resource.RLIMIT_AS, (most, hard))
 
 
 class SmallFiles(Hardship):
     """No file may grow beyond a size."""
+
+    signs = ("File too large", "Errno 27", "maximum file size")
 
     @contextmanager
     def arranged(self) -> Iterator[None]:
@@ -143,7 +174,7 @@ class SteppingClock(Hardship):
         passing.write_text(str(seconds))
         passing.replace(self.steps)
 
-    def watch(self, process: subprocess.Popen) -> None:
+    def watch(self, process: subprocess.Popen, seconds: float) -> None:
         asking = None
         while process.poll() is None:
             self.step()
@@ -172,6 +203,8 @@ def possible() -> tuple[list[str], list[str]]:
     if MOUNTED not in os.environ:
         reason = "this machine lets nobody mount a disk (unshare)"
         missing = dict.fromkeys(("full disk", "read-only outputs"), reason)
+    if not sys.platform.startswith("linux"):
+        missing["out of memory"] = "it needs Linux, which limits another process (prlimit)"
     if shutil.which("cc") is None or not sys.platform.startswith("linux"):
         missing["stepping clock"] = "it needs Linux and a C compiler"
     left_out = [f"{name} is left out: {reason}" for name, reason in missing.items()]

@@ -184,8 +184,7 @@ class Inputs:
         path, rng = self.folder / "odd.ipynb", self.rng("notebooks")
         whole = (ROOT / "notebooks" / "15_baselines.ipynb").read_bytes()
         for source in bad_arguments.PARAMETER_CELLS:
-            cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": source}
-            path.write_text(json.dumps({"cells": [cell], "nbformat": 4, "nbformat_minor": 5}))
+            path.write_text(one_cell(source))
             yield Input("notebook", shown(source), ("notebook", path))
         for turn in range(2 * self.count):
             if turn % 2:
@@ -233,6 +232,7 @@ class Inputs:
         places = {"data": self.data, "folder": self.folder, "project": self.project}
         (self.folder / "empty").mkdir()
         (self.folder / "text.txt").write_text("text")
+        (self.folder / "odd.ipynb").write_text(one_cell(bad_arguments.PARAMETER_CELLS[0]))
         for line in bad_arguments.COMMANDS:
             arguments = [part.format(**places) for part in line]
             yield Input("arguments", " ".join(line)[:100], ("command", self.project, *arguments))
@@ -340,6 +340,12 @@ def _cells(content: bytes) -> list[list[str]]:
     delimiter = max(",;\t|", key=text.splitlines()[0].count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     return [row for row in rows if row]
+
+
+def one_cell(source: str) -> str:
+    """Return a notebook of a parameters cell alone."""
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": source}
+    return json.dumps({"cells": [cell], "nbformat": 4, "nbformat_minor": 5})
 
 
 def shown(content: bytes | str) -> str:

@@ -159,6 +159,16 @@ class Project:
                 found += [n for n in names if self.value_of(n) is None]
         return found
 
+    def told_since(self, began: float) -> str:
+        """Return what the status files written since a time of day say of errors."""
+        told = []
+        for path in self.outputs.rglob("status.json"):
+            with contextlib.suppress(OSError, ValueError):
+                if path.stat().st_mtime >= began:
+                    found = read(path)
+                    told += [found["error"], *(each["error"] for each in found["attempts"])]
+        return json.dumps(told)
+
     def litter(self) -> list[str]:
         """Name passing files, and processes that still work in this project."""
         left = [

@@ -2,6 +2,11 @@
 
 import json
 import os
+import random
+import resource
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -56,12 +61,30 @@ def test_a_clock_that_steps_is_seen_by_a_process_and_what_cannot_be_is_named(pro
     assert "full disk" not in possible and "full disk is left out: this machine" in left_out[0]
     if "stepping clock" not in possible:
         pytest.skip(left_out[-1])
-    clock = hardships.SteppingClock(
-        project, campaign.random.Random(0)
-    )  # refuses a clock that stands
+    clock = hardships.SteppingClock(project, random.Random(0))  # refuses a clock that stands
     before = (project.folder / "steps").read_text()
     clock.step()
     assert (project.folder / "steps").read_text() != before
     assert set(clock.environment) == {"LD_PRELOAD", "CLOCK_STEPS"} and os.path.isfile(
         clock.environment["LD_PRELOAD"]
     )
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="it limits another process")
+def test_memory_runs_out_in_the_middle_and_a_status_that_says_so_is_found(project):
+    hardship = hardships.OutOfMemory(project, random.Random(2))
+    with hardship.arranged():
+        assert not hardship.limit  # with this seed: none from the start
+        grows = "import time\nheld = []\nfor _ in range(2**14):\n"
+        grows += "    held.append(bytearray(2**16))\n    time.sleep(0.001)"
+        process = subprocess.Popen([sys.executable, "-c", grows], stderr=subprocess.PIPE, text=True)
+        hardship.watch(process, 0.2)
+    said = process.communicate()[1]
+    assert any(sign in said for sign in hardship.signs)
+
+    run = project.sweep / "popularity"
+    run.mkdir(parents=True)
+    attempt = {"error": {"name": "DeadKernelError"}}
+    (run / "status.json").write_text(json.dumps({"error": None, "attempts": [attempt]}))
+    assert "DeadKernelError" in project.told_since(time.time() - 60)
+    assert "DeadKernelError" not in project.told_since(time.time() + 60)

@@ -77,11 +77,11 @@ def report(folder):
 def command(project, *arguments):
     """Call the command line with input that is at fault; return what it printed, or refuse.
 
-    A stage that is about to start ends the call: what is wrong was not seen beforehand.
+    A kernel that is about to start ends the call: what is wrong was not seen beforehand.
     """
     from candgen.sweeps import run_stage
 
-    os.environ["CANDGEN_HOME"], run_stage.run_stage = project, _started
+    os.environ["CANDGEN_HOME"], run_stage.execute_stage = project, _started
     out, err, sys.argv = io.StringIO(), io.StringIO(), ["candgen", *arguments]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

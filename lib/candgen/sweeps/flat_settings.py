@@ -3,21 +3,34 @@
 A notebook that fits any of several generators has the parameters `generator: str` and
 `settings: dict`. Params files and the command line write all settings flat. The settings that the
 notebook does not list are checked against the generator and reach the notebook inside `settings`.
+
+A notebook may fit more than that one. Where `generator` is "all", it fits those that the
+parameter's comment names; others fit a fixed one beside, such as the Markov chain of the
+sequences. Each is checked with the notebook's parameters before a kernel starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import ast
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from candgen.checks import checked_field
 from candgen.errors import SettingError, did_you_mean
 from candgen.spaces import Space
 from candgen.spaces import default_space as space_of_class
 from candgen.sweeps.notebook_parameters import Notebook, number_or_text
+from candgen.text.python_code import parsed
+
+if TYPE_CHECKING:
+    from candgen.sweeps.plan import Stage
 
 GENERATOR = "generator"
 SETTINGS = "settings"
+_NAME = re.compile(r"\w[\w-]*")
+_LOOPS = (ast.For, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
 def generator_of(notebook: Notebook, values: Mapping[str, Any]) -> str | None:
@@ -132,6 +145,67 @@ def nested(notebook: Notebook, values: Mapping[str, Any]) -> dict[str, Any]:
     _class(generator)(**{**known, **settings})
     parameters = {key: value for key, value in values.items() if key in notebook.parameters}
     return {**parameters, SETTINGS: settings} if further else parameters
+
+
+def check_generators(stage: Stage) -> Stage:
+    """Return a stage whose parameters suit every generator that its notebook fits with them.
+
+    Raises:
+        SettingError: Naming the generator, the setting, what was expected and what arrived.
+    """
+    given = {**stage.notebook.defaults(), **stage.parameters}
+    for name in fitted_names(stage.notebook, given, explore=stage.explore):
+        settings = {key: given[key] for key in setting_names(name) if key in given}
+        try:
+            _class(name)(**settings)
+        except SettingError as error:
+            raise SettingError(f"{name}, which {stage.notebook.name} fits: {error}") from None
+    return stage
+
+
+def fitted_names(notebook: Notebook, given: dict, *, explore: bool) -> list[str]:
+    """Return the generators that a notebook fits with its parameters, but the one it is told.
+
+    Args:
+        notebook: The notebook.
+        given: All its parameters.
+        explore: Whether exploring cells are executed, too.
+    """
+    told, found = None, list(_always_fitted(notebook, explore))
+    if {GENERATOR, SETTINGS} <= notebook.parameters.keys():
+        told = generator_of(notebook, given)
+        if told is None:
+            found += _NAME.findall(notebook.parameters[GENERATOR].help)
+    if not found:
+        return []
+    from candgen import models  # pandas is slow
+
+    return [name for name in dict.fromkeys(found) if name != told and name in models.names()]
+
+
+@functools.lru_cache(64)
+def _always_fitted(notebook: Notebook, explore: bool) -> tuple[str, ...]:
+    code = notebook.code(explore=explore)
+    return tuple(_made(parsed(code), {})) if "from_parameters" in code else ()
+
+
+def _made(node: ast.AST, bound: dict[str, list[str]]) -> Iterator[str]:
+    """Give the names in `from_parameters(name, run.parameters)`, written there or looped over."""
+    if isinstance(node, _LOOPS):
+        for loop in getattr(node, "generators", [node]):
+            if isinstance(loop.target, ast.Name):
+                bound = bound | {loop.target.id: _texts(loop.iter)}
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "models.from_parameters":
+        name, whole, *_ = [*node.args, None, None]
+        if whole is not None and ast.unparse(whole) == "run.parameters":
+            yield from bound.get(name.id, []) if isinstance(name, ast.Name) else _texts(name)
+    for inner in ast.iter_child_nodes(node):
+        yield from _made(inner, bound)
+
+
+def _texts(node: ast.AST) -> list[str]:
+    held = getattr(node, "elts", [node])
+    return [n.value for n in held if isinstance(n, ast.Constant) and isinstance(n.value, str)]
 
 
 def _class(generator: str) -> type:

@@ -413,7 +413,8 @@ class _Reader:
             stage_options.explore(source, at), stage_options.retries(source, at),
         )  # fmt: skip
         try:
-            return check_columns(check_cutoffs(check_part(check_text(made))))
+            made = check_columns(check_cutoffs(check_part(check_text(made))))
+            return flat_settings.check_generators(made)
         except CandgenError as error:
             raise self.source.error(keys, error) from None
 

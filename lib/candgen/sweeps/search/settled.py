@@ -33,7 +33,7 @@ def settled(stage: Stage, settings: dict[str, Any], **changes: Any) -> Stage:
     parameters |= {key: stage.parameters[key] for key in kept}
     differs = {**stage.differs, **settings}
     changed = replace(stage, written=written, parameters=parameters, differs=differs, **changes)
-    return check_cutoffs(changed)
+    return flat_settings.check_generators(check_cutoffs(changed))
 
 
 def trial_of(
