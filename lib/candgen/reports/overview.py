@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-from candgen.errors import CandgenError
 from candgen.evaluation.judgement import FULL
-from candgen.evaluation.significance import WORSE
-from candgen.reports import disclosures
-from candgen.reports.comparing import Comparison, Contender
+from candgen.reports import disclosures, terms, verdict
+from candgen.reports.comparing import Comparison
 from candgen.reports.reading import Run
 from candgen.reports.rendering import (
     EMPTY,
@@ -20,7 +18,6 @@ from candgen.reports.rendering import (
     Fragment,
     Table,
     fold,
-    interval_note,
     note,
     render,
 )
@@ -35,12 +32,13 @@ _JUDGED = (
 
 
 def opening(report: Report) -> Fragment:
-    """The title, the question, and the answer in a sentence for each dataset."""
+    """The title, the question, and the verdict for each dataset, those with a decision first."""
     answers = [_answer(report, ground) for ground in report.comparisons]
+    answers.sort(key=lambda answer: not answer["decided"])
     return titled(report, answers, report.remarks)
 
 
-def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[str]) -> Fragment:
+def titled(report: Report, answers: Sequence[dict[str, Any]], remarks: Sequence[str]) -> Fragment:
     """The top of a report: title, question, answers, how the runs ended, and remarks."""
     sweep = report.sweep
     counts = Counter(state_in_words(run) for run in sweep.runs)
@@ -59,32 +57,15 @@ def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[
 
 
 def _answer(report: Report, ground: Comparison) -> dict[str, Any]:
-    reference = report.reference(ground)
-    best = ground.ranked(report.metric)[0]
-    shown = {"where": ground.title, "metric": report.metric, "best": best.label,
-             "value": _with_interval(best, report.metric),
-             "reference": "", "reference_value": "", "notes": _notes(report, ground)}  # fmt: skip
-    if reference is not None and reference is not best:
-        shown["reference"] = reference.label
-        shown["reference_value"] = _with_interval(reference, report.metric)
-    return shown
-
-
-def _notes(report: Report, ground: Comparison) -> list[str]:
-    """Say how the best row was chosen, what is as good, and what was ranked."""
+    found = verdict.decide(report, ground)
     n_models = sum(not contender.reference for contender in ground.contenders)
-    said = [chosen_as_best(n_models)] if n_models > 1 else []
-    try:
-        table = ground.against_best(report.metric, report.margin)
-    except CandgenError:  # the paired differences below say why
-        table = None
-    if table is not None:
-        near = table.loc[table["verdict"] != WORSE, "generator"].tolist()
-        more = f" and {len(near) - 3} more" if len(near) > 3 else ""
-        which = f"Not distinguished from {', '.join(near[:3])}{more}"
-        which = which if near else "Every other model is worse"
-        said.append(f"{which}, corrected for that choice.")
-    return said + _items_ranked(ground)
+    notes = [chosen_as_best(n_models)] if n_models > 1 else []
+    if found.visible and not found.few:
+        notes.append(found.visible)
+    warning = f"{found.few} {found.visible}".strip() if found.few else ""
+    return {"where": ground.title, "lead": found.lead, "text": " ".join(found.sentences),
+            "decided": found.decided, "warning": warning,
+            "notes": notes + _items_ranked(ground)}  # fmt: skip
 
 
 def chosen_as_best(n: int) -> str:
@@ -110,12 +91,6 @@ def _items_ranked(ground: Comparison) -> list[str]:
     return [f"Sampled ranking{which}: {ranked}, not the whole catalogue."]
 
 
-def _with_interval(contender: Contender, metric: str) -> str:
-    number = contender.number(metric)
-    ends = interval_note(contender.interval(metric))
-    return "–" if number is None else f"{number:.4f}" + (f" ({ends})" if ends else "")
-
-
 def datasets(report: Report) -> Fragment:
     """For each dataset: counts, split, warnings, digest, licence and citation."""
     if not report.comparisons:
@@ -123,7 +98,8 @@ def datasets(report: Report) -> Fragment:
     cards = []
     for ground in report.comparisons:
         cards.append(_card(report, ground))
-    return Fragment(render("datasets.html.j2", cards=cards), f"{len(cards)} datasets")
+    html = render("datasets.html.j2", cards=cards, meaning=terms.meaning)
+    return Fragment(html, f"{len(cards)} datasets")
 
 
 def _card(report: Report, ground: Comparison) -> dict[str, Any]:
@@ -175,14 +151,20 @@ def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
         f"SHA-256 {str(one.get('sha256'))[:12]}…"
         for one in source.get("inputs") or []
     ]
-    split = info.get("split") or {}
+    split = dict(info.get("split") or {})
+    futures = split.pop("futures_seen", None)
     return [
         ("source", str(source.get("title") or source.get("kind") or "")),
         ("files", "; ".join(inputs)),
         ("split", _in_words(split)),
+        ("futures seen", _futures(futures)),
         ("licence", str(info.get("licence") or "")),
         ("citation", str(info.get("citation") or "")),
     ]
+
+
+def _futures(seen: dict[str, float] | None) -> str:
+    return "; ".join(f"{_words(name)}: {share:.1%}" for name, share in (seen or {}).items())
 
 
 def parameters(report: Report) -> Fragment:

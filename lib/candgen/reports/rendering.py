@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from candgen.reports import terms
 from candgen.text.tables import NO_MATHS
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Table:
     tones: Sequence[str] = ()
     """One a row: "" or reference, bad, best."""
     hints: Sequence[str] = ()
-    """One a column: what it means, shown on hovering."""
+    """One a column: what it means, shown on hovering; where empty, the meaning of the term."""
     sortable: bool = True
     wordy: bool = False
     """Whether names and last cells are sentences, which must wrap."""
@@ -94,6 +95,8 @@ class Table:
     def fragment(self) -> Fragment:
         tones = self.tones or [""] * len(self.rows)
         hints = self.hints or [""] * len(self.columns)
+        pairs = zip(self.columns, hints, strict=True)
+        hints = [hint or terms.meaning(name) for name, hint in pairs]
         numeric = [any(row[i].numeric for row in self.rows) for i in range(len(self.columns))]
         html = render(
             "table.html.j2",
