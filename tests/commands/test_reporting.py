@@ -84,3 +84,12 @@ def test_a_gate_fails_where_a_run_of_before_did_not_finish(candgen, project):
 def test_half_a_gate_is_refused(candgen, project, asked):
     code, _, err = candgen("report", "same", *asked)
     assert code == 2 and "--gate" in err
+
+
+def test_tables_are_written_and_their_paths_printed(candgen, project):
+    code, out, _ = candgen("report", "good", "--format", "latex")
+    folder = project / "outputs/good"
+    assert code == 0 and set(out.split()) == {str(path) for path in folder.glob("tables/*.tex")}
+    assert not (folder / "report.html").exists()
+    assert candgen("report", "good", "--format", "word")[0] == 2
+    assert "goes alone" in candgen("report", "good", "--format", "csv", "--zip")[2]

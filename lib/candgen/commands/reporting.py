@@ -39,6 +39,9 @@ def report(
     zipped: Annotated[
         bool, typer.Option("--zip", help="Make one archive with the runs' pages inside")
     ] = False,
+    form: Annotated[
+        str, typer.Option("--format", help="Tables instead of a page: csv, markdown or latex")
+    ] = "",
     gate: Annotated[
         str, typer.Option(help="Metric that must not fall, such as recall@20; needs --against")
     ] = "",
@@ -46,6 +49,9 @@ def report(
     margin: Margin = None,
 ) -> None:
     """Make a sweep's report again; print its path, or the archive's.
+
+    With --format the tables of the report are written to files, in the sweep's folder tables/;
+    Markdown comes with a card of each dataset.
 
     With --gate nothing is made: the command exits with 1 if a run's metric fell by more than the
     margin since the sweep given by --against, or if a run is missing.
@@ -58,12 +64,20 @@ def report(
 
     if bool(gate) != bool(against):
         raise SettingError("--gate METRIC and --against SWEEP belong together; give both.")
+    if form and (gate or zipped):
+        raise SettingError("--format goes alone: it writes tables and makes no report.")
     if margin is not None and not gate:
         raise SettingError("--margin is of --gate; the report's margin stands in the sweep's YAML.")
     folder = run_list.find_sweep(sweep)
     if gate:
         raise typer.Exit(_gate(_opened(against, margin), _opened(sweep, margin), gate))
     with locks.locked(folder / LOCK):
+        if form:
+            from candgen.reports.tables.export import export_tables
+
+            for path in export_tables(reports.open_report(folder), form):
+                print(path)
+            return
         made = run_report.make_report(folder)
         print(reports.zip_report(folder) if zipped else made)
 

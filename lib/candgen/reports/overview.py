@@ -97,14 +97,15 @@ def datasets(report: Report) -> Fragment:
         return note("No run finished, so no dataset was judged on.", tone="bad")
     cards = []
     for ground in report.comparisons:
-        cards.append(_card(report, ground))
+        cards.append(card(report, ground))
     html = render("datasets.html.j2", cards=cards, meaning=terms.meaning)
     return Fragment(html, f"{len(cards)} datasets")
 
 
-def _card(report: Report, ground: Comparison) -> dict[str, Any]:
+def card(report: Report, ground: Comparison) -> dict[str, Any]:
+    """Gather what is known of a dataset: title, digest, counts, facts and warnings."""
     page = f"datasets/{ground.name}/page.html"
-    card: dict[str, Any] = {
+    told: dict[str, Any] = {
         "title": ground.title,
         "digest": ground.digest,
         "link": page if (report.sweep.folder / page).is_file() else None,
@@ -115,18 +116,18 @@ def _card(report: Report, ground: Comparison) -> dict[str, Any]:
     judged = ground.contenders[0].entries[0].row.get("counts") or {}
     seen = [(_words(name), _count(judged[name])) for name in _JUDGED if judged.get(name)]
     if ground.dataset is None:
-        card["counts"] = seen
-        card["warnings"] += ["The prepared dataset is no longer where the runs found it, so titles "
+        told["counts"] = seen
+        told["warnings"] += ["The prepared dataset is no longer where the runs found it, so titles "
                              "and groups of users and items are missing."]  # fmt: skip
-        return card
+        return told
     info, counts = ground.dataset.info, ground.dataset.info["counts"]
-    card["counts"] = [(_words(name), _count(counts[name])) for name in _COUNTED if name in counts]
+    told["counts"] = [(_words(name), _count(counts[name])) for name in _COUNTED if name in counts]
     cells = counts["users"] * counts["items"]
-    card["counts"].append(("density", f"{counts.get('interactions', 0) / max(cells, 1):.3%}"))
-    card["counts"] += seen
-    card["warnings"] = [*ground.dataset.warnings, *ground.dataset.notes, *card["warnings"]]
-    card["facts"] = [(name, text) for name, text in _facts(info) if text]
-    return card
+    told["counts"].append(("density", f"{counts.get('interactions', 0) / max(cells, 1):.3%}"))
+    told["counts"] += seen
+    told["warnings"] = [*ground.dataset.warnings, *ground.dataset.notes, *told["warnings"]]
+    told["facts"] = [(name, text) for name, text in _facts(info) if text]
+    return told
 
 
 def _odd_lists(ground: Comparison) -> list[str]:

@@ -26,7 +26,7 @@ from candgen.session.runs import slug
 
 PLAN = "sweep.json"
 PER_USER = "per_user.parquet"
-NOT_RUNS = ("datasets", "report", "trials")
+NOT_RUNS = ("datasets", "report", "tables", "trials")
 
 _KINDS: dict[str, type[Record]] = {
     "status": records.Status, "params": Record, "metrics": records.Metrics,

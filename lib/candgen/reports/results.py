@@ -131,11 +131,9 @@ def _shown_metrics(report: Report, ground: Comparison) -> list[str]:
 
 
 def _measured(contender: Contender, metric: str) -> Cell:
-    lines = interval_note(contender.interval(metric))
     spread = contender.spread(metric)
-    if spread is not None:
-        lines += f"\nseeds {interval_note(spread)}"
-    return value(contender.number(metric), note=lines)
+    seeds = "" if spread is None else f"seeds {interval_note(spread)}"
+    return value(contender.number(metric), ends=contender.interval(metric), note=seeds)
 
 
 def _seeds(contender: Contender) -> Cell:
@@ -200,7 +198,7 @@ def _table_of_differences(
     rows = [
         [
             Cell(row.generator),
-            value(row.difference, note=interval_note((row.low, row.high))),
+            value(row.difference, ends=(row.low, row.high)),
             Cell(row.verdict, tone=tones.get(row.verdict, "muted")),
             _p_value(row.p_adjusted),
             _p_value(row.p),
@@ -222,7 +220,8 @@ def _table_of_differences(
         f"{report.metric} minus that of {table['baseline'].iloc[0]}, margin {report.margin:g}, "
         f"{ground.title}"
     )
-    return Table(caption, list(heads), rows, hints=list(heads.values())).fragment()
+    name = f"differences from {table['baseline'].iloc[0]}, {ground.title}"
+    return Table(caption, list(heads), rows, hints=list(heads.values()), name=name).fragment()
 
 
 def _drawn_differences(
@@ -306,7 +305,7 @@ def _breadth(report: Report, ground: Comparison) -> Fragment:
     ranked = report.ranked(ground)
     names = [name for name in names if any(c.number(name) is not None for c in ranked)]
     rows = [[_name(c), value(c.number(report.metric)),
-             *(value(c.number(n), digits=3, note=interval_note(c.interval(n), 3)) for n in names)]
+             *(value(c.number(n), digits=3, ends=c.interval(n)) for n in names)]
             for c in ranked]  # fmt: skip
     heads = ["run", report.metric, *names]
     tones = ["reference" if c.reference else "" for c in ranked]

@@ -21,7 +21,7 @@ DAMAGED = "damaged"
 UNREADABLE = "unreadable"
 """State of what left a damaged record."""
 TRIALS = "trials"
-_NOT_RUNS = ("datasets", "report", TRIALS)
+_NOT_RUNS = ("datasets", "report", "tables", TRIALS)
 _KINDS = {status.STATUS: Status, runs.METRICS: Metrics, paths.DATASET_FILE: Prepared}
 
 
