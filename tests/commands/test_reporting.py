@@ -93,3 +93,16 @@ def test_tables_are_written_and_their_paths_printed(candgen, project):
     assert not (folder / "report.html").exists()
     assert candgen("report", "good", "--format", "word")[0] == 2
     assert "goes alone" in candgen("report", "good", "--format", "csv", "--zip")[2]
+
+
+def test_judged_lists_become_a_row_and_short_ones_are_said_first(candgen, project):
+    lists = project / "lists.csv"
+    lists.write_text("visitor,sku\n" + "".join(f"u{n},{100 + n}\n" for n in range(150)))
+    named = ("--column", "user=visitor", "--column", "item=sku")
+    code, out, err = candgen("judge", lists, "--into", "good", "--as", "production", *named)
+    assert code == 0 and out.startswith("production on world, judged on test\n")
+    assert err.startswith("150 of 150 judged users have fewer than 50 candidates.")
+    assert "production" in candgen("runs", "good")[1]
+    assert "production\t" in candgen("compare", "same", "good")[1]
+    assert candgen("judge", lists, *named)[0] == 2
+    assert "OURS=THEIRS" in candgen("judge", lists, "--into", "good", "--column", "user")[2]

@@ -116,28 +116,64 @@ def compare(
 
 def judge(
     file: Annotated[Path, typer.Argument(help="Parquet or CSV: user, item and rank or score")],
-    dataset: Annotated[str, typer.Option(help="Prepared dataset, by name or folder")],
-    cutoffs: Annotated[str, typer.Option(help="List lengths, with commas")] = "10,20,50,100",
-    evaluate_on: Annotated[str, typer.Option(help="Part: test or validation")] = "test",
-    name: Annotated[str | None, typer.Option(help="Name of the system")] = None,
+    dataset: Annotated[
+        str, typer.Option(help="Prepared dataset, by name or folder; the sweep's with --into")
+    ] = "",
+    cutoffs: Annotated[
+        str, typer.Option(help="List lengths, with commas, 10,20,50,100 or the sweep's by default")
+    ] = "",
+    evaluate_on: Annotated[
+        str, typer.Option(help="Part: test or validation, test or the sweep's by default")
+    ] = "",
+    name: Annotated[str | None, typer.Option("--name", "--as", help="Name of the system")] = None,
+    into: Annotated[
+        str, typer.Option(help="Sweep that gets the lists as a row, by folder or name")
+    ] = "",
+    column: Annotated[
+        list[str],
+        typer.Option(metavar="OURS=THEIRS", help="Name a column, such as user=visitor_id"),
+    ] = [],  # noqa: B006
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
 ) -> None:
     """Judge candidate lists made by any system, on the held-out part of a dataset.
 
+    With --into they become a row of a sweep: the report compares them with its runs, user by user.
+
     Example: candgen judge lists.csv --dataset films --cutoffs 10,20
     """
-    if not re.fullmatch(r" *[1-9][0-9]* *(, *[1-9][0-9]* *)*", cutoffs):
+    if cutoffs and not re.fullmatch(r" *[1-9][0-9]* *(, *[1-9][0-9]* *)*", cutoffs):
         raise SettingError(
             f"--cutoffs takes whole numbers with commas, such as 10,20; got {cutoffs!r}."
         )
-    lengths = [int(length) for length in cutoffs.split(",")]
+    lengths = [int(length) for length in cutoffs.split(",")] if cutoffs else []
+    pairs = [text.partition("=") for text in column]
+    if wrong := [text for text, pair in zip(column, pairs, strict=True) if not all(pair)]:
+        raise SettingError(f"--column takes OURS=THEIRS, such as user=visitor; got {wrong[0]!r}.")
+    columns = {ours.strip(): theirs for ours, _, theirs in pairs}
+    if not into and not dataset:
+        raise SettingError("Give --dataset NAME, or --into SWEEP for the dataset of a sweep.")
     from candgen import evaluation, session
+    from candgen.reports import judged_lists
 
-    data = session.open_dataset(dataset, evaluate_on=evaluate_on)
-    found = evaluation.judge_file(file, data, name=name, cutoffs=lengths)
+    if into:
+        from candgen.sweeps import run_list
+
+        added = judged_lists.add_lists(
+            file, run_list.find_sweep(into), name or file.name.split(".")[0],
+            dataset=dataset, evaluate_on=evaluate_on, cutoffs=lengths, columns=columns,
+        )  # fmt: skip
+        found, data = added.judgement, added.dataset
+    else:
+        data = session.open_dataset(dataset, evaluate_on=evaluate_on or "test")
+        told = {"cutoffs": lengths or judged_lists.CUTOFFS, "columns": columns}
+        found = evaluation.judge_file(file, data, name=name, **told)
+    if short := judged_lists.shorter(found):
+        print(one_line(short), file=sys.stderr, flush=True)
     if json:
         return print_json({**found.row(), "counts": found.counts})
     print_judgement(found, f"{found.generator} on {data.name}, judged on {data.judged_on}")
+    if into:
+        print(one_line(f"A row of {into}: `candgen report {into}` compares it."), file=sys.stderr)
 
 
 def _opened(sweep: str, margin: float | None) -> Report:

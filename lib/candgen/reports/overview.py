@@ -133,6 +133,8 @@ def card(report: Report, ground: Comparison) -> dict[str, Any]:
 def _odd_lists(ground: Comparison) -> list[str]:
     """Say which rows left users without candidates, or offered what these already had."""
     said = {
+        "short_lists": "gave {n} users fewer candidates than the longest cut-off, so what the "
+        "lists lack counts as missed",
         "users_without_candidates": "gave {n} users no candidate at all",
         "candidates_already_in_history": "offered {n} items that their users already had",
     }
