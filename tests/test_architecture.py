@@ -20,7 +20,8 @@ ORDER = [
     ("reports",),
     ("sweeps",),
     ("serving", "studies"),
-    ("doctor", "cli"),
+    ("doctor", "commands"),
+    ("cli",),
 ]
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 BESIDE = {"training": "negatives", "negatives": "training"}

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from candgen import __version__
+from candgen.commands import reporting
+from candgen.commands.printing import print_json
 from candgen.errors import CandgenError, SettingError
 from candgen.text import terminal
 from candgen.text.plain import lines, one_line
@@ -272,52 +274,7 @@ def _sweep(planned: Plan, **options: Any) -> NoReturn:
     raise typer.Exit(outcome.exit_code)
 
 
-@app.command(short_help="Make a sweep's report again, or one archive of it to send")
-def report(
-    sweep: Annotated[str, typer.Argument(help="Sweep, by folder or name")],
-    zipped: Annotated[
-        bool, typer.Option("--zip", help="Make one archive with the runs' pages inside")
-    ] = False,
-) -> None:
-    """Make a sweep's report again; print its path, or the archive's.
-
-    Example: candgen report outputs/quick --zip
-    """
-    from candgen import locks, reports
-    from candgen.session.run_files import LOCK
-    from candgen.sweeps import run_list, run_report
-
-    folder = run_list.find_sweep(sweep)
-    with locks.locked(folder / LOCK):
-        made = run_report.make_report(folder)
-        print(reports.zip_report(folder) if zipped else made)
-
-
-@app.command(short_help="Judge candidate lists made by any system")
-def judge(
-    file: Annotated[Path, typer.Argument(help="Parquet or CSV: user, item and rank or score")],
-    dataset: Annotated[str, typer.Option(help="Prepared dataset, by name or folder")],
-    cutoffs: Annotated[str, typer.Option(help="List lengths, with commas")] = "10,20,50,100",
-    evaluate_on: Annotated[str, typer.Option(help="Part: test or validation")] = "test",
-    name: Annotated[str | None, typer.Option(help="Name of the system")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
-) -> None:
-    """Judge candidate lists made by any system, on the held-out part of a dataset.
-
-    Example: candgen judge lists.csv --dataset films --cutoffs 10,20
-    """
-    if not re.fullmatch(r" *[1-9][0-9]* *(, *[1-9][0-9]* *)*", cutoffs):
-        raise SettingError(
-            f"--cutoffs takes whole numbers with commas, such as 10,20; got {cutoffs!r}."
-        )
-    lengths = [int(length) for length in cutoffs.split(",")]
-    from candgen import evaluation, session
-
-    data = session.open_dataset(dataset, evaluate_on=evaluate_on)
-    found = evaluation.judge_file(file, data, name=name, cutoffs=lengths)
-    if json:
-        return _print_json({**found.row(), "counts": found.counts})
-    _print_judgement(found, f"{found.generator} on {data.name}, judged on {data.judged_on}")
+reporting.register(app)
 
 
 @app.command(short_help="List runs, datasets and searches with state and headline metric")
@@ -339,7 +296,7 @@ def runs(
 
     rows = run_list.list_runs(sweep, trials=trials)
     if json:
-        return _print_json([dataclasses.asdict(row) for row in rows])
+        return print_json([dataclasses.asdict(row) for row in rows])
     if not rows:
         print("Nothing yet. `candgen sweep params/quick.yaml` begins.", file=sys.stderr)
         return
@@ -415,7 +372,7 @@ def candidates(
     except reader.ReaderError as error:
         raise SettingError(str(error)) from None
     if json:
-        return _print_json([row._asdict() for row in found])
+        return print_json([row._asdict() for row in found])
     terminal.print_table(
         list(reader.COLUMNS),
         [[str(row.rank), str(row.item), row.title, f"{row.score:.6g}"] for row in found],
@@ -461,25 +418,6 @@ def _print_plan(expected: list[Any], planned: Any) -> None:
         print(one_line(f"search {search.name}: {search.in_words()}"))
     to_run = sum(each.runs for each in expected)
     print(f"{to_run} to run, {len(expected) - to_run} to skip; then {planned.folder}/report.html")
-
-
-def _print_judgement(found: Any, title: str) -> None:
-    rows = []
-    for metric in found.metrics:
-        low, high = found.interval(metric)
-        rows.append([metric, f"{found.mean(metric):.4f}", f"{low:.4f}", f"{high:.4f}"])
-    rows += [[name, f"{value:.4f}", "", ""] for name, value in found.overall.items()]
-    print(one_line(title))
-    terminal.print_table(["metric", "mean", "low", "high"], rows, numbers=("mean", "low", "high"))
-    print(", ".join(f"{one_line(name)} {value:.6g}" for name, value in found.counts.items()))
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    from candgen.session.runs import json_ready
-
-    print(json.dumps(json_ready(value), indent=2, allow_nan=False))
 
 
 def _command() -> str:

@@ -29,6 +29,13 @@ class Page:
     def run(self, script: str):
         return self.driver.execute_script(script)
 
+    def press(self, key: str) -> None:
+        """Press and release a key, by the name of its code, on what has the focus."""
+        text = {"Space": " "}.get(key, key)
+        for kind in ("keyDown", "keyUp"):
+            told = {"type": kind, "code": key, "key": text, "text": text}
+            self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", told)
+
     def said(self) -> list[str]:
         """Return the console's messages since the last call, warnings and errors alike."""
         return [entry["message"] for entry in self.driver.get_log("browser")]

@@ -121,11 +121,24 @@ def test_a_title_that_is_a_script_stays_text(report):
     assert report.run("return document.querySelectorAll('main script, main iframe').length") == 0
 
 
-def test_code_is_folded_and_opens(report):
-    shown = "return document.querySelector('main .code pre').checkVisibility()"
-    assert report.run(shown) is False
-    report.run("document.querySelector('main .code summary').click()")
-    assert report.run(shown) is True
+def test_one_switch_shows_the_code_of_all_cells(report):
+    shown = "return [...document.querySelectorAll('.code')].map(c => c.checkVisibility())"
+    hidden = report.run(shown)
+    assert len(hidden) > 14 and not any(hidden)
+    report.run("document.getElementById('show-code').focus()")
+    report.press("Space")
+    assert all(report.run(shown))
+    report.press("Space")
+    assert not any(report.run(shown))
+
+
+def test_the_verdict_is_on_the_first_screen(page, reported_sweep):
+    for width, height in ((1280, 800), (400, 800)):
+        page.open(reported_sweep / "report.html", width=width)
+        ends = page.run(
+            "return document.querySelector('.cg-answer').getBoundingClientRect().bottom"
+        )
+        assert 0 < ends < height, width
 
 
 def test_the_contents_lead_to_every_section(report):
@@ -134,7 +147,7 @@ def test_the_contents_lead_to_every_section(report):
         ".filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).length"
     )
     assert lost == 0
-    assert report.run("return document.querySelectorAll('.contents a').length") == 14
+    assert report.run("return document.querySelectorAll('.contents a').length") == 15
 
 
 def test_a_link_opens_the_run_s_own_page(report, reported_sweep):

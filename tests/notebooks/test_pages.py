@@ -188,3 +188,9 @@ def test_next_leads_from_the_tour_through_every_page():
 def test_there_are_pages():
     assert {"00_tour", "10_prepare_data", "15_baselines"} <= {path.stem for path in NOTEBOOKS}
     assert {"40_matrix_factorization", "90_compare_runs"} <= {path.stem for path in NOTEBOOKS}
+
+
+@each_page
+def test_jupyterlab_hides_the_code_of_cells_whose_output_is_the_point(path):
+    hidden = [c for c in code(path) if c.metadata.get("jupyter", {}).get("source_hidden")]
+    assert hidden == tagged(path, "hide-input")

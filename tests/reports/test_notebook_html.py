@@ -107,3 +107,17 @@ def test_the_notebook_itself_is_not_changed():
     notebook_html.render(notebook, "a_page")
     assert len(notebook.cells[0].outputs[0].text) == 50_000
     assert "transient" not in notebook.cells[0].metadata
+
+
+def test_a_page_of_a_run_has_its_name_and_a_link_back_to_the_report(small_sweep):
+    made = page(new_markdown_cell("# Which?"), folder=small_sweep)
+    (link,) = re.findall(r'<a href="([^"]+)">Report of small</a>', made)
+    assert (small_sweep / link).resolve() == (small_sweep.parent / "report.html").resolve()
+    assert "<strong>only</strong>" in made and "<title>only · Which?</title>" in made
+    trial = small_sweep.parent / "trials/only/003"
+    assert 'href="../../../report.html"' in page(code(""), folder=trial)
+
+
+def test_a_page_outside_of_a_sweep_has_its_name_alone(tmp_path):
+    made = page(code(""), folder=tmp_path / "scratch & more")
+    assert "<strong>scratch &amp; more</strong>" in made and "Report of" not in made

@@ -13,7 +13,7 @@ SECTIONS = [
     overview.opening, overview.datasets, overview.parameters, results.headline,
     results.leaderboard, results.differences, groups.by_activity, groups.by_popularity,
     results.costs, results.breadth, examples.side_by_side, examples.disagreement,
-    closing.failures, closing.recipe, closing.limits,
+    closing.failures, closing.recipe, closing.limits, closing.explained,
 ]  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_rows_that_left_users_without_candidates_are_named(small_sweep):
 def test_the_opening_asks_and_answers(report):
     seen = text_of(overview.opening(report).html)
     assert "Does dim matter more than &lt;script&gt;" in seen
-    assert "Highest recall@20: ease at" in seen
+    assert "Use ease." in seen
     assert "11 runs: 8 done, 1 failed, 1 interrupted, 1 not started. 3 did not finish" in seen
 
 
@@ -84,6 +84,27 @@ def test_datasets_carry_their_warnings_digest_and_licence(report):
     assert report.comparisons[0].digest in seen
     assert "invented; free to use" in seen
     assert "Nobody, Nowhere, 2026." in seen
+
+
+def test_terms_are_explained_on_hover_and_again_at_the_end(report):
+    html = results.differences(report).html + overview.datasets(report).html
+    listed = text_of(closing.explained(report).html)
+    hovered = set(re.findall(r'title="([^"]+)"', html))
+    assert 'title="p, corrected for comparing several runs with one baseline"' in html
+    assert any(text.startswith("fingerprint of the content") for text in hovered)
+    assert "p (Holm) p, corrected for comparing several runs" in listed
+    assert "recall held-out items found" in listed and "mean_absolute" not in listed
+    for name in ("p (Holm)", "p (max-T)", "futures seen", "undecided", "margin", "80 % power"):
+        assert f" {name} " in listed
+
+
+def test_the_future_that_a_split_shows_is_a_fact_of_its_own(small_sweep):
+    path = small_sweep.parent / "datasets/world/dataset.json"
+    info = json.loads(path.read_text())
+    info["split"]["futures_seen"] = {"own": 0.25, "of_all": 0.5}
+    path.write_text(json.dumps(info))
+    seen = text_of(overview.datasets(open_report(small_sweep.parent)).html)
+    assert "futures seen own: 25.0%; of all: 50.0%" in seen
 
 
 def test_only_differing_parameters_are_in_the_open(report):
@@ -211,4 +232,5 @@ def test_the_opening_has_words_where_the_reference_itself_is_best(report):
     best = report.comparisons[0].ranked(report.metric)[0]
     asked = replace(report, baseline=best.label)
     assert asked.reference(asked.comparisons[0]) is not None
-    assert f"Highest {report.metric}: {best.label}" in text_of(overview.opening(asked).html)
+    seen = text_of(overview.opening(asked).html)
+    assert f"Use {best.label}. " in seen and "points of" not in seen.partition("films, judged")[0]

@@ -28,10 +28,10 @@ def project_like(root, tmp_path, monkeypatch):
 def test_the_report_follows_the_order_of_the_house(reported_sweep):
     html = (reported_sweep / "report.html").read_text()
     assert re.findall(r"<h2[^>]*>([^<]+)", html) == [
-        "Datasets", "What differs", "The result", "Leaderboard", "Paired differences",
-        "By user activity", "By item popularity", "Accuracy against cost",
-        "Coverage and popularity bias", "Candidates of a few users", "Where runs disagree",
-        "Failures", "How to make it again", "What this cannot show",
+        "The result", "Leaderboard", "Accuracy against cost", "Paired differences",
+        "By user activity", "By item popularity", "Coverage and popularity bias",
+        "Candidates of a few users", "Where runs disagree", "What differs", "Datasets",
+        "Failures", "How to make it again", "What this cannot show", "Terms",
     ]  # fmt: skip
     assert "<title>How many dimensions?</title>" in html
 

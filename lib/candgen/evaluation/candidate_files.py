@@ -7,6 +7,7 @@ integers or as text. Refused, with file and row: everything ambiguous.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -19,7 +20,7 @@ from candgen.columns import ITEM, ITEM_ID, RANK, SCORE, USER, USER_ID
 from candgen.datasets.archives import input_file
 from candgen.datasets.dataset import Dataset
 from candgen.datasets.reading import EmptyFileError, Opened, TextFormat, open_file, values
-from candgen.errors import DataError
+from candgen.errors import DataError, SettingError, did_you_mean
 
 IDS = "candgen.ids"  # "dense" in our files of before December 2026; own ids otherwise
 DENSE = "dense"
@@ -50,13 +51,26 @@ class _File(NamedTuple):
         raise DataError(f"{self.label}, row {row + 1}{line}: {what}")
 
 
-def read(path: Path | str, dataset: Dataset) -> Lists:
+def read(path: Path | str, dataset: Dataset, *, columns: Mapping[str, str] | None = None) -> Lists:
     """Read candidate lists and translate them to the dense ids of a dataset.
 
+    Args:
+        path: The file.
+        dataset: What the ids refer to.
+        columns: Our names (user, item, rank, score) -> names in the file, where they differ.
+
     Raises:
+        SettingError: If `columns` has another key.
         DataError: Naming the file and, where there is one, the row and the column.
     """
-    file = _open(Path(path))
+    columns = dict(columns or {})
+    for name in columns:
+        if name not in _WANTED:
+            raise SettingError(
+                f"Columns to name are {', '.join(_WANTED)}; got {name!r}."
+                f"{did_you_mean(name, _WANTED)}"
+            )
+    file = _open(Path(path), columns)
     _refuse_those_of_another_dataset(file, dataset)
     users = _ids(file, USER, dataset)
     items = _ids(file, ITEM, dataset)
@@ -68,17 +82,24 @@ def read(path: Path | str, dataset: Dataset) -> Lists:
 # --- opening
 
 
-def _open(path: Path) -> _File:
+def _open(path: Path, named: dict[str, str]) -> _File:
     if not path.is_file():
         raise DataError(f"There is no file {path}. Give a Parquet or a CSV of candidate lists.")
     file = input_file(path)
     try:
-        opened = max((open_file(file, text) for text in _FORMATS), key=_known)
+        formats = [open_file(file, text) for text in _FORMATS]
+        opened = max(formats, key=lambda one: _known(one, named))
     except EmptyFileError:
         raise DataError(
             f"{path} is empty. Expected a header with the columns user and item."
         ) from None
-    names = [_ALSO_CALLED.get(name.lower(), name.lower()) for name in opened.names]
+    for column, theirs in named.items():
+        if theirs not in opened.names:
+            raise DataError(
+                f"{path} has no column {theirs!r} for {column}; it has {_shown(opened.names)}."
+                f"{did_you_mean(theirs, opened.names)}"
+            )
+    names = _our_names(opened, named)
     for column in _WANTED:
         if names.count(column) > 1:
             raise DataError(f"{path} has two columns for {column!r}: {_shown(opened.names)}.")
@@ -104,8 +125,18 @@ def _shown(names: list[str]) -> list[str]:
     return [name if len(name) <= 60 else f"{name[:60]}…" for name in names[:20]]
 
 
-def _known(opened: Opened) -> tuple[int, int]:
-    names = [_ALSO_CALLED.get(name.lower(), name.lower()) for name in opened.names]
+def _our_names(opened: Opened, named: dict[str, str]) -> list[str]:
+    """Return our names of a file's columns; columns that were named come before any likeness."""
+    ours = {theirs: column for column, theirs in named.items()}
+    alike = [_ALSO_CALLED.get(name.lower(), name.lower()) for name in opened.names]
+    return [
+        ours.get(name, "" if like in named else like)
+        for name, like in zip(opened.names, alike, strict=True)
+    ]
+
+
+def _known(opened: Opened, named: dict[str, str]) -> tuple[int, int]:
+    names = _our_names(opened, named)
     return sum(name in _WANTED for name in names), len(names)
 
 

@@ -7,6 +7,7 @@ like the files of any other system. Its metadata holds the digest of the dataset
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +82,14 @@ class Candidates:
             pq.write_table(table, passing, compression="zstd")
 
     @classmethod
-    def load(cls, path: Path | str, dataset: Dataset, *, k: int | None = None) -> Candidates:
+    def load(
+        cls,
+        path: Path | str,
+        dataset: Dataset,
+        *,
+        k: int | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Candidates:
         """Read lists of our own or of any other system.
 
         Args:
@@ -91,6 +99,7 @@ class Candidates:
                 the ranking. Only the order of ranks counts, so they may start at 0 or leave gaps.
             dataset: What the ids refer to: the ids that the data came with.
             k: Keep only the first k of each list. All, when omitted.
+            columns: Our names (user, item, rank, score) -> names in the file, where they differ.
 
         Raises:
             DataError: Naming the file and the row, if a column is missing, a user or an item is
@@ -98,7 +107,7 @@ class Candidates:
                 score is not finite in 32 bits, a worse rank has a higher score, or the file
                 belongs to another dataset.
         """
-        lists = candidate_files.read(path, dataset)
+        lists = candidate_files.read(path, dataset, columns=columns)
         starts = np.flatnonzero(np.r_[True, lists.users[1:] != lists.users[:-1]])
         lengths = np.diff(np.r_[starts, len(lists.users)])
         place = np.arange(len(lists.users)) - np.repeat(starts, lengths)

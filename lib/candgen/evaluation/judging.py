@@ -12,7 +12,7 @@ reach 1 for a generator that learns from interactions alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -179,6 +179,7 @@ def judge_file(
     name: str | None = None,
     cutoffs: Sequence[int] = CUTOFFS,
     seed: int = 0,
+    columns: Mapping[str, str] | None = None,
 ) -> Judgement:
     """Judge a file of candidate lists, made by us or by any other system.
 
@@ -188,9 +189,10 @@ def judge_file(
         name: What to call it in tables; the file's name without its ending, when omitted.
         cutoffs: Where the lists are cut.
         seed: For the bootstrap intervals.
+        columns: Our names (user, item, rank, score) -> names in the file, where they differ.
     """
     cutoffs = metrics.check_cutoffs(cutoffs)
-    candidates = Candidates.load(path, dataset, k=cutoffs[-1])
+    candidates = Candidates.load(path, dataset, k=cutoffs[-1], columns=columns)
     label = name or Path(path).name.split(".")[0]
     return judge_candidates(candidates, dataset, cutoffs, label, seed=seed)
 

@@ -12,10 +12,10 @@ hold for all pairs of candidates at once (max-type, Westfall and Young, 1993).
 Every verdict of this project comes from `verdict`: a difference counts only if its interval lies
 beyond the margin.
 
-Efron and Tibshirani, An Introduction to the Bootstrap, 1993; Holm, Scand. J. Statistics 6, 1979;
-Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007; Rao and Wu, Resampling
-inference with complex survey data, JASA 83, 1988; Westfall and Young, Resampling-Based Multiple
-Testing, 1993.
+Bloom, Minimum detectable effects, Evaluation Review 19, 1995; Efron and Tibshirani, An Introduction
+to the Bootstrap, 1993; Holm, Scand. J. Statistics 6, 1979; Owen, The pigeonhole bootstrap, Annals
+of Applied Statistics 1, 2007; Rao and Wu, Resampling inference with complex survey data, JASA 83,
+1988; Westfall and Young, Resampling-Based Multiple Testing, 1993.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ MARGIN = 0.005
 LEVEL = 0.95
 N_RESAMPLES = 1_000
 N_FLIPS = 9_999
+POWER = 0.8
+"""Share of studies in which a difference is found, where one speaks of what could be seen."""
 
 _DRAWS_PER_BLOCK = 2_000_000
 _NO_ERROR = 1e-12  # standard errors below this are rounding
@@ -291,6 +293,26 @@ def normal_p_values(
     errors = (high - low) / (2 * norm.ppf((1 + level) / 2))
     sizes = np.abs(difference) / np.maximum(errors, _NO_ERROR)
     return np.nan_to_num(2 * norm.sf(sizes), nan=1.0)
+
+
+def smallest_visible(error: float, reach: float, *, margin: float, power: float = POWER) -> float:
+    """Return the smallest true difference that `verdict` finds with a given power.
+
+    An estimate scatters around the true difference d with the standard error e, about normally.
+    `verdict` says "better" if estimate - reach > margin, which has the probability
+    `power` = Phi((d - reach - margin) / e). Hence d = margin + reach + Phi^-1(power) e: the minimum
+    detectable effect of Bloom (1995), (t_alpha + t_power) e, with `reach` for t_alpha e and the
+    margin added. A difference of this size is found in `power` of all such studies.
+
+    Args:
+        error: Standard error of the mean difference, from the spread of paired differences.
+        reach: Half the width of the interval on which the verdict rests.
+        margin: Differences up to this size mean nothing in practice.
+        power: In 0 .. 1.
+    """
+    from scipy.stats import norm
+
+    return margin + reach + float(norm.ppf(power)) * error
 
 
 def verdict(

@@ -1,4 +1,4 @@
-"""The last sections of a report: what failed, how to make it again, what it cannot show."""
+"""The last sections of a report: what failed, how to make it again, limits, terms."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import re
 from datetime import datetime
 from typing import Any
 
+from candgen.reports.comparing import Comparison
 from candgen.reports.reading import Run
 from candgen.reports.rendering import Fragment, note, render
 from candgen.reports.report import Report
+from candgen.reports.terms import METRICS, TERMS
+from candgen.reports.verdict import FEW_USERS
 from candgen.session import status
 
 LAST_LINES = 12
-FEW_USERS = 200
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # as terminals understand them
 IN_WORDS = {
     status.MISSING: "not started",
@@ -175,3 +177,17 @@ def limits(report: Report) -> Fragment:
     warned = [f"{g.name}: {text}" for g in grounds if g.dataset for text in g.dataset.warnings]
     said += list(dict.fromkeys(warned))
     return Fragment(render("limits.html.j2", said=said), f"{len(said)} limits")
+
+
+def explained(report: Report) -> Fragment:
+    """Explain the terms of the page: what hovering over a name shows, for keyboard and paper."""
+    recorded = {
+        name.partition("@")[0] for ground in report.comparisons for name in _named_in(ground)
+    }
+    unused = [name for name in METRICS if name not in recorded]
+    held = [(name, text) for name, text in TERMS.items() if name not in unused]
+    return Fragment(render("terms.html.j2", terms=held), f"{len(held)} terms")
+
+
+def _named_in(ground: Comparison) -> set[str]:
+    return {name for c in ground.contenders for entry in c.entries for name in entry.numbers}

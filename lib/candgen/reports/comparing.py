@@ -19,6 +19,7 @@ from candgen import evaluation
 from candgen.datasets import Dataset, open_dataset
 from candgen.errors import DataError
 from candgen.evaluation import Candidates, Judgement
+from candgen.evaluation.significance import BETTER, WORSE
 from candgen.plots.style import BASELINES
 from candgen.reports.reading import Entry, Run, Sweep
 
@@ -150,6 +151,30 @@ class Comparison:
             self._against_best[metric, margin] = found
         return self._against_best[metric, margin]
 
+    def over_reference(self, metric: str, margin: float, reference: Contender) -> pd.Series | None:
+        """Compare the best model with a reference, corrected for choosing it on these users.
+
+        Args:
+            metric: A metric that is known per user.
+            margin: A difference up to this is none in practice.
+            reference: The row to compare with.
+
+        Returns:
+            A row as of `evaluation.compare`, best minus reference. Of several models the interval
+            is that for all pairs of models and reference at once. None if the reference is the
+            best, or there is no model or no such metric.
+        """
+        known = [c for c in self.ranked(metric) if metric in c.per_user and not c.reference]
+        if not known or known[0] is reference or metric not in reference.per_user:
+            return None
+        key = (metric, margin, reference.label)
+        if key not in self._against_best:
+            asked = [c for c in known if c is not reference] + [reference]
+            told = {"baseline": known[0].label, "selected": len(known) > 1, "margin": margin}
+            found = evaluation.compare([c.judgement for c in asked], metric, **told)
+            self._against_best[key] = _turned(found.iloc[-1])
+        return self._against_best[key]
+
     @property
     def metrics(self) -> list[str]:
         """Per-user metrics, in the order they were recorded."""
@@ -178,6 +203,17 @@ class Comparison:
             return contender is not first, value is None, -(value or 0.0), contender.label
 
         return sorted(self.contenders, key=place)
+
+
+def _turned(row: pd.Series) -> pd.Series:
+    """Turn a row of `evaluation.compare` round: baseline minus generator."""
+    names = {"generator": "baseline", "mean": "baseline_mean"}
+    names |= {told: name for name, told in names.items()}
+    row = row.rename(names)
+    row["difference"], row["low"], row["high"] = -row["difference"], -row["high"], -row["low"]
+    opposite = {BETTER: WORSE, WORSE: BETTER}
+    row["verdict"] = opposite.get(row["verdict"], row["verdict"])
+    return row
 
 
 def comparisons(sweep: Sweep) -> list[Comparison]:

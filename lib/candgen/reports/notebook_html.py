@@ -12,6 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from candgen import folders
+from candgen.reports.archive import REPORT
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
@@ -31,16 +34,25 @@ _ATTRIBUTES = {
     "details": ["open"],
 }
 _rendering = threading.Lock()  # an exporter is slow to make, and serves one page at a time
+_MOST_ABOVE = 3  # folders between a run, or a trial of a search, and its sweep's
 _MOST_TEXT = 20_000  # characters of one output; the notebook keeps the rest
 
 
-def render(notebook: NotebookNode, name: str, error: dict[str, Any] | None = None) -> str:
+def render(
+    notebook: NotebookNode,
+    name: str,
+    error: dict[str, Any] | None = None,
+    *,
+    folder: Path | None = None,
+) -> str:
     """Render an executed notebook.
 
     Args:
         notebook: As papermill left it.
         name: The page's name, used as title where the notebook has none.
         error: The run's error as the status describes it, shown at the top.
+        folder: The run's folder. Its name stands at the top of the page, and inside of a sweep a
+            link to the sweep's report.
 
     Returns:
         A whole HTML document.
@@ -54,7 +66,13 @@ def render(notebook: NotebookNode, name: str, error: dict[str, Any] | None = Non
         cell.metadata["transient"] = {"remove_source": bool(tags & _HIDDEN)}
         for output in cell.get("outputs", []):
             _shorten(output)
-    resources = {"page_title": _title(shown, name), "page_error": error}
+    title = _title(shown, name)
+    told = {} if folder is None else _whereabouts(folder)
+    resources = {
+        "page_title": f"{told['run']} · {title}" if told else title,
+        "page_error": error,
+        "page_told": told,
+    }
     with _rendering:
         html, _ = _exporter().from_notebook_node(shown, resources)
     return html
@@ -78,6 +96,16 @@ def _exporter() -> Any:
         ".highlight"
     )
     return exporter
+
+
+def _whereabouts(folder: Path) -> dict[str, str]:
+    """Return the run's name, and its sweep with the way to the report, for a run of a sweep."""
+    folder = Path(folder).absolute()
+    for up, above in enumerate(list(folder.parents)[:_MOST_ABOVE], start=1):
+        if folders.is_marked(above, folders.SWEEP):
+            run = folder.relative_to(above).as_posix()
+            return {"run": run, "sweep": above.name, "back": "../" * up + REPORT}
+    return {"run": folder.name}
 
 
 def _title(notebook: NotebookNode, name: str) -> str:

@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-from candgen.errors import CandgenError
 from candgen.evaluation.judgement import FULL
-from candgen.evaluation.significance import WORSE
-from candgen.reports import disclosures
-from candgen.reports.comparing import Comparison, Contender
+from candgen.reports import disclosures, terms, verdict
+from candgen.reports.comparing import Comparison
 from candgen.reports.reading import Run
 from candgen.reports.rendering import (
     EMPTY,
@@ -20,7 +18,6 @@ from candgen.reports.rendering import (
     Fragment,
     Table,
     fold,
-    interval_note,
     note,
     render,
 )
@@ -35,12 +32,13 @@ _JUDGED = (
 
 
 def opening(report: Report) -> Fragment:
-    """The title, the question, and the answer in a sentence for each dataset."""
+    """The title, the question, and the verdict for each dataset, those with a decision first."""
     answers = [_answer(report, ground) for ground in report.comparisons]
+    answers.sort(key=lambda answer: not answer["decided"])
     return titled(report, answers, report.remarks)
 
 
-def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[str]) -> Fragment:
+def titled(report: Report, answers: Sequence[dict[str, Any]], remarks: Sequence[str]) -> Fragment:
     """The top of a report: title, question, answers, how the runs ended, and remarks."""
     sweep = report.sweep
     counts = Counter(state_in_words(run) for run in sweep.runs)
@@ -59,32 +57,15 @@ def titled(report: Report, answers: Sequence[dict[str, str]], remarks: Sequence[
 
 
 def _answer(report: Report, ground: Comparison) -> dict[str, Any]:
-    reference = report.reference(ground)
-    best = ground.ranked(report.metric)[0]
-    shown = {"where": ground.title, "metric": report.metric, "best": best.label,
-             "value": _with_interval(best, report.metric),
-             "reference": "", "reference_value": "", "notes": _notes(report, ground)}  # fmt: skip
-    if reference is not None and reference is not best:
-        shown["reference"] = reference.label
-        shown["reference_value"] = _with_interval(reference, report.metric)
-    return shown
-
-
-def _notes(report: Report, ground: Comparison) -> list[str]:
-    """Say how the best row was chosen, what is as good, and what was ranked."""
+    found = verdict.decide(report, ground)
     n_models = sum(not contender.reference for contender in ground.contenders)
-    said = [chosen_as_best(n_models)] if n_models > 1 else []
-    try:
-        table = ground.against_best(report.metric, report.margin)
-    except CandgenError:  # the paired differences below say why
-        table = None
-    if table is not None:
-        near = table.loc[table["verdict"] != WORSE, "generator"].tolist()
-        more = f" and {len(near) - 3} more" if len(near) > 3 else ""
-        which = f"Not distinguished from {', '.join(near[:3])}{more}"
-        which = which if near else "Every other model is worse"
-        said.append(f"{which}, corrected for that choice.")
-    return said + _items_ranked(ground)
+    notes = [chosen_as_best(n_models)] if n_models > 1 else []
+    if found.visible and not found.few:
+        notes.append(found.visible)
+    warning = f"{found.few} {found.visible}".strip() if found.few else ""
+    return {"where": ground.title, "lead": found.lead, "text": " ".join(found.sentences),
+            "decided": found.decided, "warning": warning,
+            "notes": notes + _items_ranked(ground)}  # fmt: skip
 
 
 def chosen_as_best(n: int) -> str:
@@ -110,25 +91,21 @@ def _items_ranked(ground: Comparison) -> list[str]:
     return [f"Sampled ranking{which}: {ranked}, not the whole catalogue."]
 
 
-def _with_interval(contender: Contender, metric: str) -> str:
-    number = contender.number(metric)
-    ends = interval_note(contender.interval(metric))
-    return "–" if number is None else f"{number:.4f}" + (f" ({ends})" if ends else "")
-
-
 def datasets(report: Report) -> Fragment:
     """For each dataset: counts, split, warnings, digest, licence and citation."""
     if not report.comparisons:
         return note("No run finished, so no dataset was judged on.", tone="bad")
     cards = []
     for ground in report.comparisons:
-        cards.append(_card(report, ground))
-    return Fragment(render("datasets.html.j2", cards=cards), f"{len(cards)} datasets")
+        cards.append(card(report, ground))
+    html = render("datasets.html.j2", cards=cards, meaning=terms.meaning)
+    return Fragment(html, f"{len(cards)} datasets")
 
 
-def _card(report: Report, ground: Comparison) -> dict[str, Any]:
+def card(report: Report, ground: Comparison) -> dict[str, Any]:
+    """Gather what is known of a dataset: title, digest, counts, facts and warnings."""
     page = f"datasets/{ground.name}/page.html"
-    card: dict[str, Any] = {
+    told: dict[str, Any] = {
         "title": ground.title,
         "digest": ground.digest,
         "link": page if (report.sweep.folder / page).is_file() else None,
@@ -139,23 +116,25 @@ def _card(report: Report, ground: Comparison) -> dict[str, Any]:
     judged = ground.contenders[0].entries[0].row.get("counts") or {}
     seen = [(_words(name), _count(judged[name])) for name in _JUDGED if judged.get(name)]
     if ground.dataset is None:
-        card["counts"] = seen
-        card["warnings"] += ["The prepared dataset is no longer where the runs found it, so titles "
+        told["counts"] = seen
+        told["warnings"] += ["The prepared dataset is no longer where the runs found it, so titles "
                              "and groups of users and items are missing."]  # fmt: skip
-        return card
+        return told
     info, counts = ground.dataset.info, ground.dataset.info["counts"]
-    card["counts"] = [(_words(name), _count(counts[name])) for name in _COUNTED if name in counts]
+    told["counts"] = [(_words(name), _count(counts[name])) for name in _COUNTED if name in counts]
     cells = counts["users"] * counts["items"]
-    card["counts"].append(("density", f"{counts.get('interactions', 0) / max(cells, 1):.3%}"))
-    card["counts"] += seen
-    card["warnings"] = [*ground.dataset.warnings, *ground.dataset.notes, *card["warnings"]]
-    card["facts"] = [(name, text) for name, text in _facts(info) if text]
-    return card
+    told["counts"].append(("density", f"{counts.get('interactions', 0) / max(cells, 1):.3%}"))
+    told["counts"] += seen
+    told["warnings"] = [*ground.dataset.warnings, *ground.dataset.notes, *told["warnings"]]
+    told["facts"] = [(name, text) for name, text in _facts(info) if text]
+    return told
 
 
 def _odd_lists(ground: Comparison) -> list[str]:
     """Say which rows left users without candidates, or offered what these already had."""
     said = {
+        "short_lists": "gave {n} users fewer candidates than the longest cut-off, so what the "
+        "lists lack counts as missed",
         "users_without_candidates": "gave {n} users no candidate at all",
         "candidates_already_in_history": "offered {n} items that their users already had",
     }
@@ -175,14 +154,20 @@ def _facts(info: dict[str, Any]) -> list[tuple[str, str]]:
         f"SHA-256 {str(one.get('sha256'))[:12]}…"
         for one in source.get("inputs") or []
     ]
-    split = info.get("split") or {}
+    split = dict(info.get("split") or {})
+    futures = split.pop("futures_seen", None)
     return [
         ("source", str(source.get("title") or source.get("kind") or "")),
         ("files", "; ".join(inputs)),
         ("split", _in_words(split)),
+        ("futures seen", _futures(futures)),
         ("licence", str(info.get("licence") or "")),
         ("citation", str(info.get("citation") or "")),
     ]
+
+
+def _futures(seen: dict[str, float] | None) -> str:
+    return "; ".join(f"{_words(name)}: {share:.1%}" for name, share in (seen or {}).items())
 
 
 def parameters(report: Report) -> Fragment:

@@ -26,7 +26,9 @@ from candgen.session.runs import slug
 
 PLAN = "sweep.json"
 PER_USER = "per_user.parquet"
-NOT_RUNS = ("datasets", "report", "trials")
+GIVEN = "judged_lists.json"
+"""Names of runs that were added to a sweep: judged lists of other systems."""
+NOT_RUNS = ("datasets", "report", "tables", "trials")
 
 _KINDS: dict[str, type[Record]] = {
     "status": records.Status, "params": Record, "metrics": records.Metrics,
@@ -236,6 +238,7 @@ def read_sweep(folder: Path | str) -> Sweep:
         )
     plan = _read(folder / PLAN, records.Plan) if (folder / PLAN).is_file() else {}
     runs = _described(plan, "runs") or _found(folder)
+    runs |= {name: {} for name in given_runs(folder) if name not in runs}
     datasets = _described(plan, "datasets") or _found(folder / "datasets")
     return Sweep(
         folder,
@@ -243,6 +246,15 @@ def read_sweep(folder: Path | str) -> Sweep:
         tuple(read_run(folder, name, described) for name, described in runs.items()),
         tuple(read_run(folder, f"datasets/{name}", said) for name, said in datasets.items()),
     )
+
+
+def given_runs(folder: Path) -> list[str]:
+    """Return the names of runs that were added to a sweep; none where no list can be read."""
+    try:
+        names = _read(folder / GIVEN, records.Given)["runs"] if (folder / GIVEN).is_file() else []
+    except DataError:
+        return []
+    return [name for name in names if (folder / name / status.STATUS).is_file()]
 
 
 def read_run(sweep: Path, place: str, planned: dict[str, Any]) -> Run:

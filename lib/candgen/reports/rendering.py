@@ -12,11 +12,12 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from candgen.reports import terms
 from candgen.text.tables import NO_MATHS
 
 if TYPE_CHECKING:
@@ -32,15 +33,34 @@ WIDE, NARROW = 8.6, 4.2  # inches; text keeps its size in both
 class Fragment:
     """A piece of a page: HTML in a notebook and in the report."""
 
-    def __init__(self, html: str, summary: str, *, title: str = "", absent: bool = False) -> None:
-        self.html = html
+    def __init__(
+        self,
+        html: str | Callable[[], str],
+        summary: str,
+        *,
+        title: str = "",
+        absent: bool = False,
+        tables: Sequence[Table] = (),
+    ) -> None:
+        self._html = html
         self.summary = summary
         self.title = title
         self.absent = absent
         """True if its section has no subject in this sweep: the report leaves the section out."""
+        self.tables = tuple(tables)
+        """The tables in it, to be written in other formats."""
+
+    @cached_property
+    def html(self) -> str:
+        """Its HTML; pictures are drawn when it is first asked for."""
+        return self._html if isinstance(self._html, str) else self._html()
 
     def __add__(self, other: Fragment) -> Fragment:
-        return Fragment(self.html + other.html, f"{self.summary}; {other.summary}")
+        return Fragment(
+            lambda: self.html + other.html,
+            f"{self.summary}; {other.summary}",
+            tables=(*self.tables, *other.tables),
+        )
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         """Build Jupyter's MIME bundle: HTML and a line of text; title and absence beside them."""
@@ -67,6 +87,8 @@ class Cell:
     tone: str = ""
     """good, bad or muted."""
     numeric: bool = False
+    ends: tuple[float, float] | None = None
+    """Ends of the interval of a number."""
 
     @property
     def href(self) -> str | None:
@@ -86,14 +108,18 @@ class Table:
     tones: Sequence[str] = ()
     """One a row: "" or reference, bad, best."""
     hints: Sequence[str] = ()
-    """One a column: what it means, shown on hovering."""
+    """One a column: what it means, shown on hovering; where empty, the meaning of the term."""
     sortable: bool = True
     wordy: bool = False
     """Whether names and last cells are sentences, which must wrap."""
+    name: str = ""
+    """What a file of it is called; the caption by default."""
 
     def fragment(self) -> Fragment:
         tones = self.tones or [""] * len(self.rows)
         hints = self.hints or [""] * len(self.columns)
+        pairs = zip(self.columns, hints, strict=True)
+        hints = [hint or terms.meaning(name) for name, hint in pairs]
         numeric = [any(row[i].numeric for row in self.rows) for i in range(len(self.columns))]
         html = render(
             "table.html.j2",
@@ -101,15 +127,23 @@ class Table:
             heads=list(zip(self.columns, hints, numeric, strict=True)),
             rows=list(zip(self.rows, tones, strict=True)),
         )
-        return Fragment(html, f"table of {len(self.rows)} rows: {self.caption}")
+        return Fragment(html, f"table of {len(self.rows)} rows: {self.caption}", tables=[self])
 
 
-def value(number: float | None, *, digits: int = 4, note: str = "", tone: str = "") -> Cell:
-    """Make a cell of a number; a dash where there is none."""
+def value(
+    number: float | None,
+    *,
+    digits: int = 4,
+    note: str = "",
+    tone: str = "",
+    ends: tuple[float, float] | None = None,
+) -> Cell:
+    """Make a cell of a number, the ends of its interval below it; a dash where there is none."""
+    note = "\n".join(filter(None, [interval_note(ends, digits), note]))
     if number is None or number != number:
         return EMPTY
     text = _signed(f"{number:,.{digits}f}")
-    return Cell(text, sort=number, note=note, tone=tone, numeric=True)
+    return Cell(text, sort=number, note=note, tone=tone, numeric=True, ends=ends)
 
 
 def _signed(text: str) -> str:
@@ -136,7 +170,11 @@ def heading(text: str) -> Fragment:
 
 def fold(title: str, inside: Fragment) -> Fragment:
     """Something that opens when it is clicked."""
-    return Fragment(render("fold.html.j2", title=title, inside=inside.html), title)
+    return Fragment(
+        lambda: render("fold.html.j2", title=title, inside=inside.html),
+        title,
+        tables=inside.tables,
+    )
 
 
 def render(template: str, **values: Any) -> str:
@@ -152,9 +190,12 @@ def picture(draw: Callable[[float], Figure], *, alt: str, caption: str = "") -> 
         alt: What the figure shows, in words, for those who cannot see it.
         caption: A sentence below it.
     """
-    wide, narrow = (_svg(draw(width)) for width in (WIDE, NARROW))
-    html = render("picture.html.j2", wide=wide, narrow=narrow, alt=alt, caption=caption)
-    return Fragment(html, f"figure: {alt}")
+
+    def drawn() -> str:
+        wide, narrow = (_svg(draw(width)) for width in (WIDE, NARROW))
+        return render("picture.html.j2", wide=wide, narrow=narrow, alt=alt, caption=caption)
+
+    return Fragment(drawn, f"figure: {alt}")
 
 
 def plain(text: str) -> str:

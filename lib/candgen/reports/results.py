@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from candgen import evaluation
 from candgen.errors import CandgenError
-from candgen.evaluation.rating_errors import MAE, MEANS_MAE, MEANS_RMSE, RATING_METRICS, RMSE
+from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.evaluation.significance import BETTER, WORSE
 from candgen.plots import comparison as pictures
 from candgen.plots.style import INK
@@ -35,19 +35,6 @@ if TYPE_CHECKING:
 ROW = 0.31  # inches
 COMPILING = "compile and load, s"
 SHOWN = ("recall", "precision", "f1", "ndcg", "map", "hit_rate", "mrr")
-HINTS = {
-    "recall": "held-out items found among the first k, over all held-out items",
-    "ndcg": "like recall, but finding an item early counts more",
-    "precision": "share of the first k that was held out",
-    "f1": "mean over users of 2 precision recall / (precision + recall)",
-    "map": "mean over users of average precision, over min(k, held-out items)",
-    "hit_rate": "share of users with at least one held-out item among the first k",
-    "mrr": "mean over users of 1 / rank of the first item found",
-    RMSE: "root of the mean squared error of predicted ratings, smaller is better",
-    MAE: "mean absolute error of predicted ratings, smaller is better",
-    MEANS_RMSE: "the same error of each item's mean rating",
-    MEANS_MAE: "the same error of each item's mean rating",
-}
 
 
 def by_dataset(report: Report, make: Callable[[Comparison], Fragment]) -> Fragment:
@@ -125,12 +112,11 @@ def _leaderboard(report: Report, ground: Comparison) -> Fragment:
         rows.append(row)
     heads = ["run", *metrics[:1], "generator", *(["seeds"] if seeds else []), *metrics[1:]]
     heads += [head for _, head, _ in costs]
-    hints = [HINTS.get(head.split("@")[0], "") for head in heads]
     tones = ["reference" if c.reference else "best" if c is best else "" for c in ranked]
     if ground is report.comparisons[-1]:  # of which dataset a damaged run is cannot be told
         damaged = [_damaged(run, len(heads)) for run in report.sweep.damaged]
         rows, tones = [*rows, *damaged], [*tones, *("bad" for _ in damaged)]
-    return Table(f"Leaderboard, {ground.title}", heads, rows, tones, hints).fragment()
+    return Table(f"Leaderboard, {ground.title}", heads, rows, tones).fragment()
 
 
 def _shown_metrics(report: Report, ground: Comparison) -> list[str]:
@@ -145,11 +131,9 @@ def _shown_metrics(report: Report, ground: Comparison) -> list[str]:
 
 
 def _measured(contender: Contender, metric: str) -> Cell:
-    lines = interval_note(contender.interval(metric))
     spread = contender.spread(metric)
-    if spread is not None:
-        lines += f"\nseeds {interval_note(spread)}"
-    return value(contender.number(metric), note=lines)
+    seeds = "" if spread is None else f"seeds {interval_note(spread)}"
+    return value(contender.number(metric), ends=contender.interval(metric), note=seeds)
 
 
 def _seeds(contender: Contender) -> Cell:
@@ -214,7 +198,7 @@ def _table_of_differences(
     rows = [
         [
             Cell(row.generator),
-            value(row.difference, note=interval_note((row.low, row.high))),
+            value(row.difference, ends=(row.low, row.high)),
             Cell(row.verdict, tone=tones.get(row.verdict, "muted")),
             _p_value(row.p_adjusted),
             _p_value(row.p),
@@ -228,15 +212,16 @@ def _table_of_differences(
         "run": "",
         "difference": f"mean over users of the difference, with its {level}",
         "verdict": f"whether the whole interval lies beyond the margin of {report.margin:g}",
-        corrected: "corrected for looking several times",
-        "p": "sign-flip permutation test; with several seeds, normal approximation",
+        corrected: "",
+        "p": "",
         "users": "judged under both",
     }
     caption = (
         f"{report.metric} minus that of {table['baseline'].iloc[0]}, margin {report.margin:g}, "
         f"{ground.title}"
     )
-    return Table(caption, list(heads), rows, hints=list(heads.values())).fragment()
+    name = f"differences from {table['baseline'].iloc[0]}, {ground.title}"
+    return Table(caption, list(heads), rows, hints=list(heads.values()), name=name).fragment()
 
 
 def _drawn_differences(
@@ -319,20 +304,12 @@ def _breadth(report: Report, ground: Comparison) -> Fragment:
              ("coverage", "popularity_bias", "novelty", "gini", "diversity")]  # fmt: skip
     ranked = report.ranked(ground)
     names = [name for name in names if any(c.number(name) is not None for c in ranked)]
-    hints = {
-        "coverage": "share of the catalogue that somebody is offered",
-        "popularity_bias": "average popularity of candidates over that of the user's own history",
-        "novelty": "how surprising candidates are: mean of -log2 of an item's share of users",
-        "gini": "0: all items are offered equally often; 1: one item takes all",
-        "diversity": "how different the candidates of one user are from each other",
-    }
     rows = [[_name(c), value(c.number(report.metric)),
-             *(value(c.number(n), digits=3, note=interval_note(c.interval(n), 3)) for n in names)]
+             *(value(c.number(n), digits=3, ends=c.interval(n)) for n in names)]
             for c in ranked]  # fmt: skip
     heads = ["run", report.metric, *names]
     tones = ["reference" if c.reference else "" for c in ranked]
-    shown = [hints.get(head.split("@")[0], "") for head in heads]
-    table = Table(f"Beside accuracy, {ground.title}", heads, rows, tones, shown).fragment()
+    table = Table(f"Beside accuracy, {ground.title}", heads, rows, tones).fragment()
     drawn = _scatter(report, ground, f"coverage@{cutoff}", f"coverage@{cutoff}", logarithmic=False)
     return table if drawn is None else drawn + table
 

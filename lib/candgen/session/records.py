@@ -106,6 +106,12 @@ class Plan(Record):
     runs: list[Stage] | dict[Inside, Stage | None] | None = None
 
 
+class Given(Record):
+    """`judged_lists.json` of a sweep: judged lists of other systems, by the names of their runs."""
+
+    runs: list[Inside]
+
+
 class Reproduced(Record):
     """A printed number and ours, in `reproduced.json`."""
 

@@ -442,7 +442,8 @@ def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None
     )
     files.write_text(folder / NOTEBOOK, nbformat.writes(executed))
     passing.unlink()
-    files.write_text(folder / PAGE, notebook_html.render(executed, notebook.stem, error))
+    page = notebook_html.render(executed, notebook.stem, error, folder=folder)
+    files.write_text(folder / PAGE, page)
 
 
 def described(error: Exception | None, cell: int | None = None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ _TOP = (
 _OF_A_RUN = ("notebook", "grid", "search", "minutes", "explore", "retries")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _METRIC = re.compile(r"[a-z_]+@[1-9]\d*")
-_TAKEN = ("datasets", "report", "trials")
+_TAKEN = ("datasets", "report", "tables", "trials")
 _NO_SWEEP = ("datasets", "scratch", "bench", "runs")
 
 

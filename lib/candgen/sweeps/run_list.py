@@ -9,6 +9,7 @@ from typing import Any
 
 from candgen import folders, records
 from candgen.errors import DataError, did_you_mean
+from candgen.reports.reading import given_runs
 from candgen.reports.searches.reading import Search, Trial, read_searches
 from candgen.session import paths, run_files, runs, status
 from candgen.session.records import Metrics, Plan, Prepared, Status
@@ -21,7 +22,7 @@ DAMAGED = "damaged"
 UNREADABLE = "unreadable"
 """State of what left a damaged record."""
 TRIALS = "trials"
-_NOT_RUNS = ("datasets", "report", TRIALS)
+_NOT_RUNS = ("datasets", "report", "tables", TRIALS)
 _KINDS = {status.STATUS: Status, runs.METRICS: Metrics, paths.DATASET_FILE: Prepared}
 
 
@@ -96,6 +97,7 @@ def _of_sweep(folder: Path, trials: bool) -> Iterator[Row]:
     if not planned:
         left = [p for name in (status.STATUS, paths.DATASET_FILE) for p in folder.glob(f"*/{name}")]
         planned = {path: {} for path in sorted({path.parent.name for path in left})}
+    planned |= {name: {} for name in given_runs(folder) if name not in planned}
     for place, stage in planned.items():
         if place not in _NOT_RUNS:
             yield _row(folder.name, folder / place, metric, stage)

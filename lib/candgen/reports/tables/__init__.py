@@ -1,0 +1,1 @@
+"""Tables of a report as files for papers, pages and spreadsheets, and dataset cards."""
