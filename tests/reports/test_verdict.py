@@ -192,3 +192,11 @@ def test_a_verdict_is_the_same_as_in_the_tables_below(report):
     text = " ".join(found.sentences)
     assert [name for name in table["generator"] if name in text] == not_worse
     assert "Is the best" in results.differences(report).html
+
+
+def test_rows_of_unknown_cost_are_not_counted_among_the_cheapest(users):
+    theirs = row("production", noisy(users, 0.06, 4))
+    del theirs.entries[0].numbers["fit_seconds"]
+    models = [row("a", noisy(users, 0.06, 1)), row("b", noisy(users, 0.06, 2))]
+    found = decide(row("popularity", users, reference=True), *models, theirs)
+    assert "cheapest of the two whose cost is known" in " ".join(found.sentences).lower()

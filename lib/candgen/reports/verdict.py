@@ -127,10 +127,11 @@ def _cheapest(alike: Sequence[Contender | None]) -> list[str]:
     if len(seconds) == 1:
         return [f"It takes {_seconds(known[label])} to fit."]
     n = _NUMBERS[len(known)] if len(known) < len(_NUMBERS) else str(len(known))
+    these = f"these {n}" if len(known) == len(seconds) else f"the {n} whose cost is known"
     if label == best:
-        return [f"It is also the cheapest of these {n}: {_seconds(known[label])} to fit."]
+        return [f"It is also the cheapest of {these}: {_seconds(known[label])} to fit."]
     more = f"; {best} takes {_seconds(known[best])}" if best in known else ""
-    return [f"Cheapest of these {n}: {label}, {_seconds(known[label])} to fit{more}."]
+    return [f"Cheapest of {these}: {label}, {_seconds(known[label])} to fit{more}."]
 
 
 def _seconds(cost: float) -> str:
