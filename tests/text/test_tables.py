@@ -18,6 +18,7 @@ MAKERS = {
     "style": {
         "candgen/text/tables.py",  # pandas' Styler
         "candgen/reports/rendering.py", "candgen/reports/report.py",  # modules and CSS of ours
+        "candgen/reports/tables/latex.py",  # Styler.to_latex
     },
     "to_html": {"candgen/text/tables.py"},
     "Styler": set(),

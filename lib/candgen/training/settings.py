@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from candgen.checks import Count, CountOrZero, NotNegative, Positive
+from candgen.checks import Count, CountOrZero, NotNegative, Positive, Settings
 from candgen.spaces import Real
 from candgen.training.tables import Optimizer
 from candgen.training.watch_settings import WatchSettings
 
 
-class TrainingSettings(WatchSettings):
-    """Settings of the training."""
+class StepSettings(Settings):
+    """Settings of the passes and steps."""
 
     epochs: Count = 20
     """Passes over the training examples, at most."""
@@ -34,3 +34,7 @@ class TrainingSettings(WatchSettings):
     and learns from all there is."""
     seed: CountOrZero = 0
     """Seed of the initial vectors, the order of the examples and the negatives."""
+
+
+class TrainingSettings(WatchSettings, StepSettings):
+    """Settings of the training: its steps, then what is watched."""

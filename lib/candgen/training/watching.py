@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen.datasets import Dataset
-from candgen.numba_cache import njit
 from candgen.training import steps
 
 MOST_USERS = 5000  # judged at a look; more would sharpen a value that only has to be compared
@@ -112,30 +110,13 @@ def metric_of_ranks(
         metric: recall or ndcg.
         k: The cut-off.
     """
+    from candgen.training.watching_kernels import sum_of_gains
+
     discounts = 1 / np.log2(np.arange(2, k + 2))
     gains = discounts if metric == "ndcg" else np.ones(k)
     lengths = np.diff(held_out.indptr)
     best = np.cumsum(discounts)[np.minimum(lengths, k) - 1] if metric == "ndcg" else lengths
     found = np.zeros(len(scores))
     scores = np.array(scores, dtype=np.float32)  # a copy, in which what was seen is put last
-    _sum_of_gains(
-        scores, seen.indptr, seen.indices, held_out.indptr, held_out.indices, gains, found
-    )
+    sum_of_gains(scores, seen.indptr, seen.indices, held_out.indptr, held_out.indices, gains, found)
     return found / best
-
-
-@njit(parallel=True)
-def _sum_of_gains(scores, seen_starts, seen, held_starts, held_out, gains, found):
-    for row in numba.prange(len(scores)):
-        of_row = scores[row]
-        for place in range(seen_starts[row], seen_starts[row + 1]):
-            of_row[seen[place]] = -np.inf
-        for place in range(held_starts[row], held_starts[row + 1]):
-            item = held_out[place]
-            if of_row[item] == -np.inf:
-                continue
-            above = -1  # the item itself is not above itself
-            for other in range(len(of_row)):
-                above += of_row[other] >= of_row[item]
-            if above < len(gains):
-                found[row] += gains[above]

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import model_validator
 
-from candgen.checks import Count, CountOrZero, NotNegative, Positive
+from candgen.checks import Count, CountOrZero, NotNegative, Positive, Settings
 from candgen.errors import SettingError
 from candgen.spaces import Real, Whole
 from candgen.training.watch_settings import WatchSettings
 
 
-class FactorizationSettings(WatchSettings):
+class ObjectiveSettings(Settings):
     """Settings of the objective, of the number of passes and of the start."""
 
     dim: Annotated[Count, Whole(8, 128, log=True)] = 32
@@ -28,6 +28,10 @@ class FactorizationSettings(WatchSettings):
     (its observed pairs + w0 * all its pairs) to this power; 0 treats all rows alike."""
     seed: CountOrZero = 0
     """Seed of the initial vectors and, for gradient descent, of the order and the drawn pairs."""
+
+
+class FactorizationSettings(WatchSettings, ObjectiveSettings):
+    """The objective, then what is watched while it is reached."""
 
 
 class WeightedSettings(FactorizationSettings):
