@@ -49,7 +49,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Changes:
-    """What two sweeps have in common, and in what they differ."""
+    """Differences between two sweeps, row by row and in their surroundings."""
 
     metric: str
     margin: float

@@ -29,7 +29,7 @@ _NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the first screen says of one dataset."""
+    """Statement of the first screen on one dataset."""
 
     decided: bool
     """Whether one row can be recommended."""

@@ -54,7 +54,8 @@ def _key(graph: Any) -> str:
     and the names of custom gradients, which are of no use once the graph is complete.
     """
     held = graph.as_graph_def(add_shapes=True)
-    functions = list(held.library.function)
+    fields = {field.name: value for field, value in held.ListFields()}
+    functions = list(fields["library"].function) if "library" in fields else []
     for node in [*held.node, *(node for one in functions for node in one.node_def)]:
         node.attr.pop("_gradient_op_type", None)
     names = [one.signature.name for one in functions]

@@ -1,4 +1,4 @@
-"""What the studies of indexes share: one observing process, and short measurements."""
+"""Fixtures of the studies of indexes: one observing process, and short measurements."""
 
 from contextlib import nullcontext
 
