@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -89,6 +90,22 @@ def real_data() -> Path:
             pytest.fail(f"No real data at {folder}. Set CANDGEN_TEST_DATA to a folder that has it.")
         pytest.skip(f"no real data at {folder}; set CANDGEN_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def candgen(monkeypatch, capsys):
+    """Call the command line; return exit code, stdout and stderr."""
+    from candgen import cli
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["candgen", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        said = capsys.readouterr()
+        return exit.value.code or 0, said.out, said.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -81,21 +81,6 @@ def executed(monkeypatch):
     return seen
 
 
-@pytest.fixture
-def candgen(monkeypatch, capsys):
-    """Call the command line; return exit code, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["candgen", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        said = capsys.readouterr()
-        return exit.value.code or 0, said.out, said.err
-
-    return call
-
-
 def test_help_names_every_command():
     program = Path(sys.executable).with_name("candgen")
     said = subprocess.run([program, "--help"], capture_output=True, text=True, check=True)

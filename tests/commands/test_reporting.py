@@ -1,26 +1,8 @@
 """Commands about results: comparing two sweeps, and a gate for jobs that run by themselves."""
 
 import json
-import sys
 
 import pytest
-
-from candgen import cli
-
-
-@pytest.fixture
-def candgen(monkeypatch, capsys):
-    """Call the command line; return exit code, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["candgen", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        said = capsys.readouterr()
-        return exit.value.code or 0, said.out, said.err
-
-    return call
 
 
 @pytest.fixture

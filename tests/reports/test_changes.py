@@ -7,7 +7,7 @@ import pytest
 
 from candgen.errors import DataError, SettingError
 from candgen.reports import open_report
-from candgen.reports.changes import changes, fallen, grouped
+from candgen.reports.changes import Changes, Moved, changes, fallen, grouped
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +127,10 @@ def test_only_a_fall_beyond_the_margin_counts(sweep):
     assert size > 0
     assert [row.label for row in fallen(found, size * 0.9)] == ["ease"]
     assert fallen(found, size * 1.1) == []
+
+
+def test_a_value_that_the_later_sweep_lacks_has_fallen_and_a_new_row_has_not():
+    lost = Moved("world", "lost", 0.3, None, verdict="no values to compare")
+    new = Moved("world", "new", None, 0.3, verdict="new")
+    found = Changes("recall@20", 0.005, [lost, new], [], [])
+    assert fallen(found, 0.005) == [lost]

@@ -200,3 +200,8 @@ def test_rows_of_unknown_cost_are_not_counted_among_the_cheapest(users):
     models = [row("a", noisy(users, 0.06, 1)), row("b", noisy(users, 0.06, 2))]
     found = decide(row("popularity", users, reference=True), *models, theirs)
     assert "cheapest of the two whose cost is known" in " ".join(found.sentences).lower()
+
+
+def test_one_model_is_set_beside_the_baseline_by_both_names(users):
+    found = decide(row("popularity", users, reference=True), row("fit", noisy(users, 0.06, 1)))
+    assert found.visible.startswith("The smallest difference between fit and popularity that")

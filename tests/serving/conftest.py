@@ -1,11 +1,9 @@
 """A run of WALS on a dataset of odd ids, to be exported, moved and asked."""
 
 import os
-import sys
 
 import pytest
 
-from candgen import cli
 from candgen.datasets import open_dataset
 from candgen.models import WALS
 from serving.odd_project import make_project_in
@@ -25,17 +23,13 @@ def make_project():
 
 
 @pytest.fixture
-def candgen(project, monkeypatch, capsys):
-    """Call the command line; return exit code, stdout and stderr."""
+def candgen(project, candgen):
+    """Call the command line in the project; return exit code, stdout and stderr."""
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["candgen", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        said = capsys.readouterr()
-        assert "needs the package annoy" not in said.err, said.err  # such a test is skipped
-        return exit.value.code or 0, said.out, said.err
+        code, out, err = candgen(*arguments)
+        assert "needs the package annoy" not in err, err  # such a test is skipped
+        return code, out, err
 
     return call
 

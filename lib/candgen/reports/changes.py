@@ -102,8 +102,9 @@ def grouped(settings: Sequence[tuple[str, str, str, str]]) -> list[tuple[str, st
 
 
 def fallen(found: Changes, margin: float) -> list[Moved]:
-    """Return rows that fell by more than a margin, or that the later sweep lacks."""
-    return [row for row in found.moved if row.verdict == GONE or row.difference < -margin]
+    """Return rows that fell by more than a margin, or whose value the later sweep lacks."""
+    known = [row for row in found.moved if row.before is not None]
+    return [row for row in known if not row.difference >= -margin]
 
 
 def _shared(before: Report, after: Report) -> list[tuple[Comparison, Comparison]]:

@@ -164,18 +164,16 @@ def _visible(
     rows = rows or [gain]
     sizes = []
     for name, row in zip(names, rows, strict=False):
-        other = ground.find(name)
-        apart = best.per_user[metric] - other.per_user[metric]
+        apart = best.per_user[metric] - ground.find(name).per_user[metric]
         error = float(apart.std(ddof=1)) / np.sqrt(len(apart)) if len(apart) > 1 else np.nan
         reach = (row["high"] - row["low"]) / 2
         sizes.append(smallest_visible(error, reach, margin=report.margin))
     if not sizes or np.isnan(sizes).any():
         return ""
-    among = "between it and another model" if table is not None else f"from {names[0]}"
-    among = among.replace("it", best.label, 1)
+    other = names[0] if table is None else "another model"
     return (
-        f"The smallest difference {among} that could have been seen is about "
-        f"{_size(float(np.median(sizes)), metric)} (80 % power, beyond the margin of "
+        f"The smallest difference between {best.label} and {other} that could have been seen is "
+        f"about {_size(float(np.median(sizes)), metric)} (80 % power, beyond the margin of "
         f"{_margin(report)})."
     )
 

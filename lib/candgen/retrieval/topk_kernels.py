@@ -84,6 +84,16 @@ def _any_above(row, start, bar):
     return found != 0
 
 
+@njit(inline="always")
+def _offer(keys, n, bar, k, score, item):
+    """Take an item; when the room is full, keep the best `k` and raise the bar."""
+    keys[n] = _key(score, item)
+    if n + 1 < len(keys):
+        return n + 1, bar
+    _keep_best(keys, n + 1, k)
+    return k, _score_of(keys[k - 1])
+
+
 @njit
 def _scan(row, offset, keys, n, bar, k):
     """Offer consecutive items; stretches without a better score are skipped.
@@ -101,18 +111,10 @@ def _scan(row, offset, keys, n, bar, k):
             for found in range(better):
                 place = start + places[found]
                 if row[place] > bar:
-                    keys[n] = _key(row[place], offset + place)
-                    n += 1
-                    if n == len(keys):
-                        _keep_best(keys, n, k)
-                        n, bar = k, _score_of(keys[k - 1])
+                    n, bar = _offer(keys, n, bar, k, row[place], offset + place)
     for place in range(whole, len(row)):
         if row[place] > bar:
-            keys[n] = _key(row[place], offset + place)
-            n += 1
-            if n == len(keys):
-                _keep_best(keys, n, k)
-                n, bar = k, _score_of(keys[k - 1])
+            n, bar = _offer(keys, n, bar, k, row[place], offset + place)
     return n, bar
 
 
@@ -123,11 +125,7 @@ def _scan_listed(row, offset, listed, keys, n, bar, k):
     while taken < len(listed) and listed[taken] < last:
         item = listed[taken]
         if row[item - offset] > bar:
-            keys[n] = _key(row[item - offset], item)
-            n += 1
-            if n == len(keys):
-                _keep_best(keys, n, k)
-                n, bar = k, _score_of(keys[k - 1])
+            n, bar = _offer(keys, n, bar, k, row[item - offset], item)
         taken += 1
     return n, bar, taken
 
