@@ -264,7 +264,8 @@ def tune(
 
 def _sweep(planned: Plan, **options: Any) -> NoReturn:
     """Run a sweep; print the report's path, and what failed."""
-    from candgen.sweeps import run_sweep, stage_progress
+    from candgen.sweeps import run_sweep
+    from candgen.sweeps.progress import stage_progress
 
     outcome = run_sweep.run_sweep(planned, command=_command(), **options)
     for line in stage_progress.failures(outcome.records):
@@ -382,7 +383,8 @@ def candidates(
 
 def _run(stage: Stage) -> None:
     from candgen.session import paths
-    from candgen.sweeps import run_stage, stage_progress
+    from candgen.sweeps import run_stage
+    from candgen.sweeps.progress import stage_progress
 
     record = run_stage.run_stage(stage)
     for line in stage_progress.failures([record]):

@@ -9,11 +9,11 @@ from candgen import files, folders
 from candgen.errors import DataError
 from candgen.reports.leaderboard import FILE
 from candgen.reports.reading import read_sweep
+from candgen.reports.report_file import REPORT, is_made
 from candgen.reports.reproduction import FILE as REPRODUCED
 from candgen.reports.searches import pages
 from candgen.reports.searches.table import FILE as TRIALS
 
-REPORT = "report.html"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same pages give the same bytes
 
 
@@ -26,7 +26,7 @@ def zip_report(sweep_folder: Path | str) -> Path:
     """
     folders.check(sweep_folder, folders.SWEEP)
     sweep = read_sweep(sweep_folder)
-    if not (sweep.folder / REPORT).is_file():
+    if not is_made(sweep.folder / REPORT):
         raise DataError(
             f"{sweep.folder} has no {REPORT} yet. Make it with `candgen report {sweep.folder}`."
         )

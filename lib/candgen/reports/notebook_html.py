@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from candgen import folders
-from candgen.reports.archive import REPORT
+from candgen.reports.report_file import REPORT
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

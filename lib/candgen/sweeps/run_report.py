@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import candgen
 from candgen import files, folders
 from candgen.errors import CandgenError, DataError
-from candgen.reports.archive import REPORT
 from candgen.reports.leaderboard import FILE as LEADERBOARD
 from candgen.reports.leaderboard import write_leaderboard
 from candgen.reports.reading import PLAN, read_sweep
 from candgen.reports.rendering import ABSENT, TEMPLATES
+from candgen.reports.report_file import REPORT
 from candgen.reports.reproduction import FILE as REPRODUCED
 from candgen.reports.reproduction import write_numbers
 from candgen.reports.searches.table import FILE as TRIALS

@@ -15,9 +15,9 @@ from typing import Any, Literal, Protocol
 from candgen import folders, locks
 from candgen.session import run_files, status
 from candgen.sweeps import execution
-from candgen.sweeps.live_table import View, view_of
 from candgen.sweeps.plan import Stage
-from candgen.sweeps.stage_progress import Record
+from candgen.sweeps.progress.live_table import View, view_of
+from candgen.sweeps.progress.stage_progress import Record
 
 Kernel = Literal["warm", "ordinary"]
 State = dict[str, Any]

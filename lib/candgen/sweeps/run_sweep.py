@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Any
 from candgen import files, folders, locks
 from candgen.cluster import address
 from candgen.errors import DataError, SettingError
+from candgen.reports.report_file import REPORT, is_made
 from candgen.session import environment, run_files, runs, status
 from candgen.session.search_records import SEARCH
 from candgen.sweeps import execution
 from candgen.sweeps.fingerprints import Fingerprints, why_not_done
-from candgen.sweeps.live_table import View, view_of
 from candgen.sweeps.notebook_parameters import read_notebook
 from candgen.sweeps.plan import Plan, Stage
+from candgen.sweeps.progress.live_page import LivePage
+from candgen.sweeps.progress.live_table import View, view_of
+from candgen.sweeps.progress.stage_progress import LEFT, Record, as_json
 from candgen.sweeps.run_stage import (
     PATIENCE,
     Asked,
@@ -37,7 +40,6 @@ from candgen.sweeps.run_stage import (
     signals,
 )
 from candgen.sweeps.search.trials import TRIALS, Quiet, Trial
-from candgen.sweeps.stage_progress import LEFT, Record, as_json
 
 if TYPE_CHECKING:
     from candgen.sweeps.search.searching import Searching
@@ -204,6 +206,9 @@ class _Sweep:
             folders.settle(self.plan.folder, folders.REPORT)
             if self.searches is None:  # else it would speak of searches that nobody asks for
                 (self.plan.folder / SEARCH).unlink(missing_ok=True)
+            title = self.plan.report["title"] or self.plan.question or self.plan.name
+            metric = self.plan.report["metric"]
+            self.page = LivePage(self.plan.folder, title, metric, shown, self.workers)
             with ThreadPoolExecutor(self.place.threads, thread_name_prefix="stage") as pool:
                 self._go(pool)
                 report = self._report(pool)
@@ -217,6 +222,7 @@ class _Sweep:
                 self._begin(pool, record)
         self._search(pool)
         while self.queue:
+            self.page.renew()
             done, _ = wait(self.queue, timeout=PATIENCE, return_when=FIRST_COMPLETED)
             if self.asked.signal:
                 self._stop()
@@ -369,6 +375,7 @@ class _Sweep:
     def _report(self, pool: Executor) -> Path | None:
         """Make the report in a thread, like every notebook, so that it can be stopped."""
         if self.asked.signal:
+            self.page.leave("The sweep was stopped; the same command goes on where it was.")
             return None
         making = pool.submit(self._make_report)
         while not making.done():
@@ -376,7 +383,9 @@ class _Sweep:
             if self.asked.signal:
                 execution.stop_all()
         if error := making.exception():
-            self.view.say(f"report: failed ({type(error).__name__}: {error})")
+            said = f"report: failed ({type(error).__name__}: {error})"
+            self.view.say(said)
+            self.page.leave(said)
             return None
         return making.result()
 
@@ -384,14 +393,15 @@ class _Sweep:
         folder = self.plan.folder
         notebook = read_notebook(folder.parents[1] / self.plan.report["notebook"])
         now = self.prints.of_report(self.plan, notebook, self._described()["runs"])
-        made = folder / "report.html"
+        made = folder / REPORT
         tables = ["leaderboard.csv"]
         if any((record.stage.folder / runs.REPRODUCED).is_file() for record in self.records):
             tables.append("reproduced.csv")
         if (folder / SEARCH).is_file():
             tables.append("trials.csv")
+        self.page.leave("")  # whether the earlier report is whole is told by its bytes
         known = status.read(folder / "report") or {}
-        whole = made.is_file() and all((folder / name).is_file() for name in tables)
+        whole = is_made(made) and all((folder / name).is_file() for name in tables)
         whole = whole and not run_files.damage(folder, known.get("made"), digests=True)
         if whole and status.is_finished(folder / "report", now) and not self.fresh:
             self.view.say("report: unchanged, skipped")
@@ -399,6 +409,7 @@ class _Sweep:
         from candgen.sweeps import run_report  # loads matplotlib, for new reports alone
 
         self.view.say("report: making it")
+        self.page.say("The report is being made.")
         return run_report.make_report(folder, kernel=self.kernel, fingerprint=now)
 
     # --- what is written down

@@ -14,11 +14,11 @@ from candgen.errors import DataError
 from candgen.session.search_records import SEARCH
 from candgen.sweeps.fingerprints import Fingerprints
 from candgen.sweeps.plan import Plan, Stage
+from candgen.sweeps.progress.stage_progress import LEFT, Record
 from candgen.sweeps.search import readings
 from candgen.sweeps.search.journal import JOURNAL, Journal
 from candgen.sweeps.search.searching import Searching
 from candgen.sweeps.search.trials import Trial
-from candgen.sweeps.stage_progress import LEFT, Record
 
 FORMAT = 1
 

@@ -13,8 +13,8 @@ from candgen.errors import DataError
 from candgen.session import run_files, status
 from candgen.session.records import Metrics
 from candgen.session.run_files import METRICS
-from candgen.sweeps.live_table import View
-from candgen.sweeps.stage_progress import Record
+from candgen.sweeps.progress.live_table import View
+from candgen.sweeps.progress.stage_progress import Record
 
 if TYPE_CHECKING:
     from candgen.sweeps.plan import Stage

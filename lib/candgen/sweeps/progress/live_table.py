@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from candgen.sweeps.stage_progress import Record, span, time_left
+from candgen.sweeps.progress.stage_progress import Record, span, time_left
 from candgen.text.plain import one_line
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from candgen.sweeps import live_table
 from candgen.sweeps.plan import Stage
-from candgen.sweeps.stage_progress import LEFT, Record, failures, span, time_left
+from candgen.sweeps.progress import live_table
+from candgen.sweeps.progress.stage_progress import LEFT, Record, failures, span, time_left
 
 
 class Terminal(io.StringIO):
