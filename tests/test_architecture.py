@@ -6,8 +6,18 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "memory", "owners", "files", "folders", "locks"),
-    ("seeds", "checks", "records", "spaces", "alias", "cache_folder", "numba_cache", "text"),
+    ("columns", "errors", "memory", "owners", "files", "folders", "locks", "project"),
+    (
+        "seeds",
+        "checks",
+        "records",
+        "spaces",
+        "alias",
+        "cache_folder",
+        "numba_cache",
+        "own_generators",
+        "text",
+    ),
     ("cluster",),
     ("datasets",),
     ("features",),

@@ -176,3 +176,37 @@ def test_a_file_that_was_damaged_since_makes_its_stage_run_again(stages):
     (run.folder / "metrics.json").unlink()
     assert why_not_done(run, "notebook=1") == "metrics.json is missing and vectors.npz is damaged"
     assert not status.is_finished(run.folder, "notebook=1")
+
+
+OWN = """\
+from candgen.models import Generator
+from candgen.retrieval import topk
+
+
+class Mine(Generator):
+    name = "Mine"
+
+    def _fit(self, dataset): ...
+
+    def _score(self, users, items): ...
+"""
+
+
+def test_a_generator_in_a_file_counts_for_the_runs_that_name_it_alone(stages, project):
+    (project / "mine.py").write_text(OWN)
+    (project / "params" / "theirs.py").write_text(OWN)
+    text = SWEEP.replace("films, dim: 3", "films, generator: mine.py:Mine")
+    text += "  b: {dataset: films, generator: theirs.py:Mine}\n  c: {dataset: films}\n"
+    before = prints(stages(text))
+    (project / "mine.py").write_text(OWN + "# another thought\n")
+    after = prints(stages(text))
+    assert differences(before, after) == [False, True, False, False]
+    assert what_changed(before[1], after[1]) == "the file of a generator changed"
+
+
+def test_the_modules_that_a_generator_in_a_file_imports_count(stages, project):
+    (project / "mine.py").write_text(OWN)
+    _, plain = stages()
+    _, own = stages(SWEEP.replace("films, dim: 3", "films, generator: mine.py:Mine"))
+    assert "candgen.retrieval.topk" in Fingerprints().modules_of(own)
+    assert "candgen.retrieval.topk" not in Fingerprints().modules_of(plain)

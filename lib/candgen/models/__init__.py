@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from candgen import own_generators
 from candgen.errors import SettingError, did_you_mean
 from candgen.models.base import Generator, VectorGenerator
 
@@ -58,13 +59,26 @@ def names() -> list[str]:
 
 
 def by_name(name: str) -> type[Generator]:
-    """Return the class of a generator from its leaderboard name, such as "ItemKNN".
+    """Return the class of a generator.
+
+    Args:
+        name: As the leaderboard spells it, such as "ItemKNN"; a class in a file of one's own, such
+            as "my_models.py:MyModel"; or one that an installed package offers.
 
     Raises:
-        SettingError: If there is no such generator.
+        SettingError: If there is no such generator, or it cannot be loaded.
     """
     if name not in _HOMES:
-        raise SettingError(f"There is no generator {name!r}.{did_you_mean(name, _HOMES)}")
+        from candgen.models import own_classes
+
+        if own_generators.is_named_by_file(name):
+            return own_classes.from_file(name, tuple(_HOMES))
+        if name in (installed := own_generators.installed()):
+            return own_classes.from_package(name, tuple(_HOMES))
+        raise SettingError(
+            f"There is no generator {name!r}.{did_you_mean(name, [*_HOMES, *installed])} One of "
+            "your own is named by its file and class, as in my_models.py:MyModel."
+        )
     module, class_name = _HOMES[name]
     return getattr(import_module(f"candgen.models.{module}"), class_name)
 

@@ -90,7 +90,7 @@ def commit() -> str | None:
 
 @cache
 def _asked_commit() -> str | None:
-    from candgen.session.paths import project_root
+    from candgen.project import project_root
 
     try:
         root = project_root()

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from candgen.errors import DataError, did_you_mean
+from candgen.project import project_root
 
 DATASET_FILE = "dataset.json"
-
-
-def project_root() -> Path:
-    """Find the project: the nearest parent with `notebooks` and `params`, else CANDGEN_HOME.
-
-    Without either, the checkout that this package is installed from.
-
-    Raises:
-        DataError: If there is no project to be found.
-    """
-    here = Path.cwd().resolve()
-    for folder in (here, *here.parents):
-        if _is_project(folder):
-            return folder
-    if home := os.environ.get("CANDGEN_HOME"):
-        return Path(home).expanduser().resolve()
-    checkout = Path(__file__).resolve().parents[3]
-    if _is_project(checkout):
-        return checkout
-    raise DataError(
-        f"No candgen project around {here}: expected a folder that holds notebooks/ and params/. "
-        "Go there, or set CANDGEN_HOME to it."
-    )
 
 
 def outputs_folder() -> Path:
@@ -103,7 +80,3 @@ def _differ(folders: list[Path]) -> bool:
     from candgen.datasets import description
 
     return len({description.digest_of(folder) for folder in folders}) > 1
-
-
-def _is_project(folder: Path) -> bool:
-    return (folder / "notebooks").is_dir() and (folder / "params").is_dir()

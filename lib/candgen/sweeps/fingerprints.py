@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import candgen
-from candgen import files
+from candgen import files, own_generators
 from candgen.session import environment, status
 from candgen.session.search_records import SEARCH
 from candgen.sweeps.imports import Library
@@ -31,8 +31,9 @@ from candgen.reports.searches import table
 _PREPARES = [("candgen.session.runs", "candgen.datasets.preparation")]
 _MEANING = {
     "notebook": "the notebook", "parameters": "the parameters", "library": "the library",
-    "python": "Python or a package", "dataset": "the dataset", "inputs": "the input files",
-    "runs": "the runs", "report": "what the report was asked for", "search": "the searches",
+    "python": "Python or a package", "own": "the file of a generator", "dataset": "the dataset",
+    "inputs": "the input files", "runs": "the runs", "report": "what the report was asked for",
+    "search": "the searches",
 }  # fmt: skip
 
 
@@ -66,6 +67,8 @@ class Fingerprints:
         }
         if stage.inputs:
             parts["inputs"] = _digest({k: self._input(p) for k, p in stage.inputs.items()})
+        if own := own_files(stage.parameters):
+            parts["own"] = _digest({name: self._input(path) for name, path in own.items()})
         if stage.dataset:
             parts["dataset"] = dataset_digest(Path(stage.parameters["dataset"])) or "missing"
         return _line(parts)
@@ -91,8 +94,10 @@ class Fingerprints:
     def modules_of(self, stage: Stage) -> dict[str, str]:
         """Return the digests of the library's modules and data files that a stage depends on."""
         given = {**stage.notebook.defaults(), **stage.parameters}
-        code = stage.notebook.code(explore=stage.explore)
-        return self._modules(code, given, without=_PREPARES if stage.dataset else [])
+        own = own_files(stage.parameters)
+        code = [stage.notebook.code(explore=stage.explore), *map(_text, own.values())]
+        without = _PREPARES if stage.dataset else []
+        return self._modules("\n".join(code), given, without=without)
 
     def _modules(
         self, code: str, given: dict[str, Any], without: Sequence[tuple[str, str]] = ()
@@ -138,6 +143,12 @@ def notebook_digest(notebook: Notebook, *, explore: bool = True) -> str:
     return _digest(cells)
 
 
+def own_files(parameters: dict[str, Any]) -> dict[str, Path]:
+    """Return the files of generators that are not candgen's, by the names in parameters."""
+    found = {name: own_generators.file_of(name) for name in sorted(set(_texts(parameters)))}
+    return {name: path for name, path in found.items() if path is not None}
+
+
 def dataset_digest(folder: Path) -> str | None:
     """Return the digest that a prepared dataset records of itself; None if there is none."""
     from candgen.datasets import description
@@ -171,6 +182,10 @@ def _texts(value: Any) -> Iterator[str]:
         yield from (text for pair in value.items() for part in pair for text in _texts(part))
     elif isinstance(value, list):
         yield from (text for held in value for text in _texts(held))
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "replace")
 
 
 def _hidden(name: str) -> bool:

@@ -57,7 +57,7 @@ def plan(
         "defaults": {"dataset": str(folder or dataset), "evaluate_on": evaluate_on},
         "runs": {
             "popularity": {"notebook": _path(BASELINES), "generator": "popularity"},
-            generator: {
+            generator.rpartition(":")[2]: {
                 "notebook": _path(notebook_of(generator).name), "generator": generator,
                 "search": "default", **fixed,
             },
