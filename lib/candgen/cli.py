@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from candgen import __version__
-from candgen.commands import reporting
+from candgen.commands import beginning, reporting
 from candgen.commands.printing import print_json
 from candgen.errors import CandgenError, SettingError
 from candgen.text import terminal
@@ -106,6 +106,9 @@ def doctor() -> None:
         if finding.remedy and finding.state != "ok":
             print(f"{'':8} {'':13} -> {finding.remedy}")
     raise typer.Exit(int(failed))
+
+
+beginning.register(app)
 
 
 @app.command(short_help="Prepare a dataset: check, filter, number and split raw events")
