@@ -19,4 +19,5 @@ RANK = "rank"  # 1 is the best candidate
 SCORE = "score"
 
 POSITION = "position"  # place on the page where an item was shown, 1 is the top
+PROPENSITY = "propensity"  # chance with which an item was shown at its position, above 0 to 1
 ENGAGED = "engaged"  # whether what was shown was also watched to the end

@@ -8,7 +8,10 @@ from typing import Literal
 
 import pyarrow as pa
 
-Kind = Literal["id", "integer id", "text id", "rating", "time", "text", "feature"]
+Kind = Literal[
+    "id", "integer id", "text id", "rating", "time", "text", "feature",
+    "propensity", "position", "flag",
+]  # fmt: skip
 
 # Missing in columns of numbers and times; in columns of text, only an empty cell is.
 MISSING = ("", "NaN", "nan", "NULL", "null", "NA", "N/A")
@@ -29,9 +32,12 @@ class Column:
     here: str
     """Name in the frame that is returned."""
     kind: Kind = "text"
-    """An id is an integer of 0 or more, or text; "id" goes by all cells of the column."""
+    """An id is an integer of 0 or more, or text; "id" goes by all cells of the column. A
+    propensity is a chance above 0, a position counts places of a page, a flag is 0 or 1."""
     scale: tuple[float, float] | None = None
     """Lowest and highest rating."""
+    first: int = 1
+    """Position of the top of a page."""
     unit: str = "s"
     """Unit of a time: s, ms, us or ns since 1970, or iso for dates such as 2024-05-01T12:30:00."""
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from candgen.checks import Settings
+from candgen.columns import ITEM, USER
 from candgen.datasets import preparation
 from candgen.datasets.reading import NoColumnError
 from candgen.errors import DataError, SettingError, nearest
@@ -53,12 +54,25 @@ def fault_of(settings: Mapping[str, Any]) -> Fault | None:
 def _of_column(error: NoColumnError, own: Settings) -> Fault:
     """Find the setting that names a column which the file lacks."""
     if len(error.names) == 1:
-        tables = ("users", "items")
+        tables = ("users", "items", "impressions")
         of_table = (t for t in tables if getattr(own, f"{t}_path", "") == str(error.path))
         table = next(of_table, "")
         return Fault(f"{table}_format.delimiter" if table else "delimiter", str(error))
+    if getattr(own, "impressions_path", "") == str(error.path):
+        return Fault(_of_impressions(error.column, own), str(error), _like(error))
     naming = (n for n, value in own if n.endswith("_column") and value == error.column)
-    return Fault(next(naming, ""), str(error), nearest(error.column, error.names))
+    return Fault(next(naming, ""), str(error), _like(error))
+
+
+def _like(error: NoColumnError) -> str:
+    return nearest(error.column, error.names)
+
+
+def _of_impressions(header: str, own: Settings) -> str:
+    """Return the setting that names a header of the table of impressions."""
+    named = {there: here for here, there in own.impressions_columns.items()}
+    of_events = {own.user_column: USER, own.item_column: ITEM}
+    return f"impressions_columns.{named.get(header) or of_events.get(header, header)}"
 
 
 def _named(message: str) -> Fault:

@@ -27,10 +27,11 @@ from candgen.datasets.reading.text import settled_encoding
 from candgen.datasets.source import Source
 from candgen.datasets.tables import (
     FileSettings,
-    alike,
+    all_alike,
     encoding_notes,
     existing,
     kind_of,
+    read_shown,
     read_user_and_item_features,
 )
 from candgen.errors import DataError, SettingError
@@ -105,9 +106,12 @@ def read(*, limit: int | None = None, **settings: Any) -> Source:
     raw = {name: read_part(file, own, limit) for name, file in inputs.items()}
     parts = _typed(raw, inputs, kind_of(own.id_type))
     used = list(inputs.values())
-    users, items = read_user_and_item_features(own, used, [], limit)
-    for name in parts:
-        parts[name], users, items = alike(parts[name], users, items)
+    headers: list[str] = []
+    shown = read_shown(own, used, headers, limit)
+    users, items = read_user_and_item_features(own, used, headers, limit)
+    for _ in range(2):  # the second time for ids that a later table made text
+        for name in parts:
+            parts[name], shown, users, items = all_alike(parts[name], shown, users, items)
     return Source(
         kind="given",
         title=inputs["train"].path.parent.name or "given split",
@@ -115,6 +119,7 @@ def read(*, limit: int | None = None, **settings: Any) -> Source:
         parts=parts,
         users=users,
         items=items,
+        extras={} if shown is None else {"impressions": shown},
         inputs=describe(used),
         notes=encoding_notes(own, used),
         folder=inputs["train"].path.parent,

@@ -17,8 +17,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 INTERACTIONS = "interactions"
-FURTHER = ("impressions", "searches")
-"""Names of the further event tables."""
+UNLISTED = "unlisted"
+FURTHER = ("impressions", "searches", UNLISTED)
+"""Names of the further event tables. `UNLISTED` holds impressions with a known propensity of items
+outside of the catalogue, without the item: values of policies count these rounds, too."""
 PARTS = ("train", "validation", "test")
 WHOLE_LOG = ("timeline", "cold_users", "cold_items")
 """Splits that hold out all rows of a time, of users or of items. Others hold out what was engaged

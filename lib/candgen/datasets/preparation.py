@@ -17,11 +17,12 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from candgen import folders, memory
 from candgen.checks import Count, CountOrZero, Settings
-from candgen.columns import ENGAGED, ITEM, RATING, TIMESTAMP, USER
+from candgen.columns import ENGAGED, ITEM, PROPENSITY, RATING, TIMESTAMP, USER
 from candgen.datasets import given, movielens, tables
 from candgen.datasets.cells import NANOS, date_to_seconds
 from candgen.datasets.dataset import SHAPED_BY_TEST, Dataset, write_dataset
 from candgen.datasets.filtering import Kept, kept_events, kept_parts, where_of
+from candgen.datasets.impressions.unknown import unknown_notes, unlisted
 from candgen.datasets.interactions import (
     DUPLICATES,
     Duplicates,
@@ -29,7 +30,7 @@ from candgen.datasets.interactions import (
     code_of,
     number,
 )
-from candgen.datasets.periods import stored
+from candgen.datasets.periods import UNLISTED, stored
 from candgen.datasets.prepared import described_items, described_users, info_of
 from candgen.datasets.source import Source
 from candgen.datasets.splits import (
@@ -87,7 +88,7 @@ class PreparationSettings(SplitShares):
     min_item_events: Count = 1
     """Fewest events of an item."""
     duplicates: Literal["", *DUPLICATES] = ""
-    """Repeated pairs: refuse, first, last or keep; empty: last for a table."""
+    """Repeats: refuse, first, last or keep; empty: last, with impressions first."""
     split: Literal["", Policy] = ""
     """Policy by which events are held out; empty: timeline, or as given."""
     test_from: str = ""
@@ -187,7 +188,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         own,
         of_source,
         steps=kept.steps,
-        notes=kept.notes,
+        notes=[*kept.notes, *unknown_notes(source, numbered.user_ids, numbered.item_ids)],
         rule=made.rule,
         facts=made.facts,
         seen=seen,
@@ -230,7 +231,16 @@ def check_settings(
             of_source[key] = value
         elif key not in names:
             _refuse_foreign(key, value, own.source, by_source)
-    return own, by_source[own.source](**of_source)
+    made = by_source[own.source](**of_source)
+    if own.memory and getattr(made, "impressions_path", ""):
+        raise SettingError(
+            f"memory is {own.memory!r}, but impressions are cut in memory. Leave memory empty, or "
+            "leave out impressions_path."
+        )
+    if own.source == "table" and made.impressions_path and not own.duplicates:
+        # With the last, what is missing from a history tells what will be engaged with again.
+        own = own.model_copy(update={"duplicates": "first"})
+    return own, made
 
 
 def check_inputs(*, relative_to: Path | str = "", **settings: Any) -> None:
@@ -363,11 +373,16 @@ def _tables(
     facts = {}
     for name, extra in source.extras.items():
         frame, parts = _cut_extra(extra, numbered, made)
-        facts[name] = {"read": len(extra), "of_unknown": len(extra) - len(frame)}
-        for code, part in enumerate(NAMES):
-            if part in tables_ and part != "fold_in":
-                tables_[stored(name, part)] = frame[parts == code].reset_index(drop=True)
-                facts[name][part] = int((parts == code).sum())
+        cut = {name: (extra, frame, parts)}
+        if PROPENSITY in extra:
+            rest = unlisted(extra, numbered.user_ids, numbered.item_ids)
+            cut[UNLISTED] = (rest, *_cut_extra(rest, numbered, made))
+        for of, (read, frame, parts) in cut.items():
+            facts[of] = {"read": len(read), "of_unknown": len(read) - len(frame)}
+            for code, part in enumerate(NAMES):
+                if part in tables_ and part != "fold_in":
+                    tables_[stored(of, part)] = frame[parts == code].reset_index(drop=True)
+                    facts[of][part] = int((parts == code).sum())
     return tables_, facts
 
 

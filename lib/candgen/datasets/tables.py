@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
 from candgen.datasets.archives import InputFile, describe, input_file, usable
 from candgen.datasets.cells import TIME_UNITS, Column, Kind
+from candgen.datasets.impressions import ImpressionSettings, clicks_of, read_impressions
 from candgen.datasets.reading import FileFormat, TextFormat, encoding_note, first_rows, read_columns
 from candgen.datasets.reading.formats import of_one_file
 from candgen.datasets.source import EventFile, Source
@@ -18,11 +19,12 @@ from candgen.errors import DataError, SettingError, did_you_mean
 ID_TYPES = ("auto", "integer", "text")
 
 
-class FileSettings(FileFormat):
+class FileSettings(ImpressionSettings):
     """Settings of every source that consists of a person's own files.
 
-    The format is that of the main files. `users_format` and `items_format` say what differs in the
-    tables of users and items; delimiter, encoding, quote and escape are otherwise shared.
+    The format is that of the main files. `users_format`, `items_format` and `impressions_format`
+    say what differs in the other tables, which otherwise share delimiter, encoding, quote and
+    escape.
     """
 
     user_column: str = "user"
@@ -48,17 +50,17 @@ class FileSettings(FileFormat):
 
     @model_validator(mode="after")
     def _formats_are_known(self) -> FileSettings:
-        _ = self.format_of("users"), self.format_of("items")
+        _ = self.format_of("users"), self.format_of("items"), self.format_of("impressions")
         if self.user_column == self.item_column:
             raise SettingError(
                 f"user_column and item_column are both {self.user_column!r}. Name two columns."
             )
         return self
 
-    def format_of(self, table: Literal["users", "items"]) -> FileFormat:
-        """Return the format of the table of users or items."""
-        own = self.users_format if table == "users" else self.items_format
-        return of_one_file(f"{table}_format", self._shared(), own)
+    def format_of(self, table: Literal["users", "items", "impressions"]) -> FileFormat:
+        """Return the format of the table of users, items or impressions."""
+        setting = f"{table}_format"
+        return of_one_file(setting, self._shared(), getattr(self, setting))
 
     def _shared(self) -> dict[str, Any]:
         names = ("delimiter", "encoding", "quote", "escape")
@@ -73,7 +75,7 @@ class TableSettings(FileSettings):
     """
 
     path: str = ""
-    """CSV or Parquet file of events; names that end in .parquet or .pq are Parquet."""
+    """CSV or Parquet file of events; with impressions, empty: what was engaged with."""
     rating_column: str = ""
     """Header of the ratings; empty: `rating`, if there is such a column."""
     timestamp_column: str = ""
@@ -105,26 +107,89 @@ def read(*, limit: int | None = None, whole: bool = True, **settings: Any) -> So
         DataError: If a file is missing or has a wrong cell; the message names file and row.
     """
     own = TableSettings(**settings)
-    file = existing(own.path, "path", "the events", own.compression)
-    present = column_names(file, own.text_format())
-    columns, text = event_columns(own, present), own.text_format()
-    interactions = read_columns(file, columns, text, limit=limit) if whole else None
-    used = [file]
+    used: list[InputFile] = []
+    notes, unread, present = [], None, []
+    times = {"unit": own.timestamp_unit, "time": own.timestamp_column}
+    shown = read_shown(own, used, present, limit, **times)
+    if own.path or shown is None:
+        file = existing(own.path, "path", "the events", own.compression)
+        used.insert(0, file)
+        headers = column_names(file, own.text_format())
+        present += headers
+        columns, text = event_columns(own, headers), own.text_format()
+        interactions = read_columns(file, columns, text, limit=limit) if whole else None
+        unread = None if whole else EventFile(file, columns, text)
+    else:
+        interactions, file = _engaged_with(shown, used[0], looking=limit is not None), used[0]
+        notes = [f"{file.label}: the events are the impressions that were engaged with."]
     users, items = read_user_and_item_features(own, used, present, limit)
     if interactions is not None:
-        interactions, users, items = alike(interactions, users, items)
+        interactions, shown, users, items = all_alike(interactions, shown, users, items)
     return Source(
         kind="table",
         title=file.path.stem,
         interactions=interactions,
-        unread=None if whole else EventFile(file, columns, text),
+        unread=unread,
         users=users,
         items=items,
+        extras={} if shown is None else {"impressions": shown},
         rating_scale=tuple(own.rating_scale) or None,
         inputs=describe(used),
-        notes=encoding_notes(own, used),
+        notes=[*notes, *encoding_notes(own, used)],
         folder=file.path.parent,
     )
+
+
+def read_shown(
+    own: FileSettings,
+    used: list[InputFile],
+    headers: list[str],
+    limit: int | None = None,
+    *,
+    unit: str = "s",
+    time: str = "",
+) -> pd.DataFrame | None:
+    """Read the optional table of impressions; None without a path.
+
+    Args:
+        own: Settings that name the file, its format and its columns.
+        used: Files read so far; the file is appended.
+        headers: Headers of the files read so far; those of the file are appended.
+        limit: Read this many rows only.
+        unit: Unit of the times of events.
+        time: Header of the times of events.
+
+    Raises:
+        DataError: If the file is missing or has a wrong cell; the message names file and line.
+    """
+    if not own.impressions_path:
+        return None
+    form = own.format_of("impressions")
+    file = existing(own.impressions_path, "impressions_path", "what was shown", form.compression)
+    used.append(file)
+    headers += column_names(file, form.text_format())
+    return read_impressions(
+        file,
+        own,
+        form,
+        of_events={USER: own.user_column, ITEM: own.item_column, TIMESTAMP: time},
+        ids=kind_of(own.id_type),
+        unit=unit,
+        leave_out=own.leave_out,
+        as_text=own.text_columns,
+        limit=limit,
+    )
+
+
+def _engaged_with(shown: pd.DataFrame, file: InputFile, *, looking: bool) -> pd.DataFrame:
+    """Return the events of a table of impressions; its first rows alone may have none."""
+    events = clicks_of(shown)
+    if not len(events) and not looking:
+        raise DataError(
+            f"{file.label}: no impression was engaged with, so there are no events. Give a file of "
+            "events as path, or check which column says what was engaged with."
+        )
+    return events
 
 
 def event_columns(own: TableSettings, present: list[str]) -> list[Column]:
@@ -237,6 +302,21 @@ def alike(
     events, users = _of_one_type(events, USER, users, USER_ID)
     events, items = _of_one_type(events, ITEM, items, ITEM_ID)
     return events, users, items
+
+
+def all_alike(
+    events: pd.DataFrame,
+    shown: pd.DataFrame | None,
+    users: pd.DataFrame | None,
+    items: pd.DataFrame | None,
+) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None, pd.DataFrame | None]:
+    """Give ids one type as `alike` does, in a table of impressions, too."""
+    for table in (0, 1):  # the second time for ids that a table of features made text
+        events, shown = _of_one_type(events, USER, shown, USER)
+        events, shown = _of_one_type(events, ITEM, shown, ITEM)
+        if not table:
+            events, users, items = alike(events, users, items)
+    return events, shown, users, items
 
 
 def _of_one_type(

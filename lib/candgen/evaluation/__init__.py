@@ -15,6 +15,7 @@ from candgen.evaluation.freshness import ages_of_items, best_candidates, by_age,
 from candgen.evaluation.groups import by_group
 from candgen.evaluation.judgement import Judgement
 from candgen.evaluation.judging import judge, judge_candidates, judge_file
+from candgen.evaluation.off_policy import policy_values, value_warnings, why_no_values
 from candgen.evaluation.overlap import overlap
 from candgen.evaluation.titles import known_of, titles_side_by_side
 from candgen.evaluation.truth import (
@@ -47,6 +48,7 @@ __all__ = [
     "known_of",
     "merit_shares",
     "overlap",
+    "policy_values",
     "recall_estimates",
     "relevance_of_lists",
     "relevance_table",
@@ -55,5 +57,7 @@ __all__ = [
     "titles_side_by_side",
     "true_recall",
     "true_relevance",
+    "value_warnings",
     "weighed_recall",
+    "why_no_values",
 ]

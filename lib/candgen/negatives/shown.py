@@ -35,7 +35,7 @@ def shown_in_vain(dataset: Dataset) -> Shown:
         raise DataError(
             "Negatives of kind 'impressions' need a dataset that says what was shown; "
             f"{dataset.name!r} has no table 'impressions'. Choose another kind, such as "
-            "'uniform', or the invented world."
+            "'uniform', prepare the dataset with impressions_path, or take the invented world."
         )
     known = labels(dataset.known("impressions"))
     left = dataset.matrix(known.loc[known[LABEL] == 0, [USER, ITEM]])

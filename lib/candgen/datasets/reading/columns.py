@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from candgen.datasets.archives import InputFile
 from candgen.datasets.cells import NANOS, Column
+from candgen.datasets.reading import marks, times, typed, values
 from candgen.datasets.reading import text as text_files
-from candgen.datasets.reading import times, typed, values
 from candgen.datasets.reading.formats import TextFormat
 from candgen.errors import DataError, did_you_mean
 from candgen.text.plain import one_line
@@ -95,6 +95,12 @@ def read_columns(
                 made[column.here] = values.ratings(raw, column)
             elif column.is_id:
                 made[column.here] = values.ids(raw, column, typed=opened.typed)
+            elif column.kind == "propensity":
+                made[column.here] = marks.propensities(raw, column)
+            elif column.kind == "position":
+                made[column.here] = marks.positions(raw, column)
+            elif column.kind == "flag":
+                made[column.here] = marks.flags(raw)
             elif column.kind == "feature":
                 made[column.here] = values.features(raw, typed=opened.typed)
             else:
@@ -278,9 +284,9 @@ def _others(
 
 
 class NoColumnError(DataError):
-    """A file lacks a column that is named in the settings."""
+    """A file lacks a column that is named in the settings; `advice` says what to do."""
 
-    def __init__(self, opened: Opened, column: str) -> None:
+    def __init__(self, opened: Opened, column: str, advice: str = "") -> None:
         self.path, self.column, self.names = opened.file.path, column, opened.names
         shown = map(one_line, opened.names)
         names = [known if len(known) <= 60 else f"{known[:60]}…" for known in shown]
@@ -289,7 +295,7 @@ class NoColumnError(DataError):
         else:
             more = "" if len(names) <= 20 else f" and {len(names) - 20} more"
             has = f"it has {', '.join(names[:20])}{more}.{did_you_mean(column, names[:20])}"
-        super().__init__(f"{opened.file.label} has no column {column!r}; {has}")
+        super().__init__(f"{opened.file.label} has no column {column!r}; {has}{advice}")
 
 
 def _twice(file: InputFile, name: str, line: str) -> DataError:

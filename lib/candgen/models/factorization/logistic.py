@@ -193,7 +193,8 @@ def labelled_pairs(
     if not dataset.has("impressions"):
         raise DataError(
             f"labels = 'impressions' needs a dataset that says what was shown; {dataset.name!r} "
-            "has no table 'impressions'. Use labels = 'events', or the invented world."
+            "has no table 'impressions'. Use labels = 'events', prepare the dataset with "
+            "impressions_path, or take the invented world."
         )
     shown = feedback.labels(dataset.known("impressions"))
     in_vain = dataset.matrix(shown[shown[feedback.LABEL] == 0])
