@@ -21,8 +21,8 @@ from candgen.errors import ColdStartError, DataError, SettingError
 from candgen.session import runs
 
 GENERATORS = {
-    "Random", "Popularity", "RecentPopularity", "GroupPopularity", "ItemKNN", "UserKNN", "EASE",
-    "MarkovChain", "TruncatedSVD", "WALS", "SGDFactorization", "LogisticFactorization",
+    "Random", "Popularity", "RecentPopularity", "GroupPopularity", "Revisit", "ItemKNN", "UserKNN",
+    "EASE", "MarkovChain", "TruncatedSVD", "WALS", "SGDFactorization", "LogisticFactorization",
     "PredictedRating", "ItemContent", "UserProfile", "TwoBranch", "SASRec", "GRU4Rec",
     "TwoTower", "SoftmaxNetwork", "GMF", "MLP", "NeuMF", "DeepFactorization",
 }  # fmt: skip

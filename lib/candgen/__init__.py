@@ -43,6 +43,7 @@ _HOMES = {  # name -> module below this package
     "Popularity": "models.popularity.baselines",
     "RecentPopularity": "models.popularity.recent",
     "GroupPopularity": "models.popularity.group_popularity",
+    "Revisit": "models.popularity.revisits",
     "ItemKNN": "models.items.neighbours",
     "UserKNN": "models.items.neighbours",
     "EASE": "models.items.ease",

@@ -17,6 +17,7 @@ def world(train):
         train=pd.DataFrame(index=range(matrix.nnz)),
         train_matrix=matrix,
         history_matrix=matrix,
+        repeats="withhold",
         n_users=n_users,
         n_items=n_items,
         users=pd.DataFrame({"user_id": range(n_users)}),

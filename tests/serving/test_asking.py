@@ -208,6 +208,21 @@ def test_ids_are_found_whatever_their_order(fitted, candgen, home):
         assert held.for_user(f"u/{user}", 1)[0].item == ids_of(scores.argmax())
 
 
+def test_what_a_user_has_comes_again_where_the_dataset_allows_repeats(home):
+    held = reader.Exported(home)
+    assert not held.repeats and held.about["repeats"] == "withhold"
+    described = home / "export.json"
+    about = json.loads(described.read_text())
+    described.write_text(json.dumps({**about, "repeats": "allow"}))
+    allowing = reader.Exported(home)
+    again = held.for_user("u/4", 6, again=True)
+    assert allowing.for_user("u/4", 6) == again != held.for_user("u/4", 6)
+    new = {"history": [row.item for row in again]}
+    offered = {row.item for row in allowing.for_features(new, 20)}
+    assert offered & set(new["history"])
+    assert not {row.item for row in held.for_features(new, 20)} & set(new["history"])
+
+
 def test_what_a_user_has_may_come_again_where_it_is_asked_for(fitted, home):
     held, (model, _) = reader.Exported(home), fitted
     scores = model.user_vectors([4])[0] @ model.item_vectors().T

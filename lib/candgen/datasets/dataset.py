@@ -327,6 +327,21 @@ class Dataset:
         parts = [self.train[[USER, ITEM]], self.table("fold_in")[[USER, ITEM]]]
         return self.matrix(pd.concat(parts, ignore_index=True))
 
+    @property
+    def repeats(self) -> str:
+        """What may be offered again: "withhold" no item of a user's history, "allow" any."""
+        return str(self.info.get("parameters", {}).get("repeats", "withhold"))
+
+    @cached_property
+    def withheld_matrix(self) -> csr_array:
+        """Ones where an item is never offered to a user: the history, nothing with repeats allowed.
+
+        Shape `(n_users, n_items)`, float32.
+        """
+        if self.repeats == "withhold":
+            return self.history_matrix
+        return csr_array((self.n_users, self.n_items), dtype=np.float32)
+
     @cached_property
     def held_out_matrix(self) -> csr_array:
         """Ones where an event is held out, shape `(n_users, n_items)`, float32."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -49,7 +50,9 @@ from candgen.datasets.splits import (
     split,
     tie_warnings,
     validation_from_train,
+    windows,
 )
+from candgen.datasets.splits.windows import Window, WindowSettings
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.seeds import derive_seed
 
@@ -70,7 +73,7 @@ LEAST_MEMORY = "1GB"
 FIRST_ROWS = 100  # rows of each input that are checked before any work starts
 
 
-class PreparationSettings(SplitShares):
+class PreparationSettings(WindowSettings, SplitShares):
     """Settings of every preparation; each source adds its own.
 
     Raises:
@@ -89,7 +92,9 @@ class PreparationSettings(SplitShares):
     """Fewest events of an item."""
     duplicates: Literal["", *DUPLICATES] = ""
     """Repeats: refuse, first, last or keep; empty: last, with impressions first."""
-    split: Literal["", Policy] = ""
+    repeats: Literal["withhold", "allow"] = "withhold"
+    """Items that users already had: withhold, or allow (orders, music, places)."""
+    split: Literal["", Policy, windows.NAME] = ""
     """Policy by which events are held out; empty: timeline, or as given."""
     test_from: str = ""
     """Split timeline: first day of test, as an ISO date, instead of a share."""
@@ -117,14 +122,29 @@ class PreparationSettings(SplitShares):
                 "A given split is left as it is: leave min_user_events and min_item_events at 1."
             )
         _ = self.split_settings
+        self._check_windows()
         if self.memory:
             self._check_beyond_memory()
         return self
 
+    def _check_windows(self) -> None:
+        defaults = WindowSettings()
+        for name in WindowSettings.model_fields:
+            if self.split != windows.NAME and getattr(self, name) != getattr(defaults, name):
+                raise SettingError(f"{name} is for split 'windows', not {self.split!r}.")
+        moments = self.cuts_in_seconds
+        if moments != sorted(set(moments)):
+            raise SettingError(f"cuts must be dates in rising order, got {self.cuts}.")
+
+    @property
+    def cuts_in_seconds(self) -> list[int]:
+        """First seconds of the windows of a backtest; empty: they go by shares."""
+        return [_seconds("cuts", cut) or 0 for cut in self.cuts]
+
     def _check_beyond_memory(self) -> None:
         """Refuse by name what preparation beyond memory cannot do."""
         memory.at_least("memory", self.memory, LEAST_MEMORY)
-        policy = self.split_settings.policy
+        policy = self.split if self.split == windows.NAME else self.split_settings.policy
         for name, value, known in (
             ("source", self.source, BEYOND_MEMORY["source"]),
             ("split", policy, BEYOND_MEMORY["split"]),
@@ -138,16 +158,22 @@ class PreparationSettings(SplitShares):
 
     @property
     def of_repeated_pairs(self) -> Duplicates:
-        """Policy for repeated pairs: as set, else last for a table and refuse for other sources."""
-        return self.duplicates or ("last" if self.source == "table" else "refuse")
+        """Policy for repeated pairs.
+
+        As set, else keep where repeats are allowed, last for a table, refuse for other sources.
+        """
+        if self.duplicates or self.repeats == "allow":
+            return self.duplicates or "keep"
+        return "last" if self.source == "table" else "refuse"
 
     @property
     def split_settings(self) -> SplitSettings:
         """Settings of the split, with dates in seconds and a seed of its own."""
         shares = {name: getattr(self, name) for name in SplitShares.model_fields}
+        policy = "timeline" if self.split == windows.NAME else self.split
         return SplitSettings(
             **shares,
-            policy=self.split or ("given" if self.source == "given" else "timeline"),
+            policy=policy or ("given" if self.source == "given" else "timeline"),
             test_from=_seconds("test_from", self.test_from),
             validation_from=_seconds("validation_from", self.validation_from),
             seed=derive_seed(self.seed, "split"),
@@ -177,9 +203,10 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         source = _read(own, of_source, Path(relative_to), whole=False)
         return beyond_memory.prepare(folder, source, own, of_source)
     source = _read(own, of_source, Path(relative_to))
+    source, window = windows.known_in_window(source, own)
     kept = kept_parts(source, own) if source.parts else kept_events(source, own)
     numbered = _number(kept, source)
-    made = _split(numbered, kept, own)
+    made = _split(numbered, kept, own, window)
     tables_, extras = _tables(source, numbered, made)
     policy, events = own.split_settings.policy, numbered.events
     seen = None if events.times is None else futures_seen(events, made.parts)
@@ -333,8 +360,13 @@ def _number_lists(
     return pd.DataFrame({USER: users, ITEM: items}).drop_duplicates(ignore_index=True)
 
 
-def _split(numbered: _NumberedEvents, kept: Kept, own: PreparationSettings) -> Split:
+def _split(
+    numbered: _NumberedEvents, kept: Kept, own: PreparationSettings, window: Window | None
+) -> Split:
     settings = own.split_settings
+    if window is not None:
+        made = split(numbered.events, window.dated(settings))
+        return replace(made, rule=f"{window.title}: {made.rule}", facts=made.facts | window.facts)
     if kept.parts is None:
         return split(numbered.events, settings)
     parts, facts, rule = kept.parts, {}, "train and test as given in the files"

@@ -3,8 +3,8 @@
 Who is judged: users with something held out and something in their history. Users with nothing
 held out are left out and counted; so are users without a history, unless no held-out user has one
 (a split by cold users), in which case all of them are judged. The whole catalogue is ranked, less
-what a user already has, except where the dataset gives each user a list to rank; such a judgement
-is labelled, since its numbers compare with no others.
+what a user already has, unless the dataset allows repeats. Where the dataset gives each user a list
+to rank, the judgement is labelled, since its numbers compare with no others.
 
 Held-out items that nobody has in training stay in n, and their share is reported: recall cannot
 reach 1 for a generator that learns from interactions alone.
@@ -100,7 +100,7 @@ def judge(
         generator,
         users,
         k,
-        exclude=dataset.history_matrix[users],
+        exclude=dataset.withheld_matrix[users],
         allowed=None if lists is None else lists[users],
         cluster=cluster,
     )
@@ -159,7 +159,7 @@ def judge_candidates(
     per_user = judging(items, held_out, cutoffs, graded=graded)
     per_user.insert(0, USER, users)
     if lists is not None:
-        counts |= _counts_of_given(lists[users], dataset.history_matrix[users])
+        counts |= _counts_of_given(lists[users], dataset.withheld_matrix[users])
     return Judgement(
         generator=name,
         per_user=per_user,
@@ -258,7 +258,7 @@ def _counts_of_lists(
 ) -> dict[str, int | float]:
     present = items >= 0
     lengths = present.sum(axis=1)
-    known = metrics.gains_of_lists(items, dataset.history_matrix[users]) > 0
+    known = metrics.gains_of_lists(items, dataset.withheld_matrix[users]) > 0
     return {
         "candidates": int(present.sum()),
         "users_without_candidates": int((lengths == 0).sum()),
@@ -268,9 +268,9 @@ def _counts_of_lists(
     }
 
 
-def _counts_of_given(lists: csr_array, history: csr_array) -> dict[str, int | float]:
-    """Count the items ranked for each user: those of the given list that are not in the history."""
-    ranked = np.diff(lists.indptr) - lists.multiply(history).tocsr().count_nonzero(axis=1)
+def _counts_of_given(lists: csr_array, withheld: csr_array) -> dict[str, int | float]:
+    """Count the items ranked for each user: those of the given list that are not withheld."""
+    ranked = np.diff(lists.indptr) - lists.multiply(withheld).tocsr().count_nonzero(axis=1)
     return {
         "fewest_items_ranked": int(ranked.min()),
         "median_items_ranked": float(np.median(ranked)),

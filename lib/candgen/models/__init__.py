@@ -19,6 +19,7 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "popularity": ("popularity.baselines", "Popularity"),
     "GroupPopularity": ("popularity.group_popularity", "GroupPopularity"),
     "RecentPopularity": ("popularity.recent", "RecentPopularity"),
+    "Revisit": ("popularity.revisits", "Revisit"),
     "ItemKNN": ("items.neighbours", "ItemKNN"),
     "UserKNN": ("items.neighbours", "UserKNN"),
     "EASE": ("items.ease", "EASE"),

@@ -199,7 +199,9 @@ class Generator(ABC):
         return scores
 
     def recommend(self, users: ArrayLike, k: int = 10) -> pd.DataFrame:
-        """Recommend the best `k` items to each user, without those in the user's history.
+        """Recommend the best `k` items to each user.
+
+        Items of the user's history are left out, unless the dataset allows repeats.
 
         Args:
             users: The users' own ids, or one of them.
@@ -214,7 +216,17 @@ class Generator(ABC):
             ColdStartError: If a user has no history and the generator does not answer for those.
         """
         dense = self.checked_users(own_ids.dense_users(users, self.dataset))
-        return own_ids.best_unseen(dense, self.score, self.history_matrix_, k, self.dataset)
+        return own_ids.best_unseen(dense, self.score, self.withheld_matrix_, k, self.dataset)
+
+    @property
+    def withheld_matrix_(self) -> csr_array:
+        """Ones where an item is not offered: the history, or nothing if the dataset allows repeats.
+
+        Shape `(n_users, n_items)`, float32.
+        """
+        if self.dataset.repeats == "withhold":
+            return self.history_matrix_
+        return self.dataset.withheld_matrix
 
     @property
     def dataset(self) -> Dataset:

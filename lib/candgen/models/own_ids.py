@@ -42,17 +42,17 @@ def dense_users(users: ArrayLike, data: Dataset) -> NDArray[np.int64]:
 def best_unseen(
     users: NDArray[np.int64],
     score: Callable[[NDArray[np.int64]], NDArray[np.float32]],
-    history: csr_array,
+    withheld: csr_array,
     k: int,
     data: Dataset,
 ) -> pd.DataFrame:
-    """List the best `k` items of each user outside of the user's history.
+    """List the best `k` items of each user that are not withheld.
 
     Args:
         users: Dense ids, shape `(n,)`.
         score: Gives the scores of all items for dense users, shape `(n, n_items)`; -inf for items
             that cannot be offered. Called for a few hundred users at a time.
-        history: What each user has, shape `(n_users, n_items)`.
+        withheld: Ones where an item is not offered to a user, shape `(n_users, n_items)`.
         k: Longest list, 1 or more. Of equal scores the item that comes first in `items` wins.
         data: Whose own ids and titles are shown.
 
@@ -69,7 +69,7 @@ def best_unseen(
     for start in range(0, len(users), _USERS_PER_BLOCK):
         block = users[start : start + _USERS_PER_BLOCK]
         scores = score(block)
-        scores[history[block].nonzero()] = -np.inf
+        scores[withheld[block].nonzero()] = -np.inf
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         reached = np.take_along_axis(scores, best, axis=1)
         row, place = np.nonzero(reached > -np.inf)

@@ -176,6 +176,11 @@ class Comparison:
         return self._against_best[key]
 
     @property
+    def held_out_events(self) -> int | None:
+        """Held-out items of the judged users together; None where that was not recorded."""
+        return (self.contenders[0].entries[0].row.get("counts") or {}).get("held_out_events")
+
+    @property
     def metrics(self) -> list[str]:
         """Per-user metrics, in the order they were recorded."""
         names: dict[str, None] = {}

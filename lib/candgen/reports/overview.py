@@ -10,6 +10,7 @@ from typing import Any
 
 from candgen.evaluation.judgement import FULL
 from candgen.reports import disclosures, terms, verdict
+from candgen.reports.backtests.pooling import backtests
 from candgen.reports.comparing import Comparison
 from candgen.reports.reading import Run
 from candgen.reports.rendering import (
@@ -33,7 +34,10 @@ _JUDGED = (
 
 def opening(report: Report) -> Fragment:
     """The title, the question, and the verdict for each dataset, those with a decision first."""
-    answers = [_answer(report, ground) for ground in report.comparisons]
+    pooled = backtests(report.comparisons)
+    inside = {window.ground.digest for ground in pooled for window in ground.windows}
+    alone = [ground for ground in report.comparisons if ground.digest not in inside]
+    answers = [_answer(report, ground) for ground in (*pooled, *alone)]
     answers.sort(key=lambda answer: not answer["decided"])
     return titled(report, answers, report.remarks)
 

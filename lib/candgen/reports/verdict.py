@@ -141,8 +141,7 @@ def _seconds(cost: float) -> str:
 def _few(ground: Comparison) -> str:
     """Warn of few judged users or few held-out items; empty where there are enough."""
     n_users = len(ground.contenders[0].per_user)
-    counts = ground.contenders[0].entries[0].row.get("counts") or {}
-    held_out = counts.get("held_out_events")
+    held_out = ground.held_out_events
     if n_users >= FEW_USERS and (held_out is None or held_out >= FEW_HELD_OUT):
         return ""
     whole = "" if ground.dataset is None else f" of {ground.dataset.info['counts']['users']:,}"

@@ -34,7 +34,8 @@ def top_items(
         users: Dense user ids, shape `(n,)`.
         k: Candidates a user, capped at the number of items.
         exclude: Items to withhold from each user, shape `(n, n_items)`, one row for each of
-            `users`. By default the user's own history; None withholds nothing.
+            `users`. By default the user's own history, unless the dataset allows repeats;
+            None withholds nothing.
         allowed: A mask of shape `(n_items,)`, or candidate lists of shape `(n, n_items)`.
         rows_per_block: Users scored at once; by default as many as fit the scores held at once.
         cluster: Workers that share the users out, from `candgen.open_cluster`, for a generator
@@ -55,7 +56,7 @@ def top_items(
         )
     users = generator.checked_users(users)
     if isinstance(exclude, str):
-        exclude = generator.history_matrix_[users]
+        exclude = generator.withheld_matrix_[users]
     known = generator.known_items_
     if allowed is None:
         allowed = known

@@ -319,7 +319,7 @@ def _describe(
         "format": reader_files.FORMATS[reader_files.DESCRIPTION], "run": run.name,
         "generator": name, "settings": row.get("settings") or {}, "dataset": described,
         "similarity": index.similarity, "dim": index.dim, "n_items": index.n_items,
-        "n_users": n_users, "fold_in": folding,
+        "n_users": n_users, "fold_in": folding, "repeats": data.repeats,
         "features": {"reads": reads, "why": why[:1].upper() + why[1:]},
         "files": {
             path.relative_to(goal).as_posix(): {

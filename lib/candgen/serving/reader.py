@@ -88,13 +88,14 @@ class Exported:
 
     # --- questions
 
-    def for_user(self, user: int | str, k: int, *, again: bool = False) -> list[Candidate]:
+    def for_user(self, user: int | str, k: int, *, again: bool | None = None) -> list[Candidate]:
         """Return the best items for a user.
 
         Args:
             user: The id that the data came with.
             k: Candidates.
-            again: Whether items of the user's history may be returned.
+            again: Whether items of the user's history may be returned; None: if the dataset of the
+                run allows repeats.
 
         Raises:
             ReaderError: If there is no such user.
@@ -102,6 +103,7 @@ class Exported:
         row = self._row("users", user)
         starts, items = self._files.seen
         seen = items[starts[row] : starts[row + 1]]
+        again = self.repeats if again is None else again
         return self.for_vector(self.user_vectors[row], k, withheld=None if again else seen)
 
     def popular(self, k: int) -> list[Candidate]:
@@ -194,7 +196,7 @@ class Exported:
         """Return candidates for a new user, if the run can answer for new users.
 
         A factorization reads `{"history": [item ids]}`, a run of towers what its query tower read;
-        `reads` says what that is. The history is not offered again.
+        `reads` says what that is. The history is not offered again, unless repeats are allowed.
 
         Raises:
             ReaderError: With the reason and what to do, where it cannot; if an item or a feature
@@ -217,7 +219,13 @@ class Exported:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise self._no_tower(error) from None
         taken = [self._item_row(item) for item in features.get("history") or []]
-        return self.for_vector(vector, k, withheld=np.array(taken, dtype=np.int64))
+        withheld = None if self.repeats else np.array(taken, dtype=np.int64)
+        return self.for_vector(vector, k, withheld=withheld)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether users are offered again what they already had, as the run's dataset says."""
+        return self.about.get("repeats") == "allow"
 
     @property
     def reads(self) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS_OF = {"features": "items", "wanted": "items", "group_columns": "users"}
 _PARTS = ("test", "validation")
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHOWN = 1000  # values among which the nearest is looked for
 
 
@@ -153,3 +156,14 @@ def dataset_fault(stage: Stage, option: str) -> str | None:
     flag, _, place = option.partition(" ")
     changed = shlex.quote(f"{place}{fault.setting}={fault.instead or '...'}")
     return f"{fault.message} Change it with `{flag} {changed}`."
+
+
+def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:
+    """Say why a name cannot be a folder's; None if it can."""
+    if _SAFE.fullmatch(name) and not name.endswith(".") and name.casefold() not in taken:
+        return None
+    why = f"{name!r} is taken" if name.casefold() in taken else f"got {name!r}"
+    return (
+        "becomes a folder: letters, digits, `.`, `_` and `-`, at most 100, beginning with a "
+        f"letter or digit; {why}."
+    )

@@ -15,13 +15,14 @@ from typing import Any, Literal
 from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.reports import disclosures
 from candgen.session import paths
-from candgen.sweeps import effects, flat_settings, grids, nested_settings, stage_options
+from candgen.sweeps import backtests, effects, flat_settings, grids, nested_settings, stage_options
 from candgen.sweeps.beforehand import (
     check_columns,
     check_cutoffs,
     check_part,
     check_text,
     dataset_fault,
+    name_fault,
 )
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.search import asked, budgets
@@ -44,7 +45,6 @@ _TOP = (
     "minutes", "explore", "retries", "datasets_at", "budget",
 )  # fmt: skip
 _OF_A_RUN = ("notebook", "grid", "search", "minutes", "explore", "retries")
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _METRIC = re.compile(r"[a-z_]+@[1-9]\d*")
 _TAKEN = ("datasets", "report", "tables", "trials")
 _NO_SWEEP = ("datasets", "scratch", "bench", "runs")
@@ -164,6 +164,7 @@ class _Reader:
         for text in self.overrides:
             self._override(*parse_set(text))
         source.use_settings()
+        backtests.expand(source)
         datasets = [self._dataset(name) for name in source.section(("datasets",))]
         self._check_defaults()
         self.report = self._report()
@@ -478,17 +479,6 @@ class _Reader:
                 message = f"two of them would share the folder {stage.name!r}. Rename one."
                 raise self.source.error((section,), message)
             seen.add(folder)
-
-
-def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:
-    """Say why a name cannot be a folder's; None if it can."""
-    if _SAFE.fullmatch(name) and not name.endswith(".") and name.casefold() not in taken:
-        return None
-    why = f"{name!r} is taken" if name.casefold() in taken else f"got {name!r}"
-    return (
-        "becomes a folder: letters, digits, `.`, `_` and `-`, at most 100, beginning with a "
-        f"letter or digit; {why}."
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -15,9 +15,10 @@ from candgen.sweeps.beforehand import (
     check_part,
     check_text,
     dataset_fault,
+    name_fault,
 )
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
-from candgen.sweeps.plan import Stage, name_fault
+from candgen.sweeps.plan import Stage
 from candgen.sweeps.sweepfile import parse_set
 
 

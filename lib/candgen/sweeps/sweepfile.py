@@ -89,6 +89,17 @@ class SweepFile:
             found = found[key]
         found[keys[-1]] = value
 
+    def replace(self, keys: tuple[str, ...], entries: dict[str, Any]) -> None:
+        """Put several entries in the place of the one at `keys`, as if they stood on its line."""
+        section = self.section(keys[:-1])
+        kept = [(key, value) for key, value in section.items() if key != keys[-1]]
+        at = list(section).index(keys[-1])
+        section.clear()
+        section.update([*kept[:at], *entries.items(), *kept[at:]])
+        for known in (self._lines, self._typed):
+            below = {k[len(keys) :]: v for k, v in known.items() if k[: len(keys)] == keys}
+            known.update({(*keys[:-1], n, *k): v for n in entries for k, v in below.items()})
+
     def use_settings(self) -> None:
         """Put the values of `settings` where `${name}` stands, everywhere else in the file.
 

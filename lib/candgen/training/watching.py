@@ -43,8 +43,8 @@ class Watch:
             among: Users who may be chosen, shape `(n_users,)`; None lets all be.
             seed: Of the choice of users where there are more than `MOST_USERS`.
         """
-        seen, held_out = dataset.history_matrix, dataset.held_out_matrix
-        wanted = (np.diff(seen.indptr) > 0) & (np.diff(held_out.indptr) > 0)
+        seen, held_out = dataset.withheld_matrix, dataset.held_out_matrix
+        wanted = (np.diff(dataset.history_matrix.indptr) > 0) & (np.diff(held_out.indptr) > 0)
         users = np.flatnonzero(wanted if among is None else wanted & among)
         if len(users) > MOST_USERS:
             rng = np.random.default_rng(seed)

@@ -188,7 +188,8 @@ def _look_at_all(made: Guess, path: Path, told: dict[str, Any]) -> None:
     if repeated > 0.01 and "duplicates" not in told:
         made.notes.append(
             f"{repeated:.0%} of the events repeat an earlier pair of user and item; of each pair "
-            "the last event counts."
+            "the last event counts. Where people come back to items (orders, music, places), set "
+            "repeats: allow."
         )
     if RATING in events and "min_rating" not in told:
         different = sorted(events[RATING].unique())
