@@ -116,7 +116,8 @@ def _leaderboard(report: Report, ground: Comparison) -> Fragment:
     if ground is report.comparisons[-1]:  # of which dataset a damaged run is cannot be told
         damaged = [_damaged(run, len(heads)) for run in report.sweep.damaged]
         rows, tones = [*rows, *damaged], [*tones, *("bad" for _ in damaged)]
-    return Table(f"Leaderboard, {ground.title}", heads, rows, tones).fragment()
+    keys = [*(ground.key(c.label) for c in ranked), *[""] * (len(rows) - len(ranked))]
+    return Table(f"Leaderboard, {ground.title}", heads, rows, tones, keys=keys).fragment()
 
 
 def _shown_metrics(report: Report, ground: Comparison) -> list[str]:
@@ -221,7 +222,10 @@ def _table_of_differences(
         f"{ground.title}"
     )
     name = f"differences from {table['baseline'].iloc[0]}, {ground.title}"
-    return Table(caption, list(heads), rows, hints=list(heads.values()), name=name).fragment()
+    keys = [ground.key(row.generator) for row in table.itertuples()]
+    return Table(
+        caption, list(heads), rows, hints=list(heads.values()), name=name, keys=keys
+    ).fragment()
 
 
 def _drawn_differences(
@@ -281,7 +285,8 @@ def _costs(report: Report, ground: Comparison) -> Fragment:
     hints = ["once a process, in no other column but the whole run" if head == COMPILING else ""
              for head in heads]  # fmt: skip
     tones = ["reference" if c.reference else "" for c in ranked]
-    table = Table(f"Costs, {ground.title}", heads, rows, tones, hints).fragment()
+    keys = [ground.key(c.label) for c in ranked]
+    table = Table(f"Costs, {ground.title}", heads, rows, tones, hints, keys=keys).fragment()
     for piece in reversed(pieces):
         table = piece + table
     return table
@@ -309,7 +314,8 @@ def _breadth(report: Report, ground: Comparison) -> Fragment:
             for c in ranked]  # fmt: skip
     heads = ["run", report.metric, *names]
     tones = ["reference" if c.reference else "" for c in ranked]
-    table = Table(f"Beside accuracy, {ground.title}", heads, rows, tones).fragment()
+    keys = [ground.key(c.label) for c in ranked]
+    table = Table(f"Beside accuracy, {ground.title}", heads, rows, tones, keys=keys).fragment()
     drawn = _scatter(report, ground, f"coverage@{cutoff}", f"coverage@{cutoff}", logarithmic=False)
     return table if drawn is None else drawn + table
 

@@ -15,8 +15,8 @@ from candgen.reports.rendering import TEMPLATES
 
 _FOLDER = TEMPLATES / "report"
 ALWAYS = ("sorting.js", "contents.js")
-CHARTS = ("charts.js",)
-"""Scripts of pages with data blocks, in this order; add a chart's script at the end."""
+CHARTS = ("charts.js", "explorer.js", "scatter.js", "parallel.js", "curves.js", "start.js")
+"""Scripts of pages with data blocks, in this order: the last one draws what the others define."""
 _IMPORT, _EXPORT = "import {", "export {"
 
 
