@@ -340,7 +340,12 @@ def _scatter(
     said = "; ".join(
         f"{m.name} {m.value:.4f} at {x:.3g}" for m, x in zip(marks, places, strict=True)
     )
-    return picture(draw, alt=f"{report.metric} against {label}, {ground.title}: {said}.")
+    return picture(
+        draw,
+        alt=f"{report.metric} against {label}, {ground.title}: {said}.",
+        caption="The axes fit the models; a triangle marks a reference list beyond them. The table "
+        "below has the runs whose names find no room.",
+    )
 
 
 def marks_of(report: Report, contenders: Sequence[Contender], metric: str) -> list[pictures.Mark]:
@@ -351,7 +356,8 @@ def marks_of(report: Report, contenders: Sequence[Contender], metric: str) -> li
         if number is not None:
             low, high = contender.interval(metric) or (None, None)
             colour = report.colours[contender.generator]
-            marks.append(pictures.Mark(plain(contender.label), number, low, high, colour))
+            name = plain(contender.label)
+            marks.append(pictures.Mark(name, number, low, high, colour, contender.reference))
     return marks
 
 
