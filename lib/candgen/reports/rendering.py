@@ -114,9 +114,12 @@ class Table:
     """Whether names and last cells are sentences, which must wrap."""
     name: str = ""
     """What a file of it is called; the caption by default."""
+    keys: Sequence[str] = ()
+    """One a row: what scripts know its run by, as `Comparison.key` says, or ""."""
 
     def fragment(self) -> Fragment:
         tones = self.tones or [""] * len(self.rows)
+        keys = self.keys or [""] * len(self.rows)
         hints = self.hints or [""] * len(self.columns)
         pairs = zip(self.columns, hints, strict=True)
         hints = [hint or terms.meaning(name) for name, hint in pairs]
@@ -125,7 +128,7 @@ class Table:
             "table.html.j2",
             table=self,
             heads=list(zip(self.columns, hints, numeric, strict=True)),
-            rows=list(zip(self.rows, tones, strict=True)),
+            rows=list(zip(self.rows, tones, keys, strict=True)),
         )
         return Fragment(html, f"table of {len(self.rows)} rows: {self.caption}", tables=[self])
 
@@ -206,7 +209,9 @@ def plain(text: str) -> str:
 def style() -> Fragment:
     """The style and the sorting of the fragments, for looking at them in JupyterLab."""
     folder = TEMPLATES / "report"
-    css, js = ((folder / name).read_text("utf-8") for name in ("fragments.css", "sorting.js"))
+    names = ("colours.css", "fragments.css", "charts.css")
+    css = "".join((folder / name).read_text("utf-8") for name in names)
+    js = (folder / "scripts" / "sorting.js").read_text("utf-8")
     return Fragment(f"<style>{css}</style><script>{js}</script>", "style of the report")
 
 

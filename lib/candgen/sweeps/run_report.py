@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import candgen
 from candgen import files, folders
 from candgen.errors import CandgenError, DataError
+from candgen.reports.interaction.page_script import page_script
 from candgen.reports.leaderboard import FILE as LEADERBOARD
 from candgen.reports.leaderboard import write_leaderboard
 from candgen.reports.reading import PLAN, read_sweep
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 NOTEBOOK = "notebooks/90_compare_runs.ipynb"
 FOLDER = "report"
+STYLES = ("colours.css", "page.css", "fragments.css", "charts.css")
 _MINUTES = 10.0
 
 
@@ -161,12 +163,12 @@ def render_page(
     )
     notebook = _without_absent_sections(notebook)
     folder = TEMPLATES / "report"
-    script = "\n" + _read(folder / "sorting.js") + _read(folder / "contents.js")
+    script = page_script(_html(notebook))
     resources = {
         "report": {
             "title": _title(notebook),
             "headings": _headings(notebook),
-            "style": _read(folder / "page.css") + _read(folder / "fragments.css"),
+            "style": "".join(_read(folder / name) for name in STYLES),
             "script": script,
             # The browser runs this script and no other, whatever a title may contain.
             "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -209,6 +211,12 @@ def _headings(notebook: NotebookNode) -> list[str]:
     shown = [c for c in notebook.cells if "author" not in c.metadata.get("tags", [])]
     texts = [cell.source for cell in shown if cell.cell_type == "markdown"]
     return [line[3:] for text in texts for line in text.splitlines() if line.startswith("## ")]
+
+
+def _html(notebook: NotebookNode) -> str:
+    """Return all HTML that cells show."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(str(output.get("data", {}).get("text/html", "")) for output in outputs)
 
 
 def _read(path: Path) -> str:

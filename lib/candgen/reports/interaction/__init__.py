@@ -1,0 +1,1 @@
+"""Charts and controls of a report that work in the browser, from data inside the page."""
