@@ -22,7 +22,7 @@ from candgen.session import runs
 
 GENERATORS = {
     "Random", "Popularity", "RecentPopularity", "GroupPopularity", "ItemKNN", "UserKNN", "EASE",
-    "MarkovChain", "TruncatedSVD", "WALS", "SGDFactorization", "LogisticFactorization",
+    "GFCF", "BSPM", "MarkovChain", "TruncatedSVD", "WALS", "SGDFactorization", "LogisticFactorization",
     "PredictedRating", "ItemContent", "UserProfile", "TwoBranch", "SASRec", "GRU4Rec",
     "TwoTower", "SoftmaxNetwork", "GMF", "MLP", "NeuMF", "DeepFactorization",
 }  # fmt: skip
