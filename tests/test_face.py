@@ -22,7 +22,8 @@ from candgen.session import runs
 
 GENERATORS = {
     "Random", "Popularity", "RecentPopularity", "GroupPopularity", "Revisit", "ItemKNN", "UserKNN",
-    "EASE", "MarkovChain", "TruncatedSVD", "WALS", "SGDFactorization", "LogisticFactorization",
+    "EASE", "GFCF", "BSPM", "MarkovChain", "TruncatedSVD", "WALS", "SGDFactorization",
+    "LogisticFactorization",
     "PredictedRating", "ItemContent", "UserProfile", "TwoBranch", "SASRec", "GRU4Rec",
     "TwoTower", "SoftmaxNetwork", "GMF", "MLP", "NeuMF", "DeepFactorization",
 }  # fmt: skip

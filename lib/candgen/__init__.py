@@ -47,6 +47,8 @@ _HOMES = {  # name -> module below this package
     "ItemKNN": "models.items.neighbours",
     "UserKNN": "models.items.neighbours",
     "EASE": "models.items.ease",
+    "GFCF": "models.graph_filters",
+    "BSPM": "models.graph_filters",
     "MarkovChain": "models.items.markov",
     "TruncatedSVD": "models.factorization.svd",
     "WALS": "models.factorization.wals",

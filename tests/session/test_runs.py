@@ -37,6 +37,7 @@ def data():
     history = csr_array(np.array([[1, 0], [0, 0], [0, 1]], dtype=np.float32))
     return SimpleNamespace(
         name="toy",
+        info={},
         digest="d",
         folder="f",
         evaluate_on="test",

@@ -23,6 +23,8 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "ItemKNN": ("items.neighbours", "ItemKNN"),
     "UserKNN": ("items.neighbours", "UserKNN"),
     "EASE": ("items.ease", "EASE"),
+    "GF-CF": ("graph_filters", "GFCF"),
+    "BSPM": ("graph_filters", "BSPM"),
     "TruncatedSVD": ("factorization.svd", "TruncatedSVD"),
     "WALS": ("factorization.wals", "WALS"),
     "PredictedRating": ("ratings.rating_candidates", "PredictedRating"),

@@ -26,7 +26,14 @@ from typing import TYPE_CHECKING, Any
 
 from candgen import checks, files, locks
 from candgen.errors import DataError, SettingError
-from candgen.session import environment, notebook_name, paths, run_files, saved_figures
+from candgen.session import (
+    environment,
+    notebook_name,
+    paths,
+    recent_baseline,
+    run_files,
+    saved_figures,
+)
 from candgen.session.run_files import (
     ENVIRONMENT,
     METRICS,
@@ -211,7 +218,8 @@ class Run:
         Args:
             judgements: The run's own generators; each name once.
             baselines: What they are measured against. One that is the run's own generator with
-                the same settings is left out.
+                the same settings is left out. Where popularity is recorded on a dataset split at a
+                date, RecentPopularity is judged and recorded, too.
             model: The fitted generator; its vectors are kept if it has any, and what it measured
                 on validation after each epoch, as `curve` of its row in `metrics.json`.
             dataset: What was judged on; needed only if the notebook opened several datasets.
@@ -222,6 +230,7 @@ class Run:
         data = dataset if dataset is not None else self._only_dataset()
         own = [(found.generator, found.settings) for found in judgements]
         others = [b for b in baselines if (b.generator, b.settings) not in own]
+        others += recent_baseline.beside([*judgements, *others], data)
         _check_results(judgements, others)
         self._write_per_user([*judgements, *others])
         for found in judgements:

@@ -63,7 +63,7 @@ class GroupPopularity(Generator):
         self._groups, self._lifts = [], []
         trust = max(self.trust, 1e-6)  # an item that a group never took has no logarithm
         for column in self.columns_:
-            groups = _groups_of(dataset.users[column], trained, self.bins)  # (n_users,)
+            groups = groups_of(dataset.users[column], trained, self.bins)  # (n_users,)
             taken = np.zeros((groups.max() + 1, dataset.n_items))
             np.add.at(taken, (np.repeat(groups, np.diff(train.indptr)), train.indices), 1)
             sizes = np.bincount(groups[trained], minlength=len(taken))[:, None]
@@ -98,8 +98,17 @@ class GroupPopularity(Generator):
         return scores if items is None else scores[:, items]
 
 
-def _groups_of(column: pd.Series, trained: NDArray[np.bool_], bins: int) -> NDArray[np.int64]:
-    """Number the groups; what is missing, or was not met in training, is group 0."""
+def groups_of(column: pd.Series, trained: NDArray[np.bool_], bins: int) -> NDArray[np.int64]:
+    """Number the groups of a column; what is missing, or was not met in training, is group 0.
+
+    Args:
+        column: A column of the users table, shape `(n_users,)`.
+        trained: Users who were trained on, shape `(n_users,)`.
+        bins: Groups that numbers are cut into, of about as many trained users each.
+
+    Returns:
+        The group of each user, shape `(n_users,)`.
+    """
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         edges = np.unique(column[trained].quantile(np.arange(1, bins) / bins))
         groups = np.searchsorted(edges, column.to_numpy(np.float64), side="right") + 1
