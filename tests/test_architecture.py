@@ -29,7 +29,7 @@ ORDER = [
     ("session",),
     ("reports",),
     ("sweeps",),
-    ("serving", "studies"),
+    ("serving", "studies", "publishing"),
     ("doctor", "commands"),
     ("cli",),
 ]

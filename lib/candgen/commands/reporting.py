@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command(short_help="Make a sweep's report again, or one archive of it to send")(report)
     app.command(short_help="Compare two sweeps: what moved, is it noise, what changed")(compare)
     app.command(short_help="Judge candidate lists made by any system")(judge)
+    app.command(short_help="Publish a sweep to MLflow, Weights & Biases or a storage")(publish)
 
 
 def report(
@@ -112,6 +113,22 @@ def compare(
         terminal.print_table(["changed", "before", "after"], found.surroundings)
     if not found.settings and not found.surroundings:
         print("\nParameters, versions and code are the same.")
+
+
+def publish(
+    sweep: Annotated[str, typer.Argument(help="Sweep, by folder or name")],
+    to: Annotated[str, typer.Option(help="mlflow:URI, wandb:FOLDER, or a URL of any storage")],
+) -> None:
+    """Publish a finished sweep; print how many runs, or files of a storage, are new there.
+
+    What is there already stays: publishing twice adds nothing.
+
+    Example: candgen publish quick --to mlflow:http://localhost:5000
+    """
+    from candgen import publishing
+    from candgen.sweeps import run_list
+
+    print(publishing.publish(run_list.find_sweep(sweep), to))
 
 
 def judge(
