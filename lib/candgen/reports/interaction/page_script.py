@@ -14,7 +14,7 @@ from candgen.reports.interaction.data_blocks import MARK
 from candgen.reports.rendering import TEMPLATES
 
 _FOLDER = TEMPLATES / "report"
-ALWAYS = ("sorting.js", "contents.js")
+ALWAYS = ("sorting.js", "contents.js", "wide_tables.js")
 CHARTS = ("charts.js", "explorer.js", "scatter.js", "parallel.js", "curves.js", "start.js")
 """Scripts of pages with data blocks, in this order: the last one draws what the others define."""
 _IMPORT, _EXPORT = "import {", "export {"

@@ -23,7 +23,7 @@ cgExplorer.charts.push((explorer, section) => {
     const points = shown.flatMap((run) =>
       run.curve.points.map(([epoch, value]) => ({
         at: run.at, epoch, value, colour: explorer.colour(run),
-        strength: explorer.faded(run) ? 0.25 : 1, chosen: run === explorer.selected(),
+        strength: explorer.faded(run) ? 0.35 : 1, chosen: run === explorer.selected(),
       })),
     ); // prettier-ignore
     const ends = shown.map((run) => {

@@ -126,7 +126,7 @@ cgExplorer.charts.push((explorer, section) => {
     const points = ordered.flatMap((run) =>
       axes.map((axis, place) => ({
         at: run.at, place, height: heightOf(run, axis), shade: metric ? of(run, told.metric) : null,
-        strength: explorer.faded(run) ? 0.25 : 0.9, chosen: run === selected,
+        strength: explorer.faded(run) ? 0.35 : 0.9, chosen: run === selected,
       })),
     ); // prettier-ignore
     const shades = drawn.map((run) => of(run, told.metric)).filter((value) => value !== null);
