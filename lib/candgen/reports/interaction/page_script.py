@@ -15,7 +15,7 @@ from candgen.reports.rendering import TEMPLATES
 
 _FOLDER = TEMPLATES / "report"
 ALWAYS = ("sorting.js", "contents.js")
-CHARTS = ("charts.js",)
+CHARTS = ("charts.js", "users.js", "map.js")
 """Scripts of pages with data blocks, in this order; add a chart's script at the end."""
 _IMPORT, _EXPORT = "import {", "export {"
 
