@@ -11,6 +11,8 @@ FLAGS = (
     "--hide-scrollbars",
 )  # fmt: skip
 
+KEYS = {"Space": 32, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}
+
 
 class Page:
     """One page in the browser, and everything the browser said and fetched meanwhile."""
@@ -31,10 +33,39 @@ class Page:
 
     def press(self, key: str) -> None:
         """Press and release a key, by the name of its code, on what has the focus."""
-        text = {"Space": " "}.get(key, key)
+        told = {"code": key, "key": {"Space": " "}.get(key, key)}
+        told |= {"windowsVirtualKeyCode": KEYS[key]}
         for kind in ("keyDown", "keyUp"):
-            told = {"type": kind, "code": key, "key": text, "text": text}
+            told |= {"type": kind, **({"text": " "} if key == "Space" else {})}
             self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", told)
+
+    def type(self, text: str) -> None:
+        """Type text into what has the focus."""
+        self.driver.execute_cdp_cmd("Input.insertText", {"text": text})
+
+    def hover(self, x: float, y: float) -> None:
+        """Move the pointer to a place in the window, in pixels."""
+        self._mouse("mouseMoved", x, y)
+
+    def click(self, x: float, y: float) -> None:
+        """Click at a place in the window."""
+        self.drag((x, y), (x, y))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press at one place, move to another one in steps, and release there."""
+        self.hover(*start)
+        self._mouse("mousePressed", *start)
+        for part in (0.25, 0.5, 0.75, 1.0) if start != end else ():
+            here = (a + part * (b - a) for a, b in zip(start, end, strict=True))
+            self._mouse("mouseMoved", *here, buttons=1)
+        self._mouse("mouseReleased", *end)
+
+    def _mouse(self, kind: str, x: float, y: float, buttons: int = 0) -> None:
+        told = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
+        told |= {"buttons": buttons} if kind == "mouseMoved" else {}
+        if kind == "mouseMoved" and not buttons:
+            told["button"] = "none"
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", told)
 
     def said(self) -> list[str]:
         """Return the console's messages since the last call, warnings and errors alike."""

@@ -48,13 +48,6 @@ def shown_points(report) -> list[list[float]]:
     )
 
 
-def click(report, x: float, y: float) -> None:
-    """Move the pointer to a place of the window, press and release it."""
-    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-        told = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
-        report.driver.execute_cdp_cmd("Input.dispatchMouseEvent", told)
-
-
 def test_a_picked_user_shows_both_lists_with_hits_and_common_items(report):
     told = stored(report, "users")
     user = max(told["users"], key=lambda one: sum(place < 0 for place in one["lists"][2]))
@@ -145,7 +138,7 @@ def test_a_click_on_an_item_selects_it_and_a_click_beside_clears(report):
     points = shown_points(report)
     titles = stored(report, "map")["titles"]
     assert len(points) > 50
-    click(report, *points[-1])
+    report.click(*points[-1])
     chosen = report.run(f"return {MAP}.querySelector('h4')?.textContent")
     assert chosen in titles
     assert report.run(f"return {MAP}.querySelector('input').value") == chosen
@@ -154,7 +147,7 @@ def test_a_click_on_an_item_selects_it_and_a_click_beside_clears(report):
     box = report.run(
         f"const r = {MAP}.querySelector('.cg-chart').getBoundingClientRect(); return [r.x, r.y]"
     )
-    click(report, box[0] + 4, box[1] + 4)
+    report.click(box[0] + 4, box[1] + 4)
     assert report.run(f"return {MAP}.querySelector('h4')") is None
 
 

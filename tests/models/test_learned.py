@@ -252,6 +252,8 @@ def test_watched_always_it_looks_at_validation_and_learns_the_same(dataset, tmp_
     np.testing.assert_array_equal(plain.rows_, shown.rows_)
     assert shown.best_epoch_ == 3
     assert steps.read(tmp_path, "Counting") == [(n, v) for n, v in enumerate(watched(shown), 1)]
+    assert shown.watched_ == list(enumerate(watched(shown), 1))
+    assert plain.watched_ == []
 
 
 def test_watched_always_it_never_looks_at_test(dataset):

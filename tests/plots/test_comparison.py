@@ -2,11 +2,14 @@ import math
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from candgen.plots import comparison
 from candgen.plots.comparison import Mark
 from candgen.plots.style import BASELINE
+from candgen.reports.results import new_figure
 
 MARKS = [Mark("popularity", 0.2, 0.1, 0.3, BASELINE), Mark("wals", 0.5, 0.4, 0.6)]
 
@@ -85,7 +88,7 @@ def test_a_cost_of_zero_still_has_a_place_on_a_logarithmic_axis(ax):
     comparison.trade_off(
         MARKS, [0.0, 10.0], x_label="seconds", y_label="recall@20", ax=ax, logarithmic=True
     )
-    assert dots(ax) == [(0.001, 0.2), (10.0, 0.5)]
+    assert dots(ax) == [(pytest.approx(0.001), 0.2), (10.0, 0.5)]
     ax.figure.canvas.draw()
     assert [label.get_text() for label in ax.get_xticklabels() if label.get_text()]
     assert sorted(words(ax)) == ["popularity", "wals"]
@@ -104,3 +107,53 @@ def test_names_of_dots_close_together_do_not_cover_each_other(ax):
     boxes = [text.get_window_extent() for text in ax.texts]
     assert len(boxes) == 4
     assert all(box.count_overlaps(boxes) == 1 for box in boxes)
+
+
+@pytest.fixture(params=[(8.6, 3.9), (4.2, 3.2)], ids=["wide", "narrow"])
+def sized(request):
+    """Axes as wide as a report draws them."""
+    figure, ax = new_figure(*request.param)
+    figure.subplots_adjust(left=0.2)
+    return ax
+
+
+def boxes_of(ax):
+    ax.figure.canvas.draw()
+    renderer = ax.figure.canvas.get_renderer()
+    return [Text.get_window_extent(text, renderer) for text in ax.texts]  # without their lines
+
+
+def test_names_of_many_runs_stay_apart_and_inside_in_every_width(sized):
+    rng = np.random.default_rng(3)
+    marks = [
+        Mark(f"two-tower-dim{n}-negatives-in-batch", 0.2 + 0.02 * rng.random()) for n in range(24)
+    ]
+    seconds = 10 ** rng.uniform(0, 1.5, len(marks))
+    labels = {"x_label": "seconds", "y_label": "recall@20", "ax": sized}
+    comparison.trade_off(marks, seconds, **labels, logarithmic=True)
+    boxes = boxes_of(sized)
+    assert len(boxes) >= 8
+    assert all(box.count_overlaps(boxes) == 1 for box in boxes)
+    inside = sized.get_window_extent().padded(1)
+    assert all(inside.containsx(b.x0) and inside.containsx(b.x1) for b in boxes)
+    assert all(inside.containsy(b.y0) and inside.containsy(b.y1) for b in boxes)
+
+
+def test_names_cover_no_dot(sized):
+    marks = [Mark(f"run {n}", 0.3 + 0.01 * n) for n in range(8)]
+    comparison.trade_off(marks, [5.0 + n for n in range(8)], x_label="s", y_label="r", ax=sized)
+    at = sized.transData.transform([(5.0 + n, mark.value) for n, mark in enumerate(marks)])
+    assert not any(box.contains(*xy) for box in boxes_of(sized) for xy in at)
+
+
+def test_a_far_reference_list_stands_at_the_edge_and_leaves_the_models_their_room(ax):
+    models = [Mark(name, value) for name, value in (("a", 0.40), ("b", 0.42), ("c", 0.45))]
+    near = Mark("popularity", 0.39, colour=BASELINE, reference=True)
+    far = Mark("random", 0.01, colour=BASELINE, reference=True)
+    comparison.trade_off([near, far, *models], [2, 1, 3, 4, 5], x_label="s", y_label="r", ax=ax)
+    low, high = ax.get_ylim()
+    assert 0.05 < high - low < 0.1
+    assert (2.0, 0.39) in dots(ax)
+    edge = [line.get_xydata()[0] for line in ax.lines if line.get_marker() == "v"]
+    assert [tuple(xy) for xy in edge] == [(1.0, pytest.approx(low))]
+    assert "random" in words(ax)

@@ -1,4 +1,5 @@
 import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -10,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.sparse import csr_array
 
-from candgen import session
+from candgen import records, session
 from candgen.errors import DataError, SettingError
 from candgen.session import runs
+from candgen.session.records import Metrics
 
 
 @pytest.fixture
@@ -154,6 +156,24 @@ def test_metrics_are_recorded_with_the_baselines_marked_and_nan_as_null(run, dat
     assert [p.name for p in run.folder.glob("cand*")] == ["candidates.parquet"]
 
 
+def test_the_learning_curve_of_the_model_is_recorded_in_its_own_row(run, data):
+    settings = {"dim": 2, "watch": "recall@20"}
+    looks = [(1, 0.25), (2, math.nan), (3, 0.5)]
+    model = SimpleNamespace(name="WALS", settings=settings, watched_=looks, has_vectors=False)
+    run.record(
+        _judgement("WALS", **settings), _judgement("EASE", **settings), model=model, dataset=data
+    )
+    rows = json.loads((run.folder / "metrics.json").read_text())["generators"]
+    assert rows[0]["curve"] == {"metric": "recall@20", "points": [[1, 0.25], [3, 0.5]]}
+    assert "curve" not in rows[1]
+    assert records.read(run.folder / "metrics.json", Metrics)
+
+
+def test_a_curve_without_points_is_no_record():
+    row = {"generator": "WALS", "curve": {"metric": "recall@20", "points": [[1]]}}
+    assert "['points'][0] must be a list of 2" in records.fault_of({"generators": [row]}, Metrics)
+
+
 def test_several_generators_keep_their_candidates_apart(run, data):
     run.record(_judgement("EASE"), _judgement("WALS"), dataset=data)
     found = sorted(path.name for path in run.folder.glob("candidates*"))
@@ -178,7 +198,7 @@ def test_impossible_metrics_are_not_recorded(run, data):
 
 def test_vectors_are_kept_for_the_users_that_have_a_history(run, data):
     class Model:
-        has_vectors, computes_queries = True, False
+        has_vectors, computes_queries, watched_ = True, False, ()
         similarity = "cosine"  # what they were trained for
         searched_by = "dot"  # how they must be searched
 

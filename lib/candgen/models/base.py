@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self
 
 import numpy as np
@@ -69,8 +69,11 @@ class Generator(ABC):
         fit_cpu_seconds_: Processor time of the last `fit`, summed over threads, likewise. That of
             a cluster's workers is added, as far as they lived to tell it.
         compile_seconds_: Wall time that the last `fit` spent on compiling and first loading.
+        watched_: Epochs, from 1, with the value of the setting `watch` on validation after each, as
+            the last `fit` measured it; empty where nothing was measured.
     """
 
+    watched_: Sequence[tuple[int, float]] = ()
     name: ClassVar[str]
     """As the leaderboard spells it."""
     Settings: ClassVar[type[checks.Settings]] = checks.Settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from abc import abstractmethod
 
 from candgen.datasets import Dataset
@@ -62,6 +63,8 @@ class LearnedGenerator(Generator):
             checkpoint=self._checkpoint(dataset),
         )
         self.history_: list[Epoch] = trained.history
+        looks = [(epoch.epoch, epoch.watched) for epoch in trained.history]
+        self.watched_ = [(epoch, value) for epoch, value in looks if math.isfinite(value)]
         self.best_epoch_, self.resumed_after_ = trained.best_epoch, trained.resumed_after
         self._finish(learner, dataset)
 

@@ -15,6 +15,8 @@ from matplotlib.ticker import NullFormatter
 from candgen.plots import labels
 from candgen.plots.style import BASELINE, INK, MODEL, PALE
 
+_ROOM = 0.6  # of the models' span that far reference lists may add to an axis
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -25,6 +27,8 @@ class Mark:
     low: float | None = None
     high: float | None = None
     colour: str = MODEL
+    reference: bool = False
+    """True for lists such as popularity and random, which may lie far from all models."""
 
 
 def intervals(marks: Sequence[Mark], *, label: str, ax: Axes, reference: str | None = None) -> Axes:
@@ -106,6 +110,9 @@ def trade_off(
 ) -> Axes:
     """Draw one dot a run: what it costs to the right, what it achieves upwards.
 
+    The axes fit the models. A reference list that lies far from them stands at the edge, as a
+    triangle. Names do not cover each other: one without a free place is left out.
+
     Args:
         marks: One a run, named at the dot.
         across: The horizontal value of each mark, same length.
@@ -115,23 +122,51 @@ def trade_off(
         logarithmic: Whether the horizontal axis is; zeros are then drawn at a thousandth.
     """  # fmt: skip
     across = np.maximum(np.asarray(across, dtype=float), 1e-3 if logarithmic else -np.inf)
-    for mark, x in zip(marks, across, strict=True):
-        if mark.low is not None and mark.high is not None:
-            ax.plot([x, x], [mark.low, mark.high], color=mark.colour, linewidth=1.2, alpha=0.6)
-        ax.plot(x, mark.value, "o", color=mark.colour, markersize=6, markeredgecolor="white")
+    models = [not mark.reference for mark in marks]
+    low, high = _reach([_ends(mark) for mark in marks], models)
+    ax.set_ylim(low, high)
     if logarithmic:
         ax.set_xscale("log")
-        ax.set_xlim(across.min() / 1.6, across.max() * 1.6)
+        left, right = _reach([(np.log10(x),) for x in across], models)
+        ax.set_xlim(10**left, 10**right)
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
     else:
         ax.set_xlim(0, 1.06 * max(across.max(), 1e-6))
-    ax.set_ylim(0, _right_of(marks))
+    xs, ys = np.clip(across, *ax.get_xlim()), np.clip([m.value for m in marks], low, high)
+    for mark, x, y, real in zip(marks, xs, ys, across, strict=True):
+        if mark.low is not None and mark.high is not None and x == real:
+            ax.plot([x, x], [mark.low, mark.high], color=mark.colour, linewidth=1.2, alpha=0.6)
+        shape = "v" if mark.value < y else "^" if mark.value > y else "<" if real < x else "o"
+        ax.plot(x, y, shape, color=mark.colour, markersize=6, markeredgecolor="white",
+                clip_on=shape == "o", zorder=3)  # fmt: skip
     ax.set(xlabel=x_label, ylabel=y_label)
-    names, colours = [mark.name for mark in marks], [mark.colour for mark in marks]
-    labels.at_points(ax, across, [mark.value for mark in marks], names, colours)
+    names = [mark.name for mark in marks]
+    labels.at_points(ax, xs, ys, names, [INK] * len(names), leave_out=True)
     _tidy(ax, grid="both")
     return ax
+
+
+def _ends(mark: Mark) -> tuple[float, ...]:
+    return tuple(end for end in (mark.value, mark.low, mark.high) if end is not None)
+
+
+def _reach(values: Sequence[tuple[float, ...]], models: Sequence[bool]) -> tuple[float, float]:
+    """Return limits that hold all models, and references within a little more than their span.
+
+    Args:
+        values: What belongs to each mark: its value and, if known, the ends of its interval.
+        models: Whether each is a model; all count as models if fewer than two are.
+    """
+    if sum(models) < 2:
+        models = [True] * len(values)
+    core = [end for own, model in zip(values, models, strict=True) for end in own if model]
+    room = _ROOM * (max(core) - min(core))
+    near = [end for own in values for end in own
+            if min(core) - room <= end <= max(core) + room]  # fmt: skip
+    low, high = min(near), max(near)
+    pad = 0.08 * (high - low) or 0.05 * abs(low) or 0.5
+    return low - pad, high + pad
 
 
 def _rows(marks: Sequence[Mark], ax: Axes) -> None:

@@ -109,6 +109,10 @@ class Comparison:
     _candidates: dict[str, Candidates] = field(repr=False, compare=False, default_factory=dict)
     _against_best: dict[Any, Any] = field(repr=False, compare=False, default_factory=dict)
 
+    def key(self, label: str) -> str:
+        """Return what a row of this comparison is known by on the whole page."""
+        return f"{self.digest[:12]}/{self.evaluate_on}/{label}"
+
     @cached_property
     def dataset(self) -> Dataset | None:
         """The prepared dataset, if it is still where the runs found it, unchanged."""

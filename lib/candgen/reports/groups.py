@@ -107,4 +107,6 @@ def _table(ground: Comparison, table: pd.DataFrame, groups: pd.DataFrame, by: st
     counts = zip(groups["range"], groups["count"], strict=True)
     hints = ["", *(f"{unit} {reach}; {count:,} {what}" for reach, count in counts)]
     caption = f"{table['metric'].iloc[0]} by {by}, {ground.title}"
-    return Table(caption, ["run", *heads], rows, hints=hints).fragment()
+    names = [str(name) for name in table["generator"].drop_duplicates()]
+    keys = [ground.key(name) for name in names]
+    return Table(caption, ["run", *heads], rows, hints=hints, keys=keys).fragment()

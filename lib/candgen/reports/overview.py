@@ -186,14 +186,28 @@ def parameters(report: Report) -> Fragment:
             for run in runs
         ],
         tones=["" if run.state == status.DONE else "bad" for run in runs],
+        keys=_keys(report),
     )  # fmt: skip
     every = list(dict.fromkeys(name for run in runs for name in run.parameters))
     every = [name for name in every if name != "run_folder"]
     rows = [
         [_run_cell(run), *(_parameter(run.parameters.get(name)) for name in every)] for run in runs
     ]
-    whole = Table("All parameters of all runs", ["run", *every], rows).fragment()
+    whole = Table(
+        "All parameters of all runs", ["run", *every], rows, keys=_keys(report)
+    ).fragment()
     return differing.fragment() + fold("All parameters of all runs", whole)
+
+
+def _keys(report: Report) -> list[str]:
+    """Return what scripts know each run's own row by; "" for runs with none or several rows."""
+    known: dict[str, list[str]] = {}
+    for ground in report.comparisons:
+        for contender in ground.contenders:
+            for run in contender.runs:
+                known.setdefault(run.place, []).append(ground.key(contender.label))
+    found = [known.get(run.place, []) for run in report.sweep.runs]
+    return [keys[0] if len(keys) == 1 else "" for keys in found]
 
 
 def _run_cell(run: Run) -> Cell:

@@ -114,9 +114,12 @@ class Table:
     """Whether names and last cells are sentences, which must wrap."""
     name: str = ""
     """What a file of it is called; the caption by default."""
+    keys: Sequence[str] = ()
+    """One a row: what scripts know its run by, as `Comparison.key` says, or ""."""
 
     def fragment(self) -> Fragment:
         tones = self.tones or [""] * len(self.rows)
+        keys = self.keys or [""] * len(self.rows)
         hints = self.hints or [""] * len(self.columns)
         pairs = zip(self.columns, hints, strict=True)
         hints = [hint or terms.meaning(name) for name, hint in pairs]
@@ -125,7 +128,7 @@ class Table:
             "table.html.j2",
             table=self,
             heads=list(zip(self.columns, hints, numeric, strict=True)),
-            rows=list(zip(self.rows, tones, strict=True)),
+            rows=list(zip(self.rows, tones, keys, strict=True)),
         )
         return Fragment(html, f"table of {len(self.rows)} rows: {self.caption}", tables=[self])
 

@@ -116,7 +116,8 @@ def _leaderboard(report: Report, ground: Comparison) -> Fragment:
     if ground is report.comparisons[-1]:  # of which dataset a damaged run is cannot be told
         damaged = [_damaged(run, len(heads)) for run in report.sweep.damaged]
         rows, tones = [*rows, *damaged], [*tones, *("bad" for _ in damaged)]
-    return Table(f"Leaderboard, {ground.title}", heads, rows, tones).fragment()
+    keys = [*(ground.key(c.label) for c in ranked), *[""] * (len(rows) - len(ranked))]
+    return Table(f"Leaderboard, {ground.title}", heads, rows, tones, keys=keys).fragment()
 
 
 def _shown_metrics(report: Report, ground: Comparison) -> list[str]:
@@ -221,7 +222,10 @@ def _table_of_differences(
         f"{ground.title}"
     )
     name = f"differences from {table['baseline'].iloc[0]}, {ground.title}"
-    return Table(caption, list(heads), rows, hints=list(heads.values()), name=name).fragment()
+    keys = [ground.key(row.generator) for row in table.itertuples()]
+    return Table(
+        caption, list(heads), rows, hints=list(heads.values()), name=name, keys=keys
+    ).fragment()
 
 
 def _drawn_differences(
@@ -281,7 +285,8 @@ def _costs(report: Report, ground: Comparison) -> Fragment:
     hints = ["once a process, in no other column but the whole run" if head == COMPILING else ""
              for head in heads]  # fmt: skip
     tones = ["reference" if c.reference else "" for c in ranked]
-    table = Table(f"Costs, {ground.title}", heads, rows, tones, hints).fragment()
+    keys = [ground.key(c.label) for c in ranked]
+    table = Table(f"Costs, {ground.title}", heads, rows, tones, hints, keys=keys).fragment()
     for piece in reversed(pieces):
         table = piece + table
     return table
@@ -309,7 +314,8 @@ def _breadth(report: Report, ground: Comparison) -> Fragment:
             for c in ranked]  # fmt: skip
     heads = ["run", report.metric, *names]
     tones = ["reference" if c.reference else "" for c in ranked]
-    table = Table(f"Beside accuracy, {ground.title}", heads, rows, tones).fragment()
+    keys = [ground.key(c.label) for c in ranked]
+    table = Table(f"Beside accuracy, {ground.title}", heads, rows, tones, keys=keys).fragment()
     drawn = _scatter(report, ground, f"coverage@{cutoff}", f"coverage@{cutoff}", logarithmic=False)
     return table if drawn is None else drawn + table
 
@@ -334,7 +340,12 @@ def _scatter(
     said = "; ".join(
         f"{m.name} {m.value:.4f} at {x:.3g}" for m, x in zip(marks, places, strict=True)
     )
-    return picture(draw, alt=f"{report.metric} against {label}, {ground.title}: {said}.")
+    return picture(
+        draw,
+        alt=f"{report.metric} against {label}, {ground.title}: {said}.",
+        caption="The axes fit the models; a triangle marks a reference list beyond them. The table "
+        "below has the runs whose names find no room.",
+    )
 
 
 def marks_of(report: Report, contenders: Sequence[Contender], metric: str) -> list[pictures.Mark]:
@@ -345,7 +356,8 @@ def marks_of(report: Report, contenders: Sequence[Contender], metric: str) -> li
         if number is not None:
             low, high = contender.interval(metric) or (None, None)
             colour = report.colours[contender.generator]
-            marks.append(pictures.Mark(plain(contender.label), number, low, high, colour))
+            name = plain(contender.label)
+            marks.append(pictures.Mark(name, number, low, high, colour, contender.reference))
     return marks
 
 

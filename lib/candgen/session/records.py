@@ -50,6 +50,13 @@ class Judged(Record):
     judged_on: str | None = None
 
 
+class Curve(Record):
+    """Values of a metric on validation after epochs, from 1: a learning curve."""
+
+    metric: _Name
+    points: list[Annotated[list[float], Field(min_length=2, max_length=2)]]
+
+
 class Result(Record):
     """Record of one generator in a run; metrics are further fields."""
 
@@ -58,6 +65,7 @@ class Result(Record):
     settings: dict[str, Any] | None = None
     counts: dict[str, float | None] | None = None
     ranking: str = "full"
+    curve: Curve | None = None
 
 
 class Metrics(Record):

@@ -212,7 +212,8 @@ class Run:
             judgements: The run's own generators; each name once.
             baselines: What they are measured against. One that is the run's own generator with
                 the same settings is left out.
-            model: The fitted generator; its vectors are kept if it has any.
+            model: The fitted generator; its vectors are kept if it has any, and what it measured
+                on validation after each epoch, as `curve` of its row in `metrics.json`.
             dataset: What was judged on; needed only if the notebook opened several datasets.
 
         Raises:
@@ -229,7 +230,7 @@ class Run:
                 found.candidates.save(passing, data)
         if model is not None and model.has_vectors:
             self._write_vectors(model, data)
-        rows = [self._row(found, baseline=False) for found in judgements]
+        rows = [self._row(found, baseline=False) | _curve(found, model) for found in judgements]
         rows += [self._row(found, baseline=True) for found in others]
         described = {
             "name": data.name,
@@ -352,6 +353,16 @@ def peak_memory_mib() -> float:
         return psutil.Process().memory_info().peak_wset / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _curve(found: Judgement, model: Generator | None) -> dict[str, Any]:
+    """Return the learning curve for the row of the model's own judgement; else nothing."""
+    if model is None or not model.watched_:
+        return {}
+    if (found.generator, found.settings) != (model.name, model.settings):
+        return {}
+    points = [[epoch, value] for epoch, value in model.watched_ if math.isfinite(value)]
+    return {"curve": {"metric": model.settings["watch"], "points": points}}
 
 
 class _Sentence(string.Formatter):

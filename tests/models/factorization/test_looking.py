@@ -25,6 +25,7 @@ class TestLooking:
         found = steps.read(tmp_path, watched.name)
         assert [epoch for epoch, _ in found] == [1, 2, 3, 4, 5]
         assert len({value for _, value in found}) > 1
+        assert (list(watched.watched_), list(plain.watched_)) == (found, [])
         users = np.flatnonzero(np.diff(late_world.train_matrix.indptr))
         np.testing.assert_array_equal(plain.user_vectors(users), watched.user_vectors(users))
         np.testing.assert_array_equal(plain.item_vectors(), watched.item_vectors())

@@ -14,9 +14,12 @@ from candgen.reports.interaction.data_blocks import MARK
 from candgen.reports.rendering import TEMPLATES
 
 _FOLDER = TEMPLATES / "report"
-ALWAYS = ("sorting.js", "contents.js")
-CHARTS = ("charts.js", "users.js", "map.js")
-"""Scripts of pages with data blocks, in this order; add a chart's script at the end."""
+ALWAYS = ("sorting.js", "contents.js", "wide_tables.js")
+CHARTS = (
+    "charts.js", "explorer.js", "scatter.js", "parallel.js", "curves.js", "users.js", "map.js",
+    "start.js",
+)  # fmt: skip
+"""Scripts of pages with data blocks, in this order: the last one draws what the others define."""
 _IMPORT, _EXPORT = "import {", "export {"
 
 

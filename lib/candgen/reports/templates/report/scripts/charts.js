@@ -74,24 +74,31 @@ const cgCharts = (() => {
   //   signals  name of a signal -> value
   //   tip      (datum) => { title, lines: [[name, value]] } or null, shown under the pointer
   //   ready    (view) => void, called whenever the chart was made anew: add event listeners here
-  // handle.set({ data, signals }) changes what is shown; handle.view is Vega's view.
-  const draw = (box, name, { data = {}, signals = {}, tip = null, ready = null } = {}) => {
+  //   The signals softColour, linkColour and paperColour hold colours of the page.
+  //   adjust   (specification) => void, changes what signals cannot: the type of a scale
+  // handle.set({ data, signals, anew }) changes what is shown, `anew` with `adjust` called again;
+  // handle.view is Vega's view, null until the element has a width.
+  const draw = (box, name, { data = {}, signals = {}, tip = null, ready = null, adjust = null } = {}) => {
     const state = { data, signals };
-    const handle = { view: null, box };
+    const handle = { view: null };
+    const inside = box.appendChild(make("div", { "aria-hidden": "true" })); // the box has the label
     const fill = (changed) => {
       for (const [set, rows] of Object.entries(changed.data ?? {})) handle.view.data(set, rows);
       for (const [signal, value] of Object.entries(changed.signals ?? {})) handle.view.signal(signal, value);
     };
     handle.redraw = () => {
       handle.view?.finalize();
-      const parsed = vega.parse(structuredClone(cgSpecifications[name]), look(), { ast: true });
+      const specification = structuredClone(cgSpecifications[name]);
+      specification.signals.push(...["soft", "link", "paper"].map((n) => ({ name: `${n}Colour`, value: colour(n) })));
+      adjust?.(specification);
+      const parsed = vega.parse(specification, look(), { ast: true });
       const shown = { renderer: "svg", expr: vega.expressionInterpreter, hover: true };
       handle.view = new vega.View(parsed, shown);
-      handle.view.tooltip((_, event, item) => {
-        tell(tip && item?.datum ? tip(item.datum) : null, event.clientX, event.clientY);
+      handle.view.tooltip((_, event, item, value) => {
+        tell(event && tip && value ? tip(item.datum) : null, event?.clientX, event?.clientY);
       });
       fill(state);
-      handle.view.initialize(box).width(box.clientWidth);
+      handle.view.initialize(inside).width(box.clientWidth);
       ready?.(handle.view);
       handle.view.run();
     };
@@ -99,6 +106,7 @@ const cgCharts = (() => {
       Object.assign(state.data, changed.data ?? {});
       Object.assign(state.signals, changed.signals ?? {});
       if (!handle.view) return;
+      if (changed.anew) return handle.redraw();
       fill(changed);
       handle.view.run();
     };

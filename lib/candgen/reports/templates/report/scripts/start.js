@@ -1,0 +1,2 @@
+// Everything is defined: draw what the page has data for.
+cgExplorer.start();
