@@ -35,7 +35,7 @@ LONG = (
     "tests/notebooks/test_execution.py",
 )
 LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
-_BROWSER = ("tests/browser/test_notebooks.py", "tests/browser/test_report.py")
+_BROWSER = tuple(f"tests/browser/test_{name}.py" for name in ("live", "notebooks", "report"))
 TOGETHER = dict.fromkeys(_BROWSER, "tests/sweeps/test_run_report.py")  # one report
 
 

@@ -149,7 +149,7 @@ def test_the_contents_lead_to_every_section(report):
         ".filter(a => !document.getElementById(decodeURIComponent(a.hash.slice(1)))).length"
     )
     assert lost == 0
-    assert report.run("return document.querySelectorAll('.contents a').length") == 16
+    assert report.run("return document.querySelectorAll('.contents a').length") == 17
 
 
 def test_a_link_opens_the_run_s_own_page(report, reported_sweep):

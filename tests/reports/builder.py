@@ -141,8 +141,9 @@ def write_run(
     seed: int = 0,
     seconds: float = 1.0,
     evaluate_on: str = "test",
+    dim: int = 0,
 ) -> None:
-    """Write a finished run with its own generator, popularity and random."""
+    """Write a finished run with its own generator, popularity and random; `dim` of vectors."""
     dataset = dataset.for_validation() if evaluate_on == "validation" else dataset
     folder.mkdir(parents=True)
     made = [(generator, skill, seed + 10, False, {"dim": params.get("dim", 1), "seed": seed})]
@@ -162,6 +163,8 @@ def write_run(
         frames.append(users)
         if not baseline:
             write_candidates(folder / "candidates.parquet", items, dataset)
+    if dim:
+        write_vectors(folder / "vectors.npz", dataset, dim)
     described = {
         "name": dataset.name,
         "digest": dataset.digest,
@@ -199,6 +202,18 @@ def write_candidates(path: Path, items: np.ndarray, dataset: Dataset) -> None:
     )
     metadata = {"candgen.ids": "dense", "candgen.dataset_digest": dataset.digest}
     pq.write_table(table.replace_schema_metadata(metadata), path)
+
+
+def write_vectors(path: Path, dataset: Dataset, dim: int, similarity: str = "dot") -> None:
+    """Write vectors of tastes: items of one remainder lie together; the last item has none."""
+    rng = np.random.default_rng(dim)
+    tastes = 3 * rng.normal(size=(3, dim))
+    items = tastes[np.arange(dataset.n_items) % 3] + rng.normal(size=(dataset.n_items, dim))
+    items[-1] = 0
+    users = np.arange(dataset.n_users, dtype=np.int32)
+    arrays = {"users": users, "user_vectors": tastes[users % 3].astype(np.float32)}
+    arrays |= {"item_vectors": items.astype(np.float32), "similarity": np.array(similarity)}
+    np.savez(path, **arrays)
 
 
 def write_failed(folder: Path, *, params: dict, state: str = "failed", message: str = EVIL) -> None:
@@ -296,8 +311,9 @@ def build_sweep(folder: Path) -> Path:
     runs["films-wals"] = (films, "WALS", 1.2, 1, {"dim": 16}, 2.0)
     for name, (dataset, generator, skill, seed, params, seconds) in runs.items():
         write_run(
-            folder / name, dataset, generator, skill, params=params, seed=seed, seconds=seconds
-        )
+            folder / name, dataset, generator, skill, params=params, seed=seed, seconds=seconds,
+            dim=4 if name == "films-wals" else 0,
+        )  # fmt: skip
     write_failed(folder / "broken", params={"dim": 0})
     write_orphan(folder / "orphan", params={"dim": 128})
     planned = {name: {**run[4], "seed": run[3]} for name, run in runs.items()}

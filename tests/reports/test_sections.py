@@ -187,7 +187,7 @@ def test_histories_are_shown_newest_first(sweep_builder, tmp_path):
     train = world.train.assign(timestamp=np.arange(len(world.train))[::-1])
     world._tables["train+validation"] = train
     newest = train[train["user"] == 2].sort_values("timestamp")["item"].iloc[-1]
-    assert examples._newest_first(world, 2)[0] == newest
+    assert examples.newest_first(world, np.array([2]))[2][0] == newest
 
 
 def test_runs_disagree_most_where_best_and_worst_are_furthest_apart():

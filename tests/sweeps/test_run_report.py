@@ -31,7 +31,7 @@ def test_the_report_follows_the_order_of_the_house(reported_sweep):
         "The result", "Leaderboard", "Explore the runs", "Accuracy against cost",
         "Paired differences", "By user activity", "By item popularity",
         "Coverage and popularity bias", "Candidates of a few users",
-        "Where runs disagree", "What differs", "Datasets", "Failures",
+        "Where runs disagree", "Map of the items", "What differs", "Datasets", "Failures",
         "How to make it again", "What this cannot show", "Terms",
     ]  # fmt: skip
     assert "<title>How many dimensions?</title>" in html

@@ -140,3 +140,18 @@ def _by_popularity(
 def _range(values: NDArray) -> str:
     low, high = int(values.min()), int(values.max())
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def first_values(dataset: Dataset, column: str) -> NDArray[np.object_]:
+    """Return a column of the items as text, shape `(n_items,)`; "" where a value is missing.
+
+    Of a list of values, such as genres, the first one counts.
+    """
+    held = dataset.items[column]
+    return np.array(
+        [
+            str(v[0] if np.ndim(v) and len(v) else "" if np.ndim(v) or pd.isna(v) else v)
+            for v in held
+        ],
+        dtype=object,
+    )

@@ -13,7 +13,7 @@ from candgen import evaluation
 from candgen.columns import ITEM, TIMESTAMP, USER, USER_ID
 from candgen.datasets import Dataset
 from candgen.evaluation import Judgement
-from candgen.reports.comparing import Comparison
+from candgen.reports.comparing import Comparison, Contender
 from candgen.reports.rendering import Cell, Fragment, Table, fold, note, render, value
 from candgen.reports.report import Report
 from candgen.reports.results import by_dataset
@@ -47,10 +47,11 @@ class Example:
 
 def side_by_side(report: Report) -> Fragment:
     """Candidates of a few users, from the least to the most active."""
-    return by_dataset(report, lambda ground: _side_by_side(report, ground))
+    return by_dataset(report, lambda ground: of_dataset(report, ground))
 
 
-def _side_by_side(report: Report, ground: Comparison) -> Fragment:
+def of_dataset(report: Report, ground: Comparison) -> Fragment:
+    """Candidates of a few users of one dataset."""
     judgements = _with_candidates(report, ground)
     if ground.dataset is None or not judgements:
         return _nothing(ground)
@@ -69,8 +70,7 @@ def _disagreement(report: Report, ground: Comparison) -> Fragment:
     chosen = [c for c in report.featured(ground) if report.metric in c.per_user]
     if len(chosen) < 2:
         return note("It takes two runs to disagree.")
-    values = pd.DataFrame({c.label: c.per_user[report.metric] for c in chosen}).dropna()
-    users = most_apart(values, DISAGREEING)
+    values, users = _metric_of_rows(report, chosen), disagreeing_users(report, ground)
     history = None if ground.dataset is None else np.diff(ground.dataset.history_matrix.indptr)
     rows = []
     for user in users:
@@ -86,6 +86,17 @@ def _disagreement(report: Report, ground: Comparison) -> Fragment:
         candidates = _examples(ground.dataset, users, judgements)
         shown = shown + fold("What each run offers these users", candidates)
     return shown
+
+
+def disagreeing_users(report: Report, ground: Comparison) -> list[int]:
+    """Return the users for which featured rows differ most; none of fewer than two rows."""
+    chosen = [c for c in report.featured(ground) if report.metric in c.per_user]
+    return [] if len(chosen) < 2 else most_apart(_metric_of_rows(report, chosen), DISAGREEING)
+
+
+def _metric_of_rows(report: Report, chosen: Sequence[Contender]) -> pd.DataFrame:
+    """Return the report's metric of each user, a column a row, without users that one row lacks."""
+    return pd.DataFrame({c.label: c.per_user[report.metric] for c in chosen}).dropna()
 
 
 def _shared(report: Report, ground: Comparison, judgements: Sequence[Judgement]) -> Fragment:
@@ -132,7 +143,7 @@ def _examples(
 
 
 def _example(dataset: Dataset, user: int, judgements: Sequence[Judgement]) -> Example:
-    history = _newest_first(dataset, user)
+    history = newest_first(dataset, np.array([user]))[user]
     matrix = dataset.held_out_matrix
     held_out = matrix.indices[matrix.indptr[user] : matrix.indptr[user + 1]]
     wanted = set(held_out.tolist())
@@ -151,14 +162,23 @@ def _example(dataset: Dataset, user: int, judgements: Sequence[Judgement]) -> Ex
     )
 
 
-def _newest_first(dataset: Dataset, user: int) -> list[int]:
+def newest_first(dataset: Dataset, users: NDArray[np.integer]) -> dict[int, list[int]]:
+    """Return the different items of each user's history, the newest first.
+
+    Args:
+        dataset: Its training and fold-in events are read; without times, later rows are newer.
+        users: Dense ids.
+    """
     parts = [dataset.train]
     if dataset.has("fold_in"):
         parts.append(dataset.table("fold_in"))
-    events = pd.concat([part[part[USER] == user] for part in parts], ignore_index=True)
+    events = pd.concat([part[part[USER].isin(users)] for part in parts], ignore_index=True)
     if TIMESTAMP in events:
         events = events.sort_values(TIMESTAMP, kind="stable")
-    return list(dict.fromkeys(events[ITEM].tolist()[::-1]))
+    found: dict[int, list[int]] = {int(user): [] for user in users}
+    for user, items in events[::-1].groupby(USER, sort=False)[ITEM]:
+        found[int(user)] = list(dict.fromkeys(items.tolist()))
+    return found
 
 
 def _user_name(dataset: Dataset | None, user: int) -> str:

@@ -33,6 +33,8 @@ _ATTRIBUTES = {
     "img": ["src", "alt", "width", "height"],
     "details": ["open"],
 }
+# Data of a report's scripts, which do not run here; without this it would be shown as text.
+_DATA = re.compile(r'<script type="application/json" class="cg-data"[^<>]*>[^<]*</script>')
 _rendering = threading.Lock()  # an exporter is slow to make, and serves one page at a time
 _MOST_ABOVE = 3  # folders between a run, or a trial of a search, and its sweep's
 _MOST_TEXT = 20_000  # characters of one output; the notebook keeps the rest
@@ -66,6 +68,8 @@ def render(
         cell.metadata["transient"] = {"remove_source": bool(tags & _HIDDEN)}
         for output in cell.get("outputs", []):
             _shorten(output)
+            if "text/html" in output.get("data", {}):
+                output.data["text/html"] = _DATA.sub("", output.data["text/html"])
     title = _title(shown, name)
     told = {} if folder is None else _whereabouts(folder)
     resources = {

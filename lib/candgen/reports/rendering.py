@@ -209,7 +209,7 @@ def plain(text: str) -> str:
 def style() -> Fragment:
     """The style and the sorting of the fragments, for looking at them in JupyterLab."""
     folder = TEMPLATES / "report"
-    names = ("colours.css", "fragments.css", "charts.css")
+    names = ("colours.css", "fragments.css", "charts.css", "live.css")
     css = "".join((folder / name).read_text("utf-8") for name in names)
     js = (folder / "scripts" / "sorting.js").read_text("utf-8")
     return Fragment(f"<style>{css}</style><script>{js}</script>", "style of the report")

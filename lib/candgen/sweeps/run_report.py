@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NOTEBOOK = "notebooks/90_compare_runs.ipynb"
 FOLDER = "report"
-STYLES = ("colours.css", "page.css", "fragments.css", "charts.css", "dark.css")
+STYLES = ("colours.css", "page.css", "fragments.css", "charts.css", "live.css", "dark.css")
 _MINUTES = 10.0
 
 

@@ -15,7 +15,10 @@ from candgen.reports.rendering import TEMPLATES
 
 _FOLDER = TEMPLATES / "report"
 ALWAYS = ("sorting.js", "contents.js", "wide_tables.js")
-CHARTS = ("charts.js", "explorer.js", "scatter.js", "parallel.js", "curves.js", "start.js")
+CHARTS = (
+    "charts.js", "explorer.js", "scatter.js", "parallel.js", "curves.js", "users.js", "map.js",
+    "start.js",
+)  # fmt: skip
 """Scripts of pages with data blocks, in this order: the last one draws what the others define."""
 _IMPORT, _EXPORT = "import {", "export {"
 

@@ -16,9 +16,10 @@ from candgen.columns import ITEM, TIMESTAMP, USER
 from candgen.datasets import Dataset
 from candgen.datasets.cold_users import fold_in_cold_users
 from candgen.datasets.world import Oracle
-from candgen.evaluation import Judgement
+from candgen.evaluation import Judgement, groups
 from candgen.models import TwoTower
 from candgen.plots.truth import recovered_truth
+from candgen.retrieval.projections import principal_directions
 from candgen.studies.towers.plots import feature_gains
 
 INPUTS = {  # as a reader calls it -> (the setting, its word there)
@@ -272,21 +273,8 @@ def two_directions(model: TwoTower) -> tuple[NDArray[np.float64], NDArray[np.flo
         The places, shape `(n_known, 2)`, and the directions, shape `(dim, 2)`, for queries.
     """
     vectors = model.item_vectors()[model.known_items_].astype(np.float64)
-    _, _, directions = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
-    axes = directions[:2].T
+    axes = principal_directions(vectors).axes
     return vectors @ axes, axes
-
-
-def first_values(data: Dataset, column: str) -> NDArray[np.object_]:
-    """Return the first value of lists in a column, or the value itself, as text; "" if missing."""
-    held = data.items[column]
-    return np.array(
-        [
-            str(v[0] if np.ndim(v) and len(v) else "" if np.ndim(v) or pd.isna(v) else v)
-            for v in held
-        ],
-        dtype=object,
-    )
 
 
 def item_groups(data: Dataset, known: NDArray[np.bool_]) -> tuple[str, NDArray[np.object_]]:
@@ -303,7 +291,7 @@ def item_groups(data: Dataset, known: NDArray[np.bool_]) -> tuple[str, NDArray[n
     if not columns:
         return "nothing", np.full(int(known.sum()), "", dtype=object)
     column = "genres" if "genres" in columns else columns[0]
-    return column, first_values(data, column)[known]
+    return column, groups.first_values(data, column)[known]
 
 
 def truth_figure(truth: Mapping[str, NDArray[np.float64]], *, k: int, seed: int) -> Any:
