@@ -89,7 +89,7 @@ class SparseItems(Generator):
         return np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
 
     def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
-        return 40 * n_items * min(self.neighbours, n_items) + 16 * n_events
+        return 40 * n_items * min(self.neighbours, n_items)
 
     def _score(
         self, users: NDArray[np.int64], items: NDArray[np.int64] | None
