@@ -22,10 +22,10 @@ from candgen.session import runs
 
 GENERATORS = {
     "Random", "Popularity", "RecentPopularity", "GroupPopularity", "Revisit", "ItemKNN", "UserKNN",
-    "EASE", "GFCF", "BSPM", "MarkovChain", "TruncatedSVD", "WALS", "SGDFactorization",
-    "LogisticFactorization",
-    "PredictedRating", "ItemContent", "UserProfile", "TwoBranch", "SASRec", "GRU4Rec",
-    "TwoTower", "SoftmaxNetwork", "GMF", "MLP", "NeuMF", "DeepFactorization",
+    "EASE", "SLIM", "SparseEASE", "RP3beta", "GFCF", "BSPM", "MarkovChain", "TruncatedSVD", "WALS",
+    "SGDFactorization", "LogisticFactorization", "PredictedRating", "ItemContent", "UserProfile",
+    "TwoBranch", "SASRec", "GRU4Rec", "TwoTower", "SoftmaxNetwork", "GMF", "MLP", "NeuMF",
+    "DeepFactorization",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from candgen import models
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 GENERATORS = {
     "15_baselines": ["ItemKNN", "UserKNN", "EASE", "TruncatedSVD"],
+    "16_item_graphs": ["SLIM", "SparseEASE", "RP3beta", "GF-CF", "BSPM"],
     "30_content_based": ["ItemContent", "UserProfile", "TwoBranch"],
     "40_matrix_factorization": ["WALS"],
     "50_softmax_network": ["SoftmaxNetwork"],
@@ -22,6 +23,7 @@ GENERATORS = {
 # Every generator that a notebook can fit; of a shared setting the first one's description counts.
 FAMILIES = {
     "15_baselines": ["ItemKNN", "UserKNN", "EASE", "TruncatedSVD"],
+    "16_item_graphs": ["SLIM", "SparseEASE", "RP3beta", "GF-CF", "BSPM"],
     "30_content_based": ["ItemContent", "UserProfile", "TwoBranch"],
     "40_matrix_factorization": ["WALS", "MF-SGD", "MF-logistic"],
     "50_softmax_network": ["SoftmaxNetwork"],
