@@ -12,7 +12,7 @@ from candgen.errors import SettingError
 from candgen.sweeps.plan import read_plan
 
 FILES = sorted((Path(__file__).parents[1] / "params").glob("*.yaml"))
-OWN_DATA = ("data", "films", "gowalla")  # settings that name files of the reader
+OWN_DATA = ("data", "films", "gowalla", "log")  # settings that name files of the reader
 
 
 @pytest.fixture
@@ -21,9 +21,11 @@ def own_data(tmp_path) -> dict[str, str]:
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,2,4.5,3\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n2,A (1999),Drama\n")
     (tmp_path / "events.csv").write_text("user,item\n1,2\n")
+    (tmp_path / "log.csv").write_text("user,item,timestamp,propensity,clicked\n1,2,3,0.5,1\n")
     for name in ("train.txt", "test.txt"):
         (tmp_path / name).write_text("1 2\n")
-    return dict.fromkeys(OWN_DATA, str(tmp_path)) | {"table": str(tmp_path / "events.csv")}
+    files = {"table": str(tmp_path / "events.csv"), "log": str(tmp_path / "log.csv")}
+    return dict.fromkeys(OWN_DATA, str(tmp_path)) | files
 
 
 @pytest.mark.parametrize("file", FILES, ids=[path.stem for path in FILES])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from candgen import __version__
-from candgen.commands import beginning, reporting
+from candgen.commands import beginning, inventing, reporting
 from candgen.commands.printing import print_json
 from candgen.errors import CandgenError, SettingError
 from candgen.text import terminal
@@ -279,6 +279,7 @@ def _sweep(planned: Plan, **options: Any) -> NoReturn:
 
 
 reporting.register(app)
+inventing.register(app)
 
 
 @app.command(short_help="List runs, datasets and searches with state and headline metric")

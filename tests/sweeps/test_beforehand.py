@@ -53,6 +53,23 @@ def test_an_unknown_column_or_value_is_refused(page, write_sweep, asked, message
         read_plan(write_sweep(SWEEP + asked + "}\n"))
 
 
+@pytest.mark.parametrize(
+    ("need", "message"),
+    [("impressions", "has no impressions.*impressions_path"), ("oracle", "has no oracle")],
+)
+def test_what_a_page_needs_of_a_dataset_is_looked_for(
+    project, page, write_notebook, write_sweep, need, message
+):
+    opened = f'data = session.open_dataset(dataset, "test", needs=["{need}"])'
+    write_notebook("82_page", PAGE, opened, "run.record(fit(data, features, wanted))")
+    with pytest.raises(SettingError, match=f"line 3, runs.a: Dataset 'films' {message}"):
+        read_plan(write_sweep(SWEEP + "}\n"))
+    folder = project / "outputs" / "datasets" / "films"
+    (folder / "dataset.json").write_text(json.dumps({"tables": {"impressions": {}}}))
+    (folder / "oracle").mkdir()
+    assert len(read_plan(write_sweep(SWEEP + "}\n")).runs) == 1
+
+
 def test_what_is_there_passes_and_so_does_a_default(page, write_sweep, project):
     right = (
         "features: {genres: multi}, wanted: {genres: [War], provider: Sun}, group_columns: [age]"

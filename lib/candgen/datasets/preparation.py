@@ -259,11 +259,12 @@ def check_settings(
         elif key not in names:
             _refuse_foreign(key, value, own.source, by_source)
     made = by_source[own.source](**of_source)
-    if own.memory and getattr(made, "impressions_path", ""):
-        raise SettingError(
-            f"memory is {own.memory!r}, but impressions are cut in memory. Leave memory empty, or "
-            "leave out impressions_path."
-        )
+    for name in ("impressions_path", "kept_columns") if own.memory else ():
+        if getattr(made, name, ""):
+            raise SettingError(
+                f"memory is {own.memory!r}, but {name} is read in memory. Leave memory empty, or "
+                f"leave out {name}."
+            )
     if own.source == "table" and made.impressions_path and not own.duplicates:
         # With the last, what is missing from a history tells what will be engaged with again.
         own = own.model_copy(update={"duplicates": "first"})
@@ -341,7 +342,7 @@ def _number(kept: Kept, source: Source) -> _NumberedEvents:
         items = Numbered(both.codes[: len(events)], both.raw)
         lists = _number_lists(lists, users.raw, both.codes[len(events) :], source)
     columns = {USER: users.codes, ITEM: items.codes}
-    columns |= {c: events[c] for c in (RATING, TIMESTAMP) if c in events}
+    columns |= {c: events[c] for c in (RATING, TIMESTAMP, *source.kept) if c in events}
     frame = pd.DataFrame(columns, copy=False)
     times = frame[TIMESTAMP].to_numpy() if TIMESTAMP in frame else None
     seen = Events(users.codes, items.codes, times, len(users.raw), len(items.raw))

@@ -40,8 +40,10 @@ class Source:
     title: str
     """Name for people, such as "MovieLens ml-latest-small"."""
     interactions: pd.DataFrame | None
-    """Columns `user`, `item`, optional `rating`, `timestamp` and, where times are finer than a
-    second, `nanoseconds`. None when `parts` or `unread` are given."""
+    """Columns `user`, `item`, optional `rating`, `timestamp`, those of `kept` and, where times are
+    finer than a second, `nanoseconds`. None when `parts` or `unread` are given."""
+    kept: tuple[str, ...] = ()
+    """Further columns of numbers that events keep, for weights."""
     unread: EventFile | None = None
     """Where the interactions are, if they are not read yet."""
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)

@@ -10,7 +10,12 @@ from pydantic import Field, field_validator, model_validator
 from candgen.columns import GENRES, ITEM, ITEM_ID, RATING, TIMESTAMP, TITLE, USER, USER_ID
 from candgen.datasets.archives import InputFile, describe, input_file, usable
 from candgen.datasets.cells import TIME_UNITS, Column, Kind
-from candgen.datasets.impressions import ImpressionSettings, clicks_of, read_impressions
+from candgen.datasets.impressions import (
+    INVERSE_PROPENSITY,
+    ImpressionSettings,
+    clicks_of,
+    read_impressions,
+)
 from candgen.datasets.reading import FileFormat, TextFormat, encoding_note, first_rows, read_columns
 from candgen.datasets.reading.formats import of_one_file
 from candgen.datasets.source import EventFile, Source
@@ -84,6 +89,16 @@ class TableSettings(FileSettings):
     """Unit of times since 1970, or iso for dates such as 2024-05-01T12:30:00."""
     rating_scale: list[float] = Field(default_factory=list)
     """Lowest and highest rating allowed; empty: not checked."""
+    kept_columns: list[str] = []
+    """Headers of numbers that events keep, for weight_by."""
+
+    @field_validator("kept_columns")
+    @classmethod
+    def _are_their_own(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name in (USER, ITEM, RATING, TIMESTAMP):
+                raise SettingError(f"kept_columns names {name!r}, which events keep anyway.")
+        return names
 
     @field_validator("rating_scale")
     @classmethod
@@ -120,7 +135,8 @@ def read(*, limit: int | None = None, whole: bool = True, **settings: Any) -> So
         interactions = read_columns(file, columns, text, limit=limit) if whole else None
         unread = None if whole else EventFile(file, columns, text)
     else:
-        interactions, file = _engaged_with(shown, used[0], looking=limit is not None), used[0]
+        file = used[0]
+        interactions = _engaged_with(shown, file, own.kept_columns, looking=limit is not None)
         notes = [f"{file.label}: the events are the impressions that were engaged with."]
     users, items = read_user_and_item_features(own, used, present, limit)
     if interactions is not None:
@@ -133,6 +149,7 @@ def read(*, limit: int | None = None, whole: bool = True, **settings: Any) -> So
         users=users,
         items=items,
         extras={} if shown is None else {"impressions": shown},
+        kept=(*own.kept_columns, INVERSE_PROPENSITY),
         rating_scale=tuple(own.rating_scale) or None,
         inputs=describe(used),
         notes=[*notes, *encoding_notes(own, used)],
@@ -181,9 +198,17 @@ def read_shown(
     )
 
 
-def _engaged_with(shown: pd.DataFrame, file: InputFile, *, looking: bool) -> pd.DataFrame:
+def _engaged_with(
+    shown: pd.DataFrame, file: InputFile, kept: list[str], *, looking: bool
+) -> pd.DataFrame:
     """Return the events of a table of impressions; its first rows alone may have none."""
-    events = clicks_of(shown)
+    for name in kept:
+        if name not in shown or not pd.api.types.is_numeric_dtype(shown[name]):
+            raise DataError(
+                f"{file.label}: kept_columns names {name!r}, which is no column of numbers."
+                f"{did_you_mean(name, list(shown))}"
+            )
+    events = clicks_of(shown, kept)
     if not len(events) and not looking:
         raise DataError(
             f"{file.label}: no impression was engaged with, so there are no events. Give a file of "
@@ -204,7 +229,7 @@ def event_columns(own: TableSettings, present: list[str]) -> list[Column]:
     if own.timestamp_column or (TIMESTAMP in present and TIMESTAMP not in taken):
         name = own.timestamp_column or TIMESTAMP
         columns.append(Column(name, TIMESTAMP, "time", unit=own.timestamp_unit))
-    return columns
+    return [*columns, *(Column(name, name, "rating") for name in own.kept_columns)]
 
 
 def read_user_and_item_features(

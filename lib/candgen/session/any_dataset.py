@@ -118,7 +118,8 @@ def _of_frame(
         settings = {**settings, "leave_out": left}
     with tempfile.TemporaryDirectory(prefix=_prefix()) as folder:
         file = Path(folder) / "DataFrame.parquet"
-        _write(data[list(columns.values())], file, "The DataFrame")
+        kept = [name for name in settings.get("kept_columns", []) if name in data.columns]
+        _write(data[[*columns.values(), *kept]], file, "The DataFrame")
         try:
             return _of_table(file, features, {**settings, **columns})
         except DataError as error:

@@ -34,6 +34,7 @@ from candgen.session import (
     run_files,
     saved_figures,
 )
+from candgen.session.needs import refuse_lacking
 from candgen.session.run_files import (
     ENVIRONMENT,
     METRICS,
@@ -100,16 +101,20 @@ def open_run(*, records: bool = True) -> Run:
 
 
 def open_dataset(
-    name_or_folder: str | Path = DEFAULT_DATASET, evaluate_on: str = "test"
+    name_or_folder: str | Path = DEFAULT_DATASET,
+    evaluate_on: str = "test",
+    *,
+    needs: Sequence[str] = (),
 ) -> Dataset:
     """Open a prepared dataset by name or folder; the default world is prepared if need be.
 
     Args:
         name_or_folder: A folder, or a name under `outputs/datasets` or in a sweep.
         evaluate_on: "validation" while settings are being chosen, "test" afterwards.
+        needs: What the page needs beside events: some of impressions, oracle and times.
 
     Raises:
-        DataError: If there is no such dataset, or it is damaged.
+        DataError: If there is no such dataset, or it is damaged, or lacks what is needed.
         SettingError: If `evaluate_on` is neither of the two.
     """
     from candgen import datasets
@@ -121,7 +126,10 @@ def open_dataset(
         folder = paths.find_dataset(name_or_folder)
     if folder is None:
         raise paths.no_such_dataset(name_or_folder)
-    return opened(datasets.open_dataset(folder), evaluate_on)
+    found = datasets.open_dataset(folder)
+    if needs:
+        refuse_lacking(needs, found.folder, found.info)
+    return opened(found, evaluate_on)
 
 
 def check_evaluate_on(evaluate_on: str) -> None:

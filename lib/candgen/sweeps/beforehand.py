@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -9,8 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from candgen import files
 from candgen.errors import SettingError, did_you_mean
 from candgen.session import paths
+from candgen.session.needs import refuse_lacking
 
 if TYPE_CHECKING:
     from candgen.sweeps.plan import Stage
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 _COLUMNS_OF = {"features": "items", "wanted": "items", "group_columns": "users"}
 _PARTS = ("test", "validation")
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NEEDS = re.compile(r"\bopen_dataset\([^()]*\bneeds=(\[[^\]]*\])")
 _SHOWN = 1000  # values among which the nearest is looked for
 
 
@@ -66,6 +70,23 @@ def check_columns(stage: Stage) -> Stage:
             if name == "wanted":
                 held = pq.read_table(file, columns=[column]).column(0).to_pylist()
                 _check_value(name, column, asked[column], held)
+    return stage
+
+
+def check_needs(stage: Stage) -> Stage:
+    """Return a run whose prepared dataset has what the page says it needs, where it opens it.
+
+    A dataset that the same sweep prepares is not there yet, so nothing is said of it.
+
+    Raises:
+        DataError: Naming the dataset, what it lacks and what to do.
+    """
+    folder = Path(str(stage.parameters.get("dataset") or ""))
+    description = folder / paths.DATASET_FILE
+    if stage.kind != "run" or stage.needs or not description.is_file():
+        return stage
+    for said in _NEEDS.findall(stage.notebook.code(explore=stage.explore)):
+        refuse_lacking(ast.literal_eval(said), folder, files.read_json(description))
     return stage
 
 

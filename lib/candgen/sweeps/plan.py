@@ -19,6 +19,7 @@ from candgen.sweeps import backtests, effects, flat_settings, grids, nested_sett
 from candgen.sweeps.beforehand import (
     check_columns,
     check_cutoffs,
+    check_needs,
     check_part,
     check_text,
     dataset_fault,
@@ -414,7 +415,7 @@ class _Reader:
             stage_options.explore(source, at), stage_options.retries(source, at),
         )  # fmt: skip
         try:
-            made = check_columns(check_cutoffs(check_part(check_text(made))))
+            made = check_needs(check_columns(check_cutoffs(check_part(check_text(made)))))
             return flat_settings.check_generators(made)
         except CandgenError as error:
             raise self.source.error(keys, error) from None

@@ -12,6 +12,7 @@ from candgen.sweeps import flat_settings, nested_settings
 from candgen.sweeps.beforehand import (
     check_columns,
     check_cutoffs,
+    check_needs,
     check_part,
     check_text,
     dataset_fault,
@@ -82,7 +83,9 @@ def stage(
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
     made = Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
-    flat_settings.check_generators(check_columns(check_cutoffs(check_part(check_text(made)))))
+    flat_settings.check_generators(
+        check_needs(check_columns(check_cutoffs(check_part(check_text(made)))))
+    )
     if fault := dataset_fault(made, "-p ") if kind == "dataset" else None:
         raise SettingError(f"{name}: {fault}")
     return made

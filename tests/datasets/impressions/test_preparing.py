@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from candgen.datasets import first_look, preparation
-from candgen.errors import SettingError
+from candgen.errors import DataError, SettingError
 from candgen.models.factorization.logistic import labelled_pairs
+from candgen.models.factorization.pair_weights import pair_weights
 from candgen.negatives import item_exposure, shown_in_vain
 
 SHOWN = """user,item,timestamp,position,propensity,clicked
@@ -79,7 +80,7 @@ def test_labels_negatives_and_exposure_come_from_them(prepared):
 
 
 def test_memory_and_impressions_do_not_go_together(prepared):
-    with pytest.raises(SettingError, match=r"impressions are cut in memory. Leave memory empty"):
+    with pytest.raises(SettingError, match=r"impressions_path is read in memory. Leave memory"):
         prepared(memory="4GB")
 
 
@@ -99,3 +100,28 @@ def test_a_pair_that_is_engaged_with_again_counts_with_its_first_time(prepared):
     data = prepared()  # ann takes b at 200; nothing that comes later changes a history
     assert data.info["parameters"]["duplicates"] == "first"
     assert prepared(duplicates="last").info["parameters"]["duplicates"] == "last"
+
+
+def test_weights_may_come_from_any_column(prepared, tmp_path):
+    data = prepared(kept_columns=["position"])
+    assert data.train["position"].tolist() == [1, 1, 1]
+    weights = pair_weights(data, data.train, "inverse_propensity").toarray()
+    assert weights.tolist() == [[2, 2], [2, 0]]
+    (tmp_path / "orders.csv").write_text("user,item,pieces\n1,7,2.5\n2,7,1\n2,8,3\n")
+    orders = preparation.prepare(
+        tmp_path / "orders",
+        source="table",
+        path=str(tmp_path / "orders.csv"),
+        kept_columns=["pieces"],
+        split="random_rows",
+        test_fraction=0.4,
+        validation_fraction=0.0,
+    )
+    assert sorted(orders.table("interactions")["pieces"]) == [1, 2.5, 3]
+
+
+def test_a_column_to_keep_must_hold_numbers(prepared, tmp_path):
+    with pytest.raises(DataError, match="'hour', which is no column of numbers"):
+        prepared(kept_columns=["hour"])
+    with pytest.raises(SettingError, match="'rating', which events keep anyway"):
+        prepared(kept_columns=["rating"])

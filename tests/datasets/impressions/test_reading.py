@@ -121,7 +121,8 @@ def test_a_column_that_is_none_of_ours_is_refused():
 def test_without_events_the_engagements_are_the_events(tmp_path):
     (tmp_path / "shown.csv").write_text(SHOWN)
     source = tables.read(impressions_path=str(tmp_path / "shown.csv"))
-    assert source.interactions.values.tolist() == [["ann", "a", 90]]
+    assert source.interactions.values.tolist() == [["ann", "a", 90, 2.0]]
+    assert source.interactions.columns[-1] == "inverse_propensity"
     assert "the events are the impressions that were engaged with" in source.notes[0]
 
 

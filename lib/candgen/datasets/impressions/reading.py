@@ -13,8 +13,9 @@ User, item and engaged are required. Every other column is kept as it is, as a c
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+import numpy as np
 import pandas as pd
 
 from candgen.columns import ENGAGED, ITEM, POSITION, PROPENSITY, TIMESTAMP, USER
@@ -23,6 +24,7 @@ from candgen.datasets.cells import NANOS, Column, Kind
 from candgen.datasets.impressions.settings import ImpressionSettings
 from candgen.datasets.reading import FileFormat, NoColumnError, open_file, read_columns
 
+INVERSE_PROPENSITY = "inverse_propensity"
 _HEADERS = {
     ENGAGED: (ENGAGED, "clicked", "click"),
     TIMESTAMP: (TIMESTAMP,),
@@ -101,7 +103,20 @@ def read_impressions(
     return frame.drop(columns=NANOS, errors="ignore")
 
 
-def clicks_of(impressions: pd.DataFrame) -> pd.DataFrame:
-    """Return the impressions that were engaged with as events: `user`, `item`, any `timestamp`."""
+def clicks_of(impressions: pd.DataFrame, kept: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the impressions that were engaged with as events.
+
+    Args:
+        impressions: From `read_impressions`.
+        kept: Further columns that events keep.
+
+    Returns:
+        Columns `user`, `item`, any `timestamp`, those of `kept` and, where propensities are known,
+        `inverse_propensity`: a weight that makes up for how often an item is shown.
+    """
     columns = [name for name in (USER, ITEM, TIMESTAMP) if name in impressions]
-    return impressions.loc[impressions[ENGAGED], columns].reset_index(drop=True)
+    events = impressions.loc[impressions[ENGAGED], [*columns, *kept]].reset_index(drop=True)
+    if PROPENSITY in impressions:
+        chance = impressions.loc[impressions[ENGAGED], PROPENSITY].to_numpy()
+        events[INVERSE_PROPENSITY] = (1 / chance).astype(np.float32)
+    return events

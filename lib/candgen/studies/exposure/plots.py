@@ -17,6 +17,7 @@ from candgen.plots.style import ACCENT, BASELINE, INK, MODEL, colours, line_of
 
 CONTROLS = ("at random", "the oracle's best")
 _LOOKS = {"plain": (BASELINE, "o"), "weighed": ("#56B4E9", "s"), "pooled": (MODEL, "D")}
+_ESTIMATES = {"ips": ("#56B4E9", "o"), "snips": (MODEL, "s"), "dr": (ACCENT, "D")}
 
 
 def shown_and_wanted(
@@ -65,6 +66,36 @@ def estimates(table: pd.DataFrame, *, k: int, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.set_xlabel(f"recall@{k}, with 95 % intervals over users")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return ax
+
+
+def policy_values(table: pd.DataFrame, *, k: int, ax: Axes | None = None) -> Axes:
+    """Show each estimate of each generator's value, with the mean engagement of the log as a line.
+
+    Args:
+        table: From `evaluation.policy_values`.
+        k: Candidates that are offered.
+        ax: Axes to draw on. A new figure when omitted.
+    """
+    logged = table[table["estimate"] == "mean"].iloc[0]
+    rows = table[table["estimate"] != "mean"]
+    names = list(dict.fromkeys(rows["generator"]))
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 0.7 * len(names) + 1.5))[1]
+    ax.axvspan(logged["low"], logged["high"], color=BASELINE, alpha=0.25, linewidth=0)
+    ax.axvline(logged["value"], color=BASELINE, lw=1.2, label="as logged")
+    for place, (estimate, (colour, marker)) in enumerate(_ESTIMATES.items()):
+        held = rows[rows["estimate"] == estimate].set_index("generator").loc[names]
+        ys = np.arange(len(names)) + 0.22 * (place - 1)
+        ax.hlines(ys, held["low"], held["high"], color=colour, lw=2, alpha=0.55)
+        ax.plot(held["value"], ys, marker, color=colour, ms=6, mec="white", label=estimate)
+    effective = rows.drop_duplicates("generator")["effective"]
+    said = [f"{n}\n(as {e:,.0f} rounds)" for n, e in zip(names, effective, strict=True)]
+    ax.set_yticks(range(len(names)), said)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"engagements per place, offering the first {k}; 95 % intervals over users")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return ax
 

@@ -91,13 +91,16 @@ def item_relevance(dataset: Dataset, oracle: Oracle) -> NDArray[np.float64]:
     return total / dataset.n_users
 
 
-def log_against_truth(dataset: Dataset, oracle: Oracle) -> pd.DataFrame:
-    """Return one row per item: impressions `shown`, events `taken`, and true `relevance`."""
+def log_against_truth(dataset: Dataset, oracle: Oracle | None) -> pd.DataFrame:
+    """Return one row per item: impressions `shown`, events `taken`, and true `relevance`.
+
+    Without an oracle relevance is NaN.
+    """
     return pd.DataFrame(
         {
             "shown": item_exposure(dataset),
             "taken": np.bincount(dataset.train["item"], minlength=dataset.n_items),
-            "relevance": item_relevance(dataset, oracle),
+            "relevance": np.nan if oracle is None else item_relevance(dataset, oracle),
         }
     )
 
