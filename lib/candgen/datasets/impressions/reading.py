@@ -6,7 +6,7 @@
 | engaged | 0 or 1, true or false | engaged, clicked, click |
 | timestamp | a time | that of the events, timestamp |
 | position | a whole number; 1, or 0 if set so, is the top | position |
-| propensity | chance above 0 to 1 of being shown there | propensity, propensity_score |
+| propensity | chance above 0 to 1 of being shown there | propensity, propensity_score, pscore |
 
 User, item and engaged are required. Every other column is kept as it is, as a context.
 """
@@ -29,7 +29,7 @@ _HEADERS = {
     ENGAGED: (ENGAGED, "clicked", "click"),
     TIMESTAMP: (TIMESTAMP,),
     POSITION: (POSITION,),
-    PROPENSITY: (PROPENSITY, "propensity_score"),
+    PROPENSITY: (PROPENSITY, "propensity_score", "pscore"),
 }
 _REQUIRED = (USER, ITEM, ENGAGED)
 
