@@ -1,4 +1,4 @@
-"""A few users to look at: what they watched, what they watched next, what each run offers them."""
+"""A few users to look at: what they had, what was held out, and what each run offers them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Offer:
 
     name: str
     titles: list[tuple[str, bool]]
-    """Each title, and whether the user watched it next."""
+    """Each title, and whether it was held out."""
 
 
 @dataclass(frozen=True)

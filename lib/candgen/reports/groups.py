@@ -1,4 +1,4 @@
-"""Accuracy by how active users are, and by how popular the items are that they watched next."""
+"""Accuracy by how active users are, and by how popular the items are that were held out."""
 
 from __future__ import annotations
 
