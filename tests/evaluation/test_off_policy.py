@@ -162,6 +162,28 @@ def test_all_rounds_of_the_held_out_time_count_and_no_others(data, part):
     assert rounds.engaged.sum() > 0
 
 
+def test_a_round_counts_in_its_time_even_if_it_reveals_an_event_of_test(tmp_path):
+    day = 86_400
+    (tmp_path / "events.csv").write_text(
+        f"user,item,timestamp\n1,7,{day}\n1,8,{2 * day}\n1,9,{3 * day}\n"
+    )
+    (tmp_path / "shown.csv").write_text(
+        "user,item,timestamp,propensity,clicked\n"
+        f"1,7,{day},0.5,1\n1,8,{2 * day},0.5,1\n1,9,{2 * day + 9},0.5,1\n1,9,{3 * day},0.5,1\n"
+    )
+    made = preparation.prepare(
+        tmp_path / "made",
+        source="table",
+        path=str(tmp_path / "events.csv"),
+        impressions_path=str(tmp_path / "shown.csv"),
+        validation_from="1970-01-03",
+        test_from="1970-01-04",
+    )
+    assert len(made.for_validation().judging("impressions")) == 1  # item 9 is an answer of test
+    assert pv.held_out_rounds(made.for_validation()).items.tolist() == [1, 2]
+    assert pv.held_out_rounds(made.for_test()).items.tolist() == [2]
+
+
 def test_the_value_of_what_is_logged_is_the_mean_engagement(data):
     users = np.arange(data.n_users)
     found = evaluation.policy_values({"all": np.tile(np.arange(10), (60, 1))}, users, data, 10)

@@ -25,6 +25,18 @@ _NEEDS = re.compile(r"\bopen_dataset\([^()]*\bneeds=(\[[^\]]*\])")
 _SHOWN = 1000  # values among which the nearest is looked for
 
 
+def check_all(stage: Stage) -> Stage:
+    """Return a stage that passes every check of this module.
+
+    Raises:
+        DataError: If its dataset lacks what the page needs.
+        SettingError: If a parameter is at fault.
+    """
+    for check in (check_text, check_part, check_cutoffs, check_columns, check_needs):
+        stage = check(stage)
+    return stage
+
+
 def check_text(stage: Stage) -> Stage:
     """Return a stage whose paths and parameters are UTF-8.
 

@@ -16,15 +16,7 @@ from candgen.errors import CandgenError, SettingError, did_you_mean
 from candgen.reports import disclosures
 from candgen.session import paths
 from candgen.sweeps import backtests, effects, flat_settings, grids, nested_settings, stage_options
-from candgen.sweeps.beforehand import (
-    check_columns,
-    check_cutoffs,
-    check_needs,
-    check_part,
-    check_text,
-    dataset_fault,
-    name_fault,
-)
+from candgen.sweeps.beforehand import check_all, dataset_fault, name_fault
 from candgen.sweeps.notebook_parameters import Notebook, Parameter, number_or_text, read_notebook
 from candgen.sweeps.search import asked, budgets
 from candgen.sweeps.search.asked import Search
@@ -415,7 +407,7 @@ class _Reader:
             stage_options.explore(source, at), stage_options.retries(source, at),
         )  # fmt: skip
         try:
-            made = check_needs(check_columns(check_cutoffs(check_part(check_text(made)))))
+            made = check_all(made)
             return flat_settings.check_generators(made)
         except CandgenError as error:
             raise self.source.error(keys, error) from None

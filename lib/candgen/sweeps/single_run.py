@@ -9,15 +9,7 @@ from typing import Any, Literal
 from candgen.errors import SettingError
 from candgen.session import paths
 from candgen.sweeps import flat_settings, nested_settings
-from candgen.sweeps.beforehand import (
-    check_columns,
-    check_cutoffs,
-    check_needs,
-    check_part,
-    check_text,
-    dataset_fault,
-    name_fault,
-)
+from candgen.sweeps.beforehand import check_all, dataset_fault
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
 from candgen.sweeps.plan import Stage
 from candgen.sweeps.sweepfile import parse_set
@@ -83,9 +75,7 @@ def stage(
     if kind == "dataset" and "name" in notebook.parameters:
         parameters["name"] = name
     made = Stage(kind, name, notebook, values, parameters, values, folder, minutes, explore=explore)
-    flat_settings.check_generators(
-        check_needs(check_columns(check_cutoffs(check_part(check_text(made)))))
-    )
+    flat_settings.check_generators(check_all(made))
     if fault := dataset_fault(made, "-p ") if kind == "dataset" else None:
         raise SettingError(f"{name}: {fault}")
     return made
