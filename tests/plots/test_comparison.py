@@ -157,3 +157,13 @@ def test_a_far_reference_list_stands_at_the_edge_and_leaves_the_models_their_roo
     edge = [line.get_xydata()[0] for line in ax.lines if line.get_marker() == "v"]
     assert [tuple(xy) for xy in edge] == [(1.0, pytest.approx(low))]
     assert "random" in words(ax)
+
+
+def test_a_short_logarithmic_axis_still_names_values(ax):
+    comparison.trade_off(
+        MARKS, [230.0, 290.0], x_label="seconds", y_label="r", ax=ax, logarithmic=True
+    )
+    ax.figure.canvas.draw()
+    left, right = ax.get_xlim()
+    ticks = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+    assert sum(left < x < right and bool(label.get_text()) for x, label in ticks) >= 2

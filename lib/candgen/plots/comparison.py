@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from candgen.plots import labels
 from candgen.plots.style import BASELINE, INK, MODEL, PALE
 
+_ONE_POWER = 1.5  # powers of ten; a shorter axis may show one alone
 _ROOM = 0.6  # of the models' span that far reference lists may add to an axis
 
 
@@ -129,6 +130,8 @@ def trade_off(
         ax.set_xscale("log")
         left, right = _reach([(np.log10(x),) for x in across], models)
         ax.set_xlim(10**left, 10**right)
+        if right - left < _ONE_POWER:  # too few powers of ten to name
+            ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
     else:

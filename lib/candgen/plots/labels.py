@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
-from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
@@ -19,6 +18,7 @@ _PLACES = [(across, up, ring) for ring in (1.0, 2.0, 3.2) for across, up in _ARO
 _STEP = 9  # points from a dot to the nearest place of its name
 _DOT = 5  # pixels that a dot takes to each side
 _SIZE = 9.5  # of the letters, in points
+_CARD = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.7}
 
 
 def at_line_ends(
@@ -92,7 +92,7 @@ def at_points(
             ha={1: "left", -1: "right", 0: "center"}[int(np.sign(across))],
             va="bottom" if up > 0 else "top" if up < 0 else "center",
             arrowprops=line | {"shrinkA": 0, "shrinkB": 3} if ring > 1 else None,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            bbox=_CARD,
         )  # fmt: skip
         taken.append(boxes[best])
 

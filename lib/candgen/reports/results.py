@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW = 0.31  # inches
+DRAWN = 60  # rows of a picture at most: more make no picture, and reports of hundreds of runs large
 COMPILING = "compile and load, s"
 SHOWN = ("recall", "precision", "f1", "ndcg", "map", "hit_rate", "mrr")
 
@@ -59,7 +60,8 @@ def headline(report: Report) -> Fragment:
 
 def _headline(report: Report, ground: Comparison) -> Fragment:
     reference = report.reference(ground)
-    marks = marks_of(report, report.ranked(ground), report.metric)
+    ranked = report.ranked(ground)
+    marks = marks_of(report, ranked[:DRAWN], report.metric)
     n_users = len(ground.contenders[0].per_user)
 
     def draw(ax: Axes) -> None:
@@ -71,8 +73,14 @@ def _headline(report: Report, ground: Comparison) -> Fragment:
     return picture(
         lambda width: rows_figure(width, len(marks), draw),
         alt=f"{report.metric} with 95 % intervals, {ground.title}: {said}.",
-        caption=f"Dots are means over users, bars 95 % bootstrap intervals {_drawn_again(ground)}.",
+        caption=f"Dots are means over users, bars 95 % bootstrap intervals {_drawn_again(ground)}."
+        f"{_not_all(len(ranked))}",
     )
+
+
+def _not_all(n_rows: int) -> str:
+    """Say that a picture of many rows shows the first of them."""
+    return f" The first {DRAWN} of {n_rows} rows; the tables have all." if n_rows > DRAWN else ""
 
 
 def _drawn_again(ground: Comparison) -> str:
@@ -240,7 +248,7 @@ def _drawn_differences(
         pictures.Mark(
             plain(row.generator), row.difference, row.low, row.high, colours[row.generator]
         )
-        for row in table.itertuples()
+        for row in table.head(DRAWN).itertuples()
     ]
     label = f"{report.metric} minus that of {plain(reference.label)}"
 
@@ -251,7 +259,8 @@ def _drawn_differences(
     return picture(
         lambda width: rows_figure(width, len(marks), draw),
         alt=f"{label}, paired by user, {ground.title}: {said}.",
-        caption=f"Grey band: up to {report.margin:g} to either side we call it no difference.",
+        caption=f"Grey band: up to {report.margin:g} to either side we call it no difference."
+        f"{_not_all(len(table))}",
     )
 
 
@@ -327,8 +336,8 @@ def _scatter(
              if c.number(across) is not None and c.number(report.metric) is not None]  # fmt: skip
     if len(known) < 2:
         return None
-    marks = marks_of(report, known, report.metric)
-    places = [c.number(across) for c in known]
+    marks = marks_of(report, known[:DRAWN], report.metric)
+    places = [c.number(across) for c in known[:DRAWN]]
 
     def draw(width: float) -> Figure:
         figure, ax = new_figure(width, 2.6 + 0.15 * width)
@@ -344,7 +353,7 @@ def _scatter(
         draw,
         alt=f"{report.metric} against {label}, {ground.title}: {said}.",
         caption="The axes fit the models; a triangle marks a reference list beyond them. The table "
-        "below has the runs whose names find no room.",
+        f"below has the runs whose names find no room.{_not_all(len(known))}",
     )
 
 

@@ -52,6 +52,6 @@ def test_rows_of_tables_carry_the_keys_of_the_runs(told, report):
 
 def test_the_section_reads_without_script_and_is_one_block_for_each_dataset(report):
     html = explorer.explorer(report).html
-    assert html.count("This part needs script") == len(report.comparisons) == 2
+    assert html.count("works in a browser, with script") == len(report.comparisons) == 2
     blocks = re.findall(r"<script[^>]*>(.*?)</script>", html, flags=re.DOTALL)
     assert [json.loads(block)["title"] for block in blocks] == [g.title for g in report.comparisons]

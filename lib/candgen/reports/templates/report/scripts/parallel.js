@@ -9,12 +9,19 @@ cgExplorer.charts.push((explorer, section) => {
   const NEAR = 16; // pixels from an axis that still take hold of it
 
   // An axis turns values into heights from 0 to 1: numbers by size, texts one by one.
+  const apart = (ticks) => {
+    const kept = [];
+    for (const tick of [...ticks].sort((a, b) => b[0] - a[0])) {
+      if (!kept.length || kept.at(-1)[0] - tick[0] > 0.06) kept.push(tick);
+    }
+    return kept;
+  };
   const axisOf = (column) => {
     const values = placed.map((run) => of(run, column.name)).filter((value) => value !== null);
     if (!column.numeric) {
       const texts = [...new Set(values)].sort();
       const height = (text) => (texts.length < 2 ? 0.5 : texts.indexOf(text) / (texts.length - 1));
-      return { column, height, ticks: texts.map((text) => [height(text), text]) };
+      return { column, height, ticks: apart(texts.map((text) => [height(text), text])) };
     }
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const log = column.kind === "parameter" && low > 0 && high / low >= 20;
@@ -25,7 +32,7 @@ cgExplorer.charts.push((explorer, section) => {
     const distinct = [...new Set(values)].sort((a, b) => a - b);
     const even = [0, 0.25, 0.5, 0.75, 1].map((at) => [at, number(from(at), column.kind)]);
     const ticks = distinct.length > 6 ? even : distinct.map((value) => [height(value), number(value, column.kind)]);
-    return { column, height, from, ticks, low, high };
+    return { column, height, from, ticks: apart(ticks) };
   };
   const metric = explorer.column(told.metric);
   const axes = [...differing, ...(metric ? [metric] : [])].map(axisOf);

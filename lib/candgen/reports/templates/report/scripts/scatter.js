@@ -86,7 +86,11 @@ cgExplorer.charts.push((explorer, section) => {
     const shown = known();
     const [across, up] = [x, y].map(explorer.column);
     const found = shown.length ? rows(shown) : { placed: [], x: [0, 1], y: [0, 1] };
-    const ticks = (name, [first, last], most) => (isLog(name) ? Math.max(1, Math.min(most, Math.floor(Math.log10(last / first)))) : most);
+    // From two powers of ten on, a logarithmic axis names the powers alone.
+    const ticks = (name, [first, last], most) => {
+      const powers = Math.floor(Math.log10(last / first));
+      return isLog(name) ? (powers < 2 ? 10 : Math.min(most, powers)) : most;
+    };
     const signals = {
       xTitle: across.label, yTitle: up.label, xDomain: found.x, yDomain: found.y,
       xTicks: ticks(x, found.x, box.clientWidth / 90), yTicks: ticks(y, found.y, 6),
