@@ -39,6 +39,13 @@ class Page:
             told |= {"type": kind, **({"text": " "} if key == "Space" else {})}
             self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", told)
 
+    def settle(self) -> None:
+        """Wait until the page has laid out, drawn its charts and told everybody of scrolling."""
+        self.driver.execute_async_script(
+            "const done = arguments[0];"
+            "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));"
+        )
+
     def type(self, text: str) -> None:
         """Type text into what has the focus."""
         self.driver.execute_cdp_cmd("Input.insertText", {"text": text})

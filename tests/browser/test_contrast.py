@@ -40,6 +40,7 @@ def scheme(request, driver):
 
 def opened(page, path) -> None:
     page.open(path)
+    page.settle()
     page.run(
         "document.querySelectorAll('details').forEach(d => d.open = true);"
         "document.getElementById('show-code').checked = true;"
@@ -75,11 +76,13 @@ def test_the_scheme_reaches_page_and_charts_and_pictures_stay_on_white(page, sch
 
 def test_a_change_of_the_scheme_paints_the_charts_anew(page, explored, driver):
     page.open(explored)
+    page.settle()
     ink = "return document.querySelector('.cg-explorer .letters text').getAttribute('fill')"
     before = page.run(ink)
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
     try:
+        page.settle()
         assert page.run(ink) != before
         assert page.said() == []
     finally:
@@ -88,6 +91,7 @@ def test_a_change_of_the_scheme_paints_the_charts_anew(page, explored, driver):
 
 def test_a_wide_table_says_that_it_scrolls_until_its_end_is_seen(page, reported_sweep):
     page.open(reported_sweep / "report.html", width=1280)
+    page.settle()
     board = (
         "const box = [...document.querySelectorAll('.cg-table')]"
         ".find(b => b.querySelector('caption')?.textContent.startsWith('Leaderboard'));"
@@ -99,8 +103,8 @@ def test_a_wide_table_says_that_it_scrolls_until_its_end_is_seen(page, reported_
     assert name == "cg-wide-hint"
     assert wide == told == fades
     page.open(reported_sweep / "report.html", width=700)
+    page.settle()
     assert page.run(f"{board} return told()") == [True, True, "cg-wide-hint", True]
-    page.driver.execute_async_script(
-        f"{board} box.scrollLeft = 1e6; requestAnimationFrame(() => setTimeout(arguments[0], 50))"
-    )
+    page.run(f"{board} box.scrollLeft = 1e6")
+    page.settle()
     assert page.run(f"{board} return told()") == [True, True, "cg-wide-hint", False]

@@ -33,7 +33,10 @@ class Explorer:
         self.page = page
 
     def place(self, run: str, marks: str = DOTS, which: int = 0) -> tuple[float, float]:
-        return tuple(self.page.run(PLACE.replace("arguments[0]", json.dumps([run, marks, which]))))
+        found = PLACE.replace("arguments[0]", json.dumps([run, marks, which]))
+        self.page.run(found)
+        self.page.settle()  # it may have scrolled
+        return tuple(self.page.run(found))
 
     def tip(self) -> str:
         return self.page.run(
@@ -83,6 +86,7 @@ class Explorer:
 @pytest.fixture
 def explorer(page, explored):
     page.open(explored)
+    page.settle()
     return Explorer(page)
 
 
@@ -161,11 +165,11 @@ def test_names_are_filtered_while_they_are_typed(explorer):
 
 
 def test_a_range_is_kept_by_dragging_along_an_axis_and_ended_by_a_click(explorer):
+    box = "const box = document.querySelector('.cg-brushed');"
+    explorer.page.run(f"{box} box.scrollIntoView({{ block: 'center', behavior: 'instant' }})")
+    explorer.page.settle()
     ends = explorer.page.run(
-        "const box = document.querySelector('.cg-brushed');"
-        "box.scrollIntoView({ block: 'center', behavior: 'instant' });"
-        "const marks = [...box.querySelectorAll('.grip path')];"
-        "const axis = box.querySelector('.mark-rule line');"  # the first: dim
+        f"{box} const axis = box.querySelector('.mark-rule line');"  # the first: dim
         "const at = axis.getBoundingClientRect(); return [at.x, at.top, at.bottom]"
     )
     x, top, bottom = ends
@@ -243,6 +247,7 @@ def test_far_reference_lists_stand_at_the_edge_unless_all_runs_are_asked_for(exp
 @pytest.mark.parametrize("width", [1280, 400])
 def test_labels_never_cover_each_other_and_the_page_never_scrolls_sideways(page, explored, width):
     page.open(explored, width=width)
+    page.settle()
     boxes = page.run(
         "return [...document.querySelectorAll('.cg-explorer .letters text')]"
         ".filter(t => getComputedStyle(t).opacity > 0 && t.getAttribute('opacity') !== '0')"
