@@ -4,6 +4,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from candgen.reports import notebook_html
+from candgen.reports.interaction.data_blocks import data_block
 
 EVIL = "<script>alert(1)</script>"
 
@@ -121,3 +122,10 @@ def test_a_page_of_a_run_has_its_name_and_a_link_back_to_the_report(small_sweep)
 def test_a_page_outside_of_a_sweep_has_its_name_alone(tmp_path):
     made = page(code(""), folder=tmp_path / "scratch & more")
     assert "<strong>scratch &amp; more</strong>" in made and "Report of" not in made
+
+
+def test_data_of_a_report_s_scripts_is_left_out_and_other_scripts_stay_text():
+    block = data_block("users", {"titles": ["<b>never shown</b>"]})
+    made = page(code("", shown(html=f"<p>kept</p>{block}{EVIL}")))
+    assert "never shown" not in made and "<p>kept</p>" in made
+    assert "&lt;script&gt;alert" in made

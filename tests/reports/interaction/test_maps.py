@@ -67,6 +67,13 @@ def test_neighbours_are_those_of_all_dimensions(mapped):
         assert one["cosines"][row] == pytest.approx(100 * cosines[expected], abs=0.51)
 
 
+def test_only_items_with_training_events_are_named_as_neighbours(mapped):
+    vectors, allowed = vectors_of(mapped), np.arange(60) % 3 > 0
+    near = item_maps.computed(vectors, "dot", np.arange(60), allowed).near
+    assert allowed[near[:-1]].all()
+    assert (near[-1] == -1).all()  # the last item has no vector
+
+
 def test_places_are_the_projection_by_one_unit_on_both_axes(mapped):
     stored, items = stored_of(mapped)
     vectors = vectors_of(mapped)[items].astype(float)
@@ -93,9 +100,12 @@ def test_cosine_models_are_mapped_by_direction(mapped):
 
 
 def test_titles_on_the_page_are_all_different(mapped):
+    table = mapped.comparisons[0].dataset.items
+    table.loc[table["item"].isin([5, 6]), "title"] = "Twice"
     stored, items = stored_of(mapped)
     assert len(set(stored["titles"])) == len(stored["titles"]) == len(items)
     assert "<script>alert(1)</script>" in stored["titles"]
+    assert {"Twice (105)", "Twice (106)"} <= set(stored["titles"])
 
 
 def test_items_can_be_coloured_by_categories_numbers_and_popularity(mapped):

@@ -27,7 +27,7 @@ from candgen.reports.rendering import Fragment, heading, render
 from candgen.reports.report import Report
 from candgen.reports.results import by_dataset
 
-BUDGET = 1_000_000
+BUDGET = 800_000
 """Bytes of this data in a whole report; datasets share it evenly."""
 MOST_USERS = 200
 FEWEST_USERS = 40
@@ -96,9 +96,9 @@ def storable(report: Report, ground: Comparison, budget: int) -> dict[str, Any] 
     rows = [row for row in _read(report, ground, chosen, wanted, len(judged)) if row is not None]
     if not rows:
         return None
-    n_rows = len(rows)
+    n_rows, histories = len(rows), examples.newest_first(dataset, wanted)
     while True:
-        packed = _packed(dataset, wanted, rows[:n_rows], budget)
+        packed = _packed(dataset, histories, rows[:n_rows], budget)
         enough = min(FEWEST_USERS, len(wanted))
         if len(packed["users"]) >= enough or n_rows <= 2:
             break
@@ -168,20 +168,18 @@ def _loaded(contender: Contender, ground: Comparison) -> Candidates | None:
 
 
 def _packed(
-    dataset: Dataset, users: NDArray[np.int64], rows: Sequence[_Row], budget: int
+    dataset: Dataset, histories: dict[int, list[int]], rows: Sequence[_Row], budget: int
 ) -> dict[str, Any]:
-    """Store users in the given order until the budget is spent; return them by activity."""
-    histories = examples.newest_first(dataset, users)
+    """Store users in the order of histories until the budget is spent; return them by activity."""
     held_out = dataset.held_out_matrix
     places: dict[int, int] = {}
     titles: list[str] = []
     packed: list[tuple[int, dict[str, Any]]] = []
     left = budget - size_of([row.name for row in rows]) - _AROUND
-    for row_number, user in enumerate(users.tolist()):
+    for row_number, (user, history) in enumerate(histories.items()):
         held = held_out.indices[held_out.indptr[user] : held_out.indptr[user + 1]].tolist()
         lists = [row.lists[row_number] for row in rows]
         offered = [[int(item) for item in one if item >= 0] for one in lists]
-        history = histories[user]
         named = dict.fromkeys(sum(offered, [*history[:REMEMBERED], *held[:REMEMBERED]]))
         new = [item for item in named if item not in places]
         places |= {item: len(titles) + n for n, item in enumerate(new)}
