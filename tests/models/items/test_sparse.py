@@ -116,7 +116,7 @@ def test_walks_are_counted_as_the_formula_says(uneven):
 
 
 def test_the_strongest_walks_of_each_item_are_kept(uneven):
-    whole = walks(uneven.train_matrix.toarray().astype(float), 1.0, 0.4)
+    whole = walks(uneven.train_matrix.toarray().astype(float), 0.5, 0.4)
     found = RP3beta(neighbours=5).fit(uneven).weights_.toarray()
     assert ((found > 0).sum(axis=1) <= 5).all()
     np.testing.assert_allclose(
