@@ -4,7 +4,7 @@ import pytest
 
 from candgen import evaluation
 from candgen.datasets import preparation
-from candgen.models import WALS, ItemKNN, Popularity
+from candgen.models import SLIM, WALS, ItemKNN, Popularity, SparseEASE
 
 pytestmark = pytest.mark.data
 
@@ -43,3 +43,10 @@ def test_factorization_in_64_dimensions_exceeds_150_and_125_thousandths(gowalla)
     model = WALS(dim=64, epochs=6, unobserved_weight=0.01, regularization=0.003, seed=1)
     recall, ndcg = figures(model, gowalla)
     assert recall >= 0.150 and ndcg >= 0.125
+
+
+def test_sparse_regressions_reach_ease_which_holds_all_pairs_of_items(gowalla):
+    recall, ndcg = figures(SparseEASE(regularization=80.0), gowalla)
+    assert recall >= 0.99 * 0.1765 and ndcg >= 0.98 * 0.1467  # EASE is published with these
+    recall, ndcg = figures(SLIM(), gowalla)
+    assert recall >= 0.1765 and ndcg >= 0.145

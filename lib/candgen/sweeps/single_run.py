@@ -9,7 +9,7 @@ from typing import Any, Literal
 from candgen.errors import SettingError
 from candgen.session import paths
 from candgen.sweeps import flat_settings, nested_settings
-from candgen.sweeps.beforehand import check_all, dataset_fault
+from candgen.sweeps.beforehand import check_all, dataset_fault, name_fault
 from candgen.sweeps.notebook_parameters import Notebook, read_notebook
 from candgen.sweeps.plan import Stage
 from candgen.sweeps.sweepfile import parse_set

@@ -53,7 +53,7 @@ class GFCFSettings(Settings):
 class BSPMSettings(GFCFSettings):
     """Settings of BSPM."""
 
-    sharpening: Annotated[NotNegative, Real(0.0, 4.0)] = 2.5
+    sharpening: Annotated[NotNegative, Real(0.0, 4.0)] = 1.5
     """Time for which scores are sharpened; 0: not at all, which is GF-CF."""
     steps: Count = 1
     """Runge-Kutta steps in that time."""

@@ -50,7 +50,7 @@ class SLIMSettings(Settings):
     """Nearest items that may have a weight; so many for each item, by cosine."""
     l1: Annotated[NotNegative, Real(0.0, 5.0)] = 0.1
     """Penalty on absolute weights; the larger, the fewer weights are not 0."""
-    l2: Annotated[NotNegative, Real(0.1, 500.0, log=True)] = 10.0
+    l2: Annotated[NotNegative, Real(0.1, 500.0, log=True)] = 50.0
     """Penalty on squared weights."""
 
 
@@ -69,7 +69,7 @@ class RP3betaSettings(Settings):
 
     neighbours: Annotated[Count, Whole(20, 500, log=True)] = 200
     """Nearest items that may have a weight; so many for each item, those that walks reach most."""
-    alpha: Annotated[NotNegative, Real(0.0, 2.0)] = 1.0
+    alpha: Annotated[NotNegative, Real(0.0, 2.0)] = 0.5
     """Power of the probability of a step."""
     beta: Annotated[NotNegative, Real(0.0, 1.0)] = 0.4
     """Power of an item's degree that its score is divided by; more favours rare items."""
