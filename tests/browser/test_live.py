@@ -22,6 +22,7 @@ return [...%s.querySelectorAll(".cg-table tbody tr")].map(row => [...row.cells].
 @pytest.fixture
 def report(page, reported_sweep):
     page.open(reported_sweep / "report.html")
+    page.settle()
     return page
 
 
@@ -38,6 +39,7 @@ def choose(report, element: str, value: object) -> None:
         "e.dispatchEvent(new Event('input', {bubbles: true}));"
         "e.dispatchEvent(new Event('change', {bubbles: true}));"
     )
+    report.settle()
 
 
 def shown_points(report) -> list[list[float]]:
@@ -135,6 +137,7 @@ def test_part_of_a_title_is_enough_and_a_wrong_one_is_said(report):
 
 def test_a_click_on_an_item_selects_it_and_a_click_beside_clears(report):
     report.run(f"{MAP}.scrollIntoView({{behavior: 'instant'}})")
+    report.settle()
     points = shown_points(report)
     titles = stored(report, "map")["titles"]
     assert len(points) > 50
@@ -172,6 +175,7 @@ def test_projection_and_colour_can_be_changed(report):
 @pytest.mark.parametrize("width", [1280, 400])
 def test_nothing_is_said_fetched_or_run_while_they_are_used(page, reported_sweep, width):
     page.open(reported_sweep / "report.html", width=width)
+    page.settle()
     choose(page, f"{MAP}.querySelector('input')", EVIL)
     told = stored(page, "users")
     evil = told["titles"].index(EVIL)

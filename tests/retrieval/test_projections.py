@@ -29,7 +29,13 @@ def test_directions_are_those_of_the_singular_value_decomposition():
     axes, shares = principal_directions(vectors)
     np.testing.assert_allclose(np.abs(np.sum(axes.T * expected[:2], axis=1)), 1, atol=1e-9)
     np.testing.assert_allclose(shares, (widths**2 / np.sum(widths**2))[:2])
-    assert (axes[np.abs(axes).argmax(axis=0), [0, 1]] > 0).all()
+
+
+@pytest.mark.parametrize("turned", [1, -1])
+def test_the_largest_entry_of_a_direction_is_positive(turned):
+    for dim in range(2, 12):
+        axes = principal_directions(turned * RNG.normal(size=(30, dim))).axes
+        assert (axes[np.abs(axes).argmax(axis=0), [0, 1]] > 0).all()
 
 
 @pytest.mark.parametrize("vectors", [np.ones((4, 3)), np.arange(4.0)[:, None], np.ones((1, 2))])
