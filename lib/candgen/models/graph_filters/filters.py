@@ -35,7 +35,7 @@ from candgen.models.base import Generator
 from candgen.seeds import derive_seed
 from candgen.spaces import Real, Whole
 
-_ITERATIONS = 6  # of the power method, which leave the figures as an exact decomposition has them
+_ITERATIONS = 6  # of the power method
 _SPARE = 32  # singular vectors that are computed and thrown away
 
 
