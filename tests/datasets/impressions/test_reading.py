@@ -29,18 +29,6 @@ def read(tmp_path):
     return write_and_read
 
 
-@pytest.fixture
-def refused(read):
-    """Return the message with which impressions are refused."""
-
-    def message(*args, **settings):
-        with pytest.raises(DataError) as caught:
-            read(*args, **settings)
-        return str(caught.value)
-
-    return message
-
-
 def test_impressions_are_read_with_their_context(read):
     assert read().to_dict("list") == {
         "user": ["ann", "ann"],
