@@ -180,6 +180,31 @@ def test_repeated_pairs_of_a_table_count_once_with_the_latest_time_and_are_count
     assert data.info["parameters"]["duplicates"] == "last"
 
 
+@pytest.mark.parametrize(
+    ("settings", "forgotten"),
+    [
+        ({}, 2),
+        ({"duplicates": "last", "split": "leave_last_out"}, 2),
+        ({"duplicates": "first"}, 0),
+        ({"repeats": "allow"}, 0),
+        ({"split": "random_rows", "test_fraction": 0.5}, 0),
+    ],
+)
+def test_pairs_that_the_last_event_alone_takes_out_of_training_are_warned_of(
+    tmp_path, settings, forgotten
+):
+    """Users 1 and 2 have item 5 in training and again at the end; user 3 has only new items."""
+    rows = [(u, 10 + i, 10 * i + u) for u in (1, 2, 3, 4) for i in range(8)]
+    rows += [(1, 5, 3), (2, 5, 4), (1, 5, 501), (2, 5, 502), (3, 6, 503), (4, 7, 504)]
+    lines = ["user,item,timestamp", *(",".join(map(str, row)) for row in rows)]
+    (tmp_path / "plays.csv").write_text("\n".join(lines))
+    told = {"test_fraction": 0.1, "validation_fraction": 0.0, **settings}
+    data = prepared(tmp_path / "d", tmp_path / "plays.csv", **told)
+    said = [text for text in data.warnings if "duplicates=last" in text]
+    assert len(said) == (forgotten > 0)
+    assert all(text.startswith(f"{forgotten} of 4 test events repeat a pair") for text in said)
+
+
 def test_filters_that_leave_nothing_say_where_it_went(tmp_path, plays):
     with pytest.raises(DataError) as caught:
         prepared(tmp_path / "d", plays, min_rating=4, min_user_events=40)

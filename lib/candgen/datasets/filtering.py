@@ -33,15 +33,24 @@ class Kept(NamedTuple):
     candidate_lists: pd.DataFrame | None
     steps: list[dict[str, Any]]
     notes: list[str]
+    first_times: NDArray[np.int64] | None = None
+    """When each kept pair of user and item first occurred, where only its last event was kept."""
+
+
+_FIRST = "first time of the pair"
 
 
 def kept_events(source: Source, own: PreparationSettings) -> Kept:
     events = _in_order(source.interactions)
     steps = [_step("read", events)]
     policy = own.of_repeated_pairs
+    read = events
     events, notes = _settled(events, policy, where_of(source))
     if notes:
         steps.append(_step(repeats_label(policy), events))
+        if policy == "last" and TIMESTAMP in events:
+            first = read.groupby([USER, ITEM], sort=False)[TIMESTAMP].min().rename(_FIRST)
+            events = events.join(first, on=[USER, ITEM])
     if own.min_rating:
         events = positives(events, own.min_rating)
         steps.append(_step(rated_label(own), events))
@@ -56,7 +65,9 @@ def kept_events(source: Source, own: PreparationSettings) -> Kept:
         steps.append(_step(core_label(own), events))
     if not len(events):
         raise none_left(source, steps)
-    return Kept(events.reset_index(drop=True), None, None, steps, notes)
+    events = events.reset_index(drop=True)
+    first_times = events.pop(_FIRST).to_numpy() if _FIRST in events else None
+    return Kept(events, None, None, steps, notes, first_times)
 
 
 def _in_order(events: pd.DataFrame) -> pd.DataFrame:

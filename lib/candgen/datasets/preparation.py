@@ -44,6 +44,7 @@ from candgen.datasets.splits import (
     SplitSettings,
     SplitShares,
     check_parts,
+    forgotten_warnings,
     futures_seen,
     leak_warnings,
     parts_of_rows,
@@ -222,6 +223,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
         extras=extras,
         warnings=[
             *leak_warnings(policy, events, made.parts, seen),
+            *forgotten_warnings(kept.first_times, made, events.users),
             *tie_warnings(policy, events, made.parts, kept.events.get(NANOS)),
         ],
     )

@@ -186,10 +186,13 @@ def _look_at_all(made: Guess, path: Path, told: dict[str, Any]) -> None:
     made.notes.insert(0, f"{len(events):,} events of {n_users:,} users with {n_items:,} items.")
     repeated = events.duplicated([USER, ITEM]).mean()
     if repeated > 0.01 and "duplicates" not in told:
+        which = "first" if TIMESTAMP in events else "last"
+        if TIMESTAMP in events:
+            made.settings["duplicates"] = which
         made.notes.append(
             f"{repeated:.0%} of the events repeat an earlier pair of user and item; of each pair "
-            "the last event counts. Where people come back to items (orders, music, places), set "
-            "repeats: allow."
+            f"the {which} event counts. Where people come back to items (orders, music, places), "
+            "set repeats: allow and leave duplicates out."
         )
     if RATING in events and "min_rating" not in told:
         different = sorted(events[RATING].unique())

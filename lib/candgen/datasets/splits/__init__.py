@@ -1,6 +1,12 @@
 """Splits of events into train, validation and test, and measures of their leakage."""
 
-from candgen.datasets.splits.leakage import Rows, futures_seen, leak_warnings, parts_of_rows
+from candgen.datasets.splits.leakage import (
+    Rows,
+    forgotten_warnings,
+    futures_seen,
+    leak_warnings,
+    parts_of_rows,
+)
 from candgen.datasets.splits.policies import (
     ALWAYS,
     FOLD_IN,
@@ -37,6 +43,7 @@ __all__ = [
     "SplitSettings",
     "SplitShares",
     "check_parts",
+    "forgotten_warnings",
     "futures_seen",
     "leak_warnings",
     "parts_of_rows",

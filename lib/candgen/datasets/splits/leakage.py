@@ -65,6 +65,30 @@ def leak_warnings(
     return leak_sentences(policy, seen, repeated_pairs(events, parts))
 
 
+def forgotten_warnings(
+    first_times: NDArray[np.int64] | None, made: Split, users: NDArray
+) -> list[str]:
+    """Return a sentence on held-out pairs that were known before, where only the last event counts.
+
+    Args:
+        first_times: When each pair first occurred, one per event; None: no pair was repeated.
+        made: The split.
+        users: Of the events.
+    """
+    if first_times is None:
+        return []
+    test = made.parts == TEST
+    until = made.limits[TEST].known_until[users[test]]
+    known = (first_times[test] < until) & (until != ALWAYS)
+    if not known.any():
+        return []
+    return [
+        f"{known.sum():,} of {test.sum():,} test events repeat a pair that models would have "
+        "known: of repeated pairs only the last event counts (duplicates=last), so what is missing "
+        "from training tells what comes. Set duplicates=first, or repeats=allow to judge repeats."
+    ]
+
+
 def leak_sentences(policy: str, seen: FuturesSeen | None, repeated: int) -> list[str]:
     """Return the sentences of `leak_warnings`.
 
