@@ -94,7 +94,7 @@ class PreparationSettings(WindowSettings, SplitShares):
     duplicates: Literal["", *DUPLICATES] = ""
     """Repeats: refuse, first, last or keep; empty: last, with impressions first."""
     repeats: Literal["withhold", "allow"] = "withhold"
-    """Items that users already had: withhold, or allow (orders, music, places)."""
+    """Items that users already had: withhold, or allow (orders, places)."""
     split: Literal["", Policy, windows.NAME] = ""
     """Policy by which events are held out; empty: timeline, or as given."""
     test_from: str = ""

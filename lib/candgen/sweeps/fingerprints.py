@@ -29,6 +29,8 @@ from candgen.reports.searches import table
 # A run prepares the default dataset where it is missing. A dataset counts by its digest, so the
 # code that prepared it does not count again.
 _PREPARES = [("candgen.session.runs", "candgen.datasets.preparation")]
+# A dataset's stage records no judgement, so the model that goes with each counts for runs alone.
+_RECORDS = [("candgen.session.runs", "candgen.session.recent_baseline")]
 _MEANING = {
     "notebook": "the notebook", "parameters": "the parameters", "library": "the library",
     "python": "Python or a package", "own": "the file of a generator", "dataset": "the dataset",
@@ -96,7 +98,7 @@ class Fingerprints:
         given = {**stage.notebook.defaults(), **stage.parameters}
         own = own_files(stage.parameters)
         code = [stage.notebook.code(explore=stage.explore), *map(_text, own.values())]
-        without = _PREPARES if stage.dataset else []
+        without = _RECORDS if stage.kind == "dataset" else _PREPARES if stage.dataset else []
         return self._modules("\n".join(code), given, without=without)
 
     def _modules(

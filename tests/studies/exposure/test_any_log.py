@@ -53,16 +53,15 @@ def test_sentences_name_the_best_and_the_log(data, values):
     assert "as much as 3 rounds" in " ".join(any_log.said_of_values(data, few))
 
 
-def test_without_an_oracle_sentences_and_tables_leave_the_truth_out(data, fitted):
+def test_without_an_oracle_numbers_and_tables_leave_the_truth_out(data, fitted):
     assert oracle_of(data) is None
     items = study.log_against_truth(data, None)
     assert items["relevance"].isna().all() and (items["taken"] <= items["shown"]).all()
-    said = any_log.of_log(None).format(**study.rank_correlations(items))
-    assert "relevance" not in said and "nan" not in said
+    found = study.rank_correlations(items)
+    assert 0 < found["top"] <= 1 and -1 <= found["taken"] <= 1
     judged = {"popularity": evaluation.judge(fitted["popularity"], data, k=10, cutoffs=[10])}
     table = evaluation.recall_estimates(judged, data, 10)
-    first = study.preferred(table)
-    assert "truth" not in any_log.of_estimates(None).format(n=1, **first)
+    assert {"plain", "weighed", "pooled"} <= study.preferred(table).keys()
     found = any_log.outcomes(judged, None, 10, "recall@10")["popularity"]
     assert np.array_equal(found, judged["popularity"].values("recall@10"))
 

@@ -16,34 +16,10 @@ from candgen.evaluation.off_policy import held_out_rounds, shown_at_random
 from candgen.models import Generator
 from candgen.retrieval.recommend import top_items
 
-NO_ORACLE = (
-    "Nobody knows the true relevance of items in **{data}**, so true relevance, true recall and "
-    "merit are left out of this page: training is judged by what the log itself can tell."
-)
-NO_MERIT = "Left out here: the merit of a group is known in an invented world alone."
-_OF_LOG = (
-    "A tenth of the items had **{top:.0%}** of all impressions. By rank, an item's clicks have a "
-    "correlation of {taken:.2f} with its impressions"
-)
-_OF_TRUTH = (
-    " and {truth:.2f} with its relevance; clicks *per impression* have {share:.2f} with relevance"
-)
-_BEST = "Best by plain recall: **{plain}**; weighed: **{weighed}**; pooled: **{pooled}**"
-_CHANCE = "Each is the highest of {n} means on these users, so near ones may differ by chance."
 UNIFORM = (
     "All items had the same chance in every held-out round, so exposure biases no held-out click: "
     "plain recall is an estimate without bias."
 )
-
-
-def of_log(oracle: Oracle | None) -> str:
-    """Return the sentence on clicks and impressions, with fields of `study.rank_correlations`."""
-    return _OF_LOG + ("" if oracle is None else _OF_TRUTH) + "."
-
-
-def of_estimates(oracle: Oracle | None) -> str:
-    """Return the sentence on which training each estimate prefers, by `study.preferred`."""
-    return _BEST + ("" if oracle is None else "; in truth: **{true}**") + f". {_CHANCE}"
 
 
 def outcomes(
