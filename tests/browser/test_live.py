@@ -1,4 +1,4 @@
-"""What a report's readers do with users and items: pick, search, click, all by keyboard, too."""
+"""Users to pick and a map of items to search and click in a report, all by keyboard, too."""
 
 import json
 import re

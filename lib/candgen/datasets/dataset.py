@@ -329,7 +329,7 @@ class Dataset:
 
     @property
     def repeats(self) -> str:
-        """What may be offered again: "withhold" no item of a user's history, "allow" any."""
+        """Rule for items of a user's history: "withhold" them all, or "allow" any as candidates."""
         return str(self.info.get("parameters", {}).get("repeats", "withhold"))
 
     @cached_property

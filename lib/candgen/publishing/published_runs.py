@@ -1,4 +1,4 @@
-"""What trackers of experiments get of a sweep: for each generator of each run one record."""
+"""Records of a sweep for trackers of experiments, one for each generator of each run."""
 
 from __future__ import annotations
 

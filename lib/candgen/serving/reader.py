@@ -224,7 +224,7 @@ class Exported:
 
     @property
     def repeats(self) -> bool:
-        """Whether users are offered again what they already had, as the run's dataset says."""
+        """True if users are offered again what they already had, as the run's dataset says."""
         return self.about.get("repeats") == "allow"
 
     @property

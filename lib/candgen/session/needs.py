@@ -1,4 +1,4 @@
-"""What a page needs of its dataset beside events: impressions, times or an oracle.
+"""Needs of a page beside events: impressions, times or an oracle.
 
 A page says so where it opens the dataset, in a literal list:
 

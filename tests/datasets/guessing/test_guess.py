@@ -1,4 +1,4 @@
-"""How a table of one's own is to be read, guessed from what it holds."""
+"""Guesses of how a table of one's own is to be read, from what it holds."""
 
 import gzip
 import json

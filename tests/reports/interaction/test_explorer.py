@@ -1,4 +1,4 @@
-"""What the explorer hands to the browser: the numbers of the tables, and no markup."""
+"""Data of the explorer: the numbers of the tables, and no markup."""
 
 import json
 import re

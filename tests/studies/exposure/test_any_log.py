@@ -1,4 +1,4 @@
-"""What the study of exposure says of a log whose truth nobody knows."""
+"""Study of exposure on a log whose truth nobody knows."""
 
 import matplotlib.pyplot as plt
 import numpy as np

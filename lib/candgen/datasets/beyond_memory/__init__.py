@@ -33,7 +33,7 @@ from candgen.datasets.interactions import no_ratings
 from candgen.datasets.prepared import described_items, described_users, info_of
 from candgen.datasets.reading import read_blocks
 from candgen.datasets.source import Source
-from candgen.datasets.splits.leakage import leak_sentences
+from candgen.datasets.splits.leakage import forgotten_sentences, leak_sentences
 from candgen.datasets.splits.policies import NAMES
 from candgen.datasets.splits.ties import BY_TIME, tie_sentences
 from candgen.datasets.tables import alike
@@ -140,4 +140,5 @@ def _step(label: str, store: EventStore) -> dict[str, Any]:
 
 def _warnings(made: Parts, policy: str) -> list[str]:
     ties = [] if made.ties is None or policy not in BY_TIME else tie_sentences(policy, made.ties)
-    return [*leak_sentences(policy, made.seen, made.repeated), *ties]
+    forgotten = forgotten_sentences(made.forgotten, made.sizes["test"])
+    return [*leak_sentences(policy, made.seen, made.repeated), *forgotten, *ties]

@@ -64,6 +64,8 @@ class EventStore:
         self._columns: list[str] = []
         self._exact = False
         self._settled = False
+        self.forgets = False
+        """True if the last event of some pair was kept, and the table `forgotten` has the first."""
 
     def __enter__(self) -> Self:
         return self
@@ -208,6 +210,12 @@ class EventStore:
         dropped = self.one("SELECT count(*) FROM losers")
         if policy == "refuse":
             raise self._repeated(where, dropped)
+        if policy == "last" and self.timed:
+            self.run(
+                f'CREATE TABLE forgotten AS SELECT "user", item, min({TIMESTAMP}) AS first '
+                'FROM events SEMI JOIN repeated USING ("user", item) GROUP BY "user", item'
+            )
+            self.forgets = True
         self.run("DELETE FROM events WHERE place IN (SELECT place FROM losers)")
         self._count()
         return dropped

@@ -31,6 +31,8 @@ class Parts(NamedTuple):
     """Test events whose pair also occurs outside of test."""
     ties: Ties | None
     """None for splits that no times decide."""
+    forgotten: int
+    """Test events whose pair models would have known, had its first event been kept."""
 
 
 def split(store: EventStore, settings: SplitSettings, n_users: int, n_items: int) -> Parts:
@@ -62,7 +64,8 @@ def split(store: EventStore, settings: SplitSettings, n_users: int, n_items: int
     seen = _futures_seen(store, sizes["test"], len(store)) if store.timed else None
     ties = _ties(store, settings.policy, sizes) if settings.policy in BY_TIME else None
     repeated = _repeated(store) if store.may_repeat else 0
-    return Parts(sizes, policies.rule_of(settings), facts, seen, repeated, ties)
+    forgotten = _forgotten(store, settings.policy, facts) if store.forgets else 0
+    return Parts(sizes, policies.rule_of(settings), facts, seen, repeated, ties, forgotten)
 
 
 def _timeline(store: EventStore, settings: SplitSettings) -> tuple[str, dict[str, int]]:
@@ -124,6 +127,19 @@ def _repeated(store: EventStore) -> int:
         f'SELECT count(*) FROM (SELECT "user", item FROM kept WHERE part = {TEST}) AS test '
         f'SEMI JOIN (SELECT "user", item FROM kept WHERE part <> {TEST}) AS seen '
         'USING ("user", item)'
+    )
+
+
+def _forgotten(store: EventStore, policy: str, facts: dict[str, Any]) -> int:
+    """Count what `leakage.forgotten_warnings` counts."""
+    if policy not in BY_TIME:
+        return 0
+    until = facts["test_starts"] if policy == "timeline" else f"kept.{TIMESTAMP}"
+    return store.one(
+        f'SELECT count(*) FROM kept JOIN user_kept ON user_kept.dense = kept."user" '
+        "JOIN item_kept ON item_kept.dense = kept.item "
+        'JOIN forgotten ON forgotten."user" = user_kept.code AND forgotten.item = item_kept.code '
+        f"WHERE part = {TEST} AND first < {until}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Impressions of one's own: what was shown to whom, where on the page, and with which chance."""
+"""Impressions of one's own: who was shown which item, where on the page, with which chance."""
 
 from candgen.datasets.impressions.reading import INVERSE_PROPENSITY, clicks_of, read_impressions
 from candgen.datasets.impressions.settings import ImpressionSettings

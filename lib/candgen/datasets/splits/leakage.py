@@ -80,12 +80,17 @@ def forgotten_warnings(
     test = made.parts == TEST
     until = made.limits[TEST].known_until[users[test]]
     known = (first_times[test] < until) & (until != ALWAYS)
-    if not known.any():
+    return forgotten_sentences(int(known.sum()), int(test.sum()))
+
+
+def forgotten_sentences(n: int, n_test: int) -> list[str]:
+    """Return the sentence of `forgotten_warnings` on `n` of the test events; none for 0."""
+    if not n:
         return []
     return [
-        f"{known.sum():,} of {test.sum():,} test events repeat a pair that models would have "
-        "known: of repeated pairs only the last event counts (duplicates=last), so what is missing "
-        "from training tells what comes. Set duplicates=first, or repeats=allow to judge repeats."
+        f"{n:,} of {n_test:,} test events repeat a pair that models would have known: of repeated "
+        "pairs only the last event counts (duplicates=last), so what is missing from training "
+        "tells what comes. Set duplicates=first, or repeats=allow to judge repeats."
     ]
 
 

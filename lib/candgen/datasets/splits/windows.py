@@ -45,7 +45,7 @@ class Window(NamedTuple):
     place: int
     """From 1, the earliest."""
     of: int
-    """How many windows there are."""
+    """Number of windows."""
     validation_from: int | None
     """First second of validation; None: there is none."""
     test_from: int
@@ -58,7 +58,7 @@ class Window(NamedTuple):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is recorded of it, beside the dates of the parts."""
+        """Facts to record, beside the dates of the parts."""
         return {"window": self.place, "windows": self.of, "window_ends": self.end}
 
     def dated(self, settings: SplitSettings) -> SplitSettings:

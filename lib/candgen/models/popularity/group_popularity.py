@@ -99,7 +99,7 @@ class GroupPopularity(Generator):
 
 
 def groups_of(column: pd.Series, trained: NDArray[np.bool_], bins: int) -> NDArray[np.int64]:
-    """Number the groups of a column; what is missing, or was not met in training, is group 0.
+    """Number the groups of a column. Group 0 has what is missing or was not met in training.
 
     Args:
         column: A column of the users table, shape `(n_users,)`.

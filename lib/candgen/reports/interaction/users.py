@@ -1,4 +1,4 @@
-"""Candidates of a user whom the reader picks: history, held-out items and two lists side by side.
+"""A user to pick, with the history, the held-out items and two lists side by side.
 
 The page stores a sample of the judged users and some of the rows, within a budget of bytes.
 Titles stand in one table, and lists hold their places in it. Without script the page shows the
