@@ -25,7 +25,7 @@ def test_the_written_file_is_a_sweep_and_its_path_is_printed(project, candgen):
     assert out.strip() == str(project / "params" / "my-clicks.yaml")
     assert "customer = user" in err and "180 events of 30 users with 6 items" in err
     assert "Next: candgen sweep params/my-clicks.yaml" in err
-    assert "60_two_tower.ipynb --set dataset=my-clicks" in err
+    assert "then: candgen run 60_two_tower -p dataset=my-clicks" in err
     plan = read_plan(project / "params" / "my-clicks.yaml")
     assert plan.name == "my-clicks"
     assert plan.datasets[0].written["items_path"] == "products.csv"

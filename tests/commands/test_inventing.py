@@ -21,3 +21,11 @@ def test_an_invented_log_is_prepared_like_ones_own(tmp_path):
     assert len(data.everything("impressions")) + len(data.everything("unlisted")) == 40 * 8 * 5
     assert {"title", "genres", "provider"} <= set(data.items) and "age" in data.users
     assert np.all(data.known("impressions")["propensity"] > 0)
+
+
+def test_files_of_that_name_stay_and_nothing_is_written(tmp_path, candgen):
+    (tmp_path / "items.csv").write_text("mine")
+    code, out, err = candgen("invent", tmp_path, "--users", "20", "--items", "20", "--visits", "2")
+    assert (code, out) == (2, "") and "items.csv is there already and stays as it is" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["items.csv"]
+    assert (tmp_path / "items.csv").read_text() == "mine"

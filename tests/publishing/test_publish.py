@@ -98,6 +98,23 @@ def test_a_storage_gets_the_files_once_and_then_what_changed(sweep, tmp_path):
     memory.rm("/lab", recursive=True)
 
 
+def test_what_a_link_leads_to_outside_of_the_sweep_is_not_published(sweep, tmp_path, monkeypatch):
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    for name in ("page.html", "candidates.parquet"):
+        (sweep / "only" / name).unlink(missing_ok=True)
+        (sweep / "only" / name).symlink_to(secret)
+    tracker = Tracker()
+    monkeypatch.setitem(sys.modules, "mlflow", tracker)
+    publish(sweep, "mlflow:x")
+    assert not any(path.endswith("page.html") for path in tracker.runs[0].files)
+    memory = fsspec.filesystem("memory")
+    publish(sweep, "memory://linked")
+    held = [path for path in memory.find("/linked") if memory.cat_file(path) == b"mine"]
+    assert held == [] and memory.exists("/linked/small/only/metrics.json")
+    memory.rm("/linked", recursive=True)
+
+
 def test_a_folder_of_others_in_the_storage_is_left_alone(sweep):
     memory = fsspec.filesystem("memory")
     memory.pipe_file("/theirs/small/thesis.tex", b"mine")

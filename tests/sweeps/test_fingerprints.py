@@ -210,3 +210,9 @@ def test_the_modules_that_a_generator_in_a_file_imports_count(stages, project):
     _, own = stages(SWEEP.replace("films, dim: 3", "films, generator: mine.py:Mine"))
     assert "candgen.retrieval.topk" in Fingerprints().modules_of(own)
     assert "candgen.retrieval.topk" not in Fingerprints().modules_of(plain)
+
+
+def test_a_text_that_only_looks_like_a_generator_in_a_file_is_a_text(stages):
+    _, run = stages(SWEEP.replace("films, dim: 3", "films, generator: notes.py:Thoughts"))
+    assert fingerprints.own_files(run.parameters) == {}
+    assert Fingerprints().of_stage(run)

@@ -51,6 +51,5 @@ def init(
     print(lines(own_table.shown(found)), file=sys.stderr)
     print(f"\nNext: candgen sweep {os.path.relpath(path)}", file=sys.stderr)
     if any(found.features.values()):
-        then = "then: candgen run notebooks/60_two_tower.ipynb --set dataset="
-        print(f"{then}{called}", file=sys.stderr)
+        print(f"then: candgen run 60_two_tower -p dataset={called}", file=sys.stderr)
     print(path)

@@ -28,8 +28,9 @@ def invent(
 
     Example: candgen invent outputs/service-log
     """
-    from candgen.datasets.world.service_log import make_service_log
+    from candgen.datasets.world.service_log import make_service_log, refuse_taken
 
+    refuse_taken(folder)
     log = make_service_log(n_users=users, n_items=items, visits=visits, seed=seed)
     for path in log.write(Path(folder)):
         print(path)

@@ -44,7 +44,7 @@ def publish(sweep: Path | str, place: str) -> int:
         SettingError: If the place is none, or its package is not installed.
     """
     folders.require(sweep, folders.SWEEP)
-    read = read_sweep(sweep)
+    read = read_sweep(Path(sweep).resolve())
     kind, _, rest = place.partition(":")
     if not rest.strip("/"):
         raise SettingError(
@@ -101,7 +101,7 @@ def _to_storage(sweep: Sweep, url: str) -> int:
         system, root = fsspec.core.url_to_fs(url)
     except (ValueError, ImportError) as error:
         raise SettingError(f"{url!r} is no place that can be written to: {error}") from None
-    root = f"{root.rstrip('/')}/{sweep.folder.resolve().name}"
+    root = f"{root.rstrip('/')}/{sweep.folder.name}"
     if system.exists(root) and not system.exists(f"{root}/{PLAN}"):
         raise DataError(
             f"{url} holds a folder {sweep.folder.name!r} that is no sweep. Nothing was written; "
@@ -119,11 +119,11 @@ def _to_storage(sweep: Sweep, url: str) -> int:
 
 
 def _files(sweep: Sweep) -> list[Path]:
-    """List the files of a sweep that others read, its report last."""
+    """List the files of a sweep that others read, its report last; no link out of its folder."""
     found = [sweep.folder / PLAN, *(sweep.folder / name for name in _TABLES)]
     found += [run.folder / name for run in sweep.done for name in _OF_A_RUN]
     report = sweep.folder / REPORT
-    found = [path for path in found if path.is_file() and not path.is_symlink()]
+    found = [p for p in found if p.is_file() and p.resolve().is_relative_to(sweep.folder)]
     return [*found, *([report] if is_made(report) else [])]
 
 

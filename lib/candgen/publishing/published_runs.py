@@ -62,7 +62,7 @@ def _described(sweep: Sweep, entry: Entry) -> PublishedRun:
             "candgen.judged_on": run.judged_on,
             "candgen.commit": str(run.environment.get("commit") or ""),
         },
-        pages=tuple(path for path in pages if path.is_file()),
+        pages=tuple(p for p in pages if p.is_file() and p.resolve().is_relative_to(sweep.folder)),
     )
 
 

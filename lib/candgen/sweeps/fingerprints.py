@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import candgen
 from candgen import files, own_generators
+from candgen.errors import SettingError
 from candgen.session import environment, status
 from candgen.session.search_records import SEARCH
 from candgen.sweeps.imports import Library
@@ -146,9 +148,16 @@ def notebook_digest(notebook: Notebook, *, explore: bool = True) -> str:
 
 
 def own_files(parameters: dict[str, Any]) -> dict[str, Path]:
-    """Return the files of generators that are not candgen's, by the names in parameters."""
-    found = {name: own_generators.file_of(name) for name in sorted(set(_texts(parameters)))}
-    return {name: path for name, path in found.items() if path is not None}
+    """Return the files of generators that are not candgen's, by the names in parameters.
+
+    A text that only looks like such a name has no file; the plan has checked the generators.
+    """
+    found = {}
+    for name in sorted(set(_texts(parameters))):
+        with suppress(SettingError):
+            if (path := own_generators.file_of(name)) is not None:
+                found[name] = path
+    return found
 
 
 def dataset_digest(folder: Path) -> str | None:

@@ -37,6 +37,7 @@ from candgen.datasets.world.catalogue import FIRST_ITEM_ID, Catalogue, make_cata
 from candgen.datasets.world.oracle import Oracle
 from candgen.datasets.world.people import FIRST_USER_ID, People, make_people
 from candgen.datasets.world.settings import DAY, WorldSettings
+from candgen.errors import DataError
 from candgen.seeds import derive_seed
 
 CLICKED = "clicked"
@@ -81,13 +82,30 @@ class ServiceLog:
         return noticed * relevance.reshape(item_ids.shape).mean(axis=1, dtype=np.float64)
 
     def write(self, folder: Path | str) -> list[Path]:
-        """Write `impressions.csv`, `items.csv` and `users.csv`; return their paths."""
+        """Write `impressions.csv`, `items.csv` and `users.csv`; return their paths.
+
+        Raises:
+            DataError: If one of them is there already; nothing is written then.
+        """
+        refuse_taken(folder)
         paths = []
         for name, file in _NAMES.items():
             with files.appearing(Path(folder) / file) as passing:
                 getattr(self, name).to_csv(passing, index=False)
             paths.append(Path(folder) / file)
         return paths
+
+
+def refuse_taken(folder: Path | str) -> None:
+    """Refuse a folder in which a file of that name stands: it may be a person's own.
+
+    Raises:
+        DataError: Naming the file.
+    """
+    for file in _NAMES.values():
+        path = Path(folder) / file
+        if path.exists() or path.is_symlink():
+            raise DataError(f"{path} is there already and stays as it is. Name another folder.")
 
 
 def make_service_log(
