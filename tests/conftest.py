@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -16,7 +17,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: the workers share the co
         os.environ.setdefault(_name, "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-# Tests fit the same networks many times. XLA compiles each once for all processes of a test run.
+# Tests fit small networks many times. XLA compiles each once for all processes of a test run, and
+# does not spend seconds on the speed of a program that runs for milliseconds.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+)
 _programs: str | None = None
 if "TF_XLA_FLAGS" not in os.environ:
     _programs = tempfile.mkdtemp(prefix="candgen-xla-")
@@ -35,8 +40,19 @@ LONG = (
     "tests/notebooks/test_execution.py",
 )
 LONG_FILES = ("tests/sweeps", "tests/notebooks", "tests/browser", "tests/models", "tests/studies")
-_BROWSER = tuple(f"tests/browser/test_{name}.py" for name in ("live", "notebooks", "report"))
-TOGETHER = dict.fromkeys(_BROWSER, "tests/sweeps/test_run_report.py")  # one report
+_BROWSER = ("contrast", "explorer", "live", "notebooks", "report")
+TOGETHER = {  # one browser, and one report of each kind
+    f"tests/browser/test_{name}.py": "tests/sweeps/test_run_report.py" for name in _BROWSER
+}
+
+
+gc.disable()  # while modules are imported and tests collected, of which nothing is garbage
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what lives to the end."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

@@ -1,6 +1,7 @@
 """The house keeps its order: imports run one way, along the data's path, and rooms stay small."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,17 @@ def test_there_is_no_circle_among_modules(arrows):
         for module in free:
             del left[module]
     assert left == {}, "each of these leads into a circle"
+
+
+def test_no_name_that_loads_on_demand_is_a_module_too(root):
+    """Importing the module would put it in the place of the name."""
+    hidden, library = [], root / "lib" / "candgen"
+    for path in library.rglob("__init__.py"):
+        package = importlib.import_module(name_of(path, library))
+        if hasattr(package, "__getattr__"):
+            beside = {file.stem for file in path.parent.iterdir()}
+            hidden += [f"{package.__name__}.{name}" for name in beside & set(package.__all__)]
+    assert hidden == []
 
 
 def test_every_folder_of_modules_is_a_package(root):

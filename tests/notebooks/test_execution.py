@@ -9,8 +9,9 @@ import nbformat
 import pytest
 
 from candgen import files
+from candgen.sweeps import execution
 from candgen.sweeps.notebook_parameters import is_exploring, read_notebook
-from notebooks.executed_pages import execute, small
+from notebooks.executed_pages import small
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAMES = sorted((path.stem for path in NOTEBOOKS.glob("*.ipynb")), reverse=True)  # the last first
@@ -46,7 +47,7 @@ def test_a_notebook_runs_whole_and_as_a_stage_with_the_same_results(executed_pag
     if any(map(is_exploring, read_notebook(notebook).cells)):
         folders[False] = tmp_path / "stage"
         asked = {**small(notebook), "run_folder": str(folders[False])}
-        status = execute(notebook, asked, folders[False], explore=False, timeout_s=300)
+        status = execution.execute(notebook, asked, folders[False], explore=False, timeout_s=300)
         assert status["state"] == "done", status["error"]
     for explore, folder in folders.items():
         page = (folder / "page.html").read_text()
@@ -79,7 +80,7 @@ def test_a_notebook_prepares_the_world_in_a_clone_where_nothing_is_prepared(
     (clone / "params").mkdir(parents=True)
     (clone / "notebooks").mkdir()
     page = shutil.copy(root / "notebooks" / "15_baselines.ipynb", clone / "notebooks")
-    status = execute(page, {"generator": "popularity"}, tmp_path, timeout_s=120)
+    status = execution.execute(page, {"generator": "popularity"}, tmp_path, timeout_s=120)
     assert status["state"] == "done", status["error"]
     assert (clone / "outputs" / "datasets" / "world" / "dataset.json").is_file()
 
@@ -88,7 +89,7 @@ def test_a_notebook_prepares_the_world_in_a_clone_where_nothing_is_prepared(
 def test_the_tour_takes_a_world_of_any_size_and_seed(tmp_path):
     parameters = {"seed": 11, "n_users": 25, "n_items": 12, "events_per_user": 4.0, "k": 3}
     parameters["run_folder"] = str(tmp_path)
-    status = execute(NOTEBOOKS / "00_tour.ipynb", parameters, tmp_path, timeout_s=120)
+    status = execution.execute(NOTEBOOKS / "00_tour.ipynb", parameters, tmp_path, timeout_s=120)
     assert status["state"] == "done", status["error"]
     assert (tmp_path / "metrics.json").is_file()
 

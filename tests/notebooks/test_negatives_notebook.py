@@ -6,7 +6,7 @@ import math
 import pytest
 
 from candgen.datasets import preparation
-from notebooks.executed_pages import execute
+from candgen.sweeps import execution
 
 SMALL = {
     "dim": 4, "epochs": 2, "n_negatives": 4, "settings": {"batch_size": 64},
@@ -35,7 +35,7 @@ def test_a_run_of_the_study_leaves_its_record(root, world, tmp_path, changed):
     folder = str(tmp_path)
     parameters = {**SMALL, **changed, "dataset": str(world.folder), "run_folder": folder}
     notebook = root / "notebooks/70_negative_sampling.ipynb"
-    status = execute(notebook, parameters, tmp_path, timeout_s=200)
+    status = execution.execute(notebook, parameters, tmp_path, explore=False, timeout_s=200)
     assert status["state"] == "done", status["error"]
     record = json.loads((tmp_path / "study.json").read_text())
     assert record["negatives"] == changed["negatives"] and record["k"] == 5

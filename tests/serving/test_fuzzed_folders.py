@@ -3,7 +3,7 @@
 Half of the damage is signed: whoever changed a file on purpose has written its digest, too. Then no
 answer is the right one, but nothing may crash, and what comes out must be well formed.
 
-`CANDGEN_FUZZ` is the number of damaged files a test (40 by default); of folders, a third of it.
+`CANDGEN_FUZZ` is the number of damaged files a test (40 by default); of folders, a quarter of it.
 """
 
 import json
@@ -25,7 +25,7 @@ KINDS = {
     "faiss-flat": {}, "faiss-ivf": {"lists": 6}, "faiss-hnsw": {"links": 4}, "faiss-pq": {},
 }  # fmt: skip
 USER = "u/3"
-FOLDERS = max(COUNT // 3, 1)  # each costs as much as dozens of files
+FOLDERS = max(COUNT // 4, 1)  # each costs as much as dozens of files
 
 
 @pytest.fixture(scope="module")

@@ -1,63 +1,57 @@
-"""Judging candidates: accuracy, measures beyond accuracy, intervals and paired tests."""
+"""Judging candidates: accuracy, measures beyond accuracy, intervals and paired tests.
 
-from candgen.evaluation.candidates import Candidates
-from candgen.evaluation.comparing import compare
-from candgen.evaluation.exposure_shares import (
-    exposure_shares,
-    gap_change,
-    gap_of,
-    gap_table,
-    groups_by,
-    groups_by_popularity,
-    merit_shares,
-)
-from candgen.evaluation.freshness import ages_of_items, best_candidates, by_age, share_among
-from candgen.evaluation.groups import by_group
-from candgen.evaluation.judgement import Judgement
-from candgen.evaluation.judging import judge, judge_candidates, judge_file
-from candgen.evaluation.off_policy import policy_values, value_warnings, why_no_values
-from candgen.evaluation.overlap import overlap
-from candgen.evaluation.titles import known_of, titles_side_by_side
-from candgen.evaluation.truth import (
-    best_true_relevance,
-    relevance_of_lists,
-    relevance_table,
-    relevance_tables,
-    true_relevance,
-)
-from candgen.evaluation.unbiased import recall_estimates, true_recall, weighed_recall
+The module of a name is imported when the name is first asked for: who reads a metric's name loads
+no statistics, and a run depends on the measures that it takes and on no other.
+"""
 
-__all__ = [
-    "Candidates",
-    "Judgement",
-    "ages_of_items",
-    "best_candidates",
-    "best_true_relevance",
-    "by_age",
-    "by_group",
-    "compare",
-    "exposure_shares",
-    "gap_change",
-    "gap_of",
-    "gap_table",
-    "groups_by",
-    "groups_by_popularity",
-    "judge",
-    "judge_candidates",
-    "judge_file",
-    "known_of",
-    "merit_shares",
-    "overlap",
-    "policy_values",
-    "recall_estimates",
-    "relevance_of_lists",
-    "relevance_table",
-    "relevance_tables",
-    "share_among",
-    "titles_side_by_side",
-    "true_recall",
-    "true_relevance",
-    "value_warnings",
-    "weighed_recall",
-    "why_no_values",
-]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Candidates": "candidates",
+    "Judgement": "judgement",
+    "ages_of_items": "freshness",
+    "best_candidates": "freshness",
+    "best_true_relevance": "truth",
+    "by_age": "freshness",
+    "by_group": "groups",
+    "compare": "comparing",
+    "exposure_shares": "exposure_by_group",
+    "gap_change": "exposure_by_group",
+    "gap_of": "exposure_by_group",
+    "gap_table": "exposure_by_group",
+    "groups_by": "exposure_by_group",
+    "groups_by_popularity": "exposure_by_group",
+    "judge": "judging",
+    "judge_candidates": "judging",
+    "judge_file": "judging",
+    "known_of": "titles",
+    "merit_shares": "exposure_by_group",
+    "overlap": "shared_items",
+    "policy_values": "off_policy",
+    "recall_estimates": "unbiased",
+    "relevance_of_lists": "truth",
+    "relevance_table": "truth",
+    "relevance_tables": "truth",
+    "share_among": "freshness",
+    "titles_side_by_side": "titles",
+    "true_recall": "unbiased",
+    "true_relevance": "truth",
+    "value_warnings": "off_policy",
+    "weighed_recall": "unbiased",
+    "why_no_values": "off_policy",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"candgen.evaluation.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

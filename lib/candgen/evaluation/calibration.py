@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
-from scipy.stats import rankdata
 
 from candgen.checks import Positive, checked
 from candgen.columns import ITEM, USER
@@ -220,6 +219,8 @@ def _shown_later(
 
 def _spearman(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """Spearman's rank correlation; NaN where one of the two is all alike."""
+    from scipy.stats import rankdata  # takes a second to import
+
     if len(one) < 2:
         return float("nan")
     a, b = (rankdata(values) - (len(one) + 1) / 2 for values in (one, other))

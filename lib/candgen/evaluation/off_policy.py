@@ -42,7 +42,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as students_t
+from scipy.special import stdtrit
 
 from candgen.columns import ENGAGED, ITEM, POSITION, PROPENSITY, TIMESTAMP, USER
 from candgen.datasets.dataset import Dataset
@@ -347,5 +347,5 @@ def _ratio(
         return value, -np.inf, np.inf
     without = (a.sum() - a) / rest  # (n,) the ratio without each group
     error = np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())
-    reach = students_t.ppf((1 + LEVEL) / 2, n - 1) * error
+    reach = stdtrit(n - 1, (1 + LEVEL) / 2) * error  # quantile of Student's t
     return float(value), float(value - reach), float(value + reach)

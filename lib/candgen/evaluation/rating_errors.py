@@ -6,14 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from candgen.columns import ITEM, RATING, USER
+from candgen.columns import ITEM, RATING, RATING_METRICS, USER
 from candgen.datasets.dataset import Dataset
 from candgen.models.base import Generator
 
-RMSE, MAE = "rmse", "mae"
-MEANS_RMSE, MEANS_MAE = "rmse_of_item_means", "mae_of_item_means"
-RATING_METRICS = (RMSE, MAE, MEANS_RMSE, MEANS_MAE)
-"""Smaller is better; the last two are those of each item's mean rating in training."""
 RATED = "held_out_ratings_predicted"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from candgen import files, folders
-from candgen.evaluation.rating_errors import RATING_METRICS
+from candgen.columns import RATING_METRICS
 from candgen.reports.reading import Entry, Sweep, read_sweep
 from candgen.text.plain import csv_text
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from candgen import evaluation
+from candgen.columns import RATING_METRICS
 from candgen.errors import CandgenError
-from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.evaluation.significance import BETTER, WORSE
 from candgen.plots import comparison as pictures
 from candgen.plots.style import INK

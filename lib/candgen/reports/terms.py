@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from candgen.evaluation.rating_errors import MAE, MEANS_MAE, MEANS_RMSE, RMSE
+from candgen.columns import MAE, MEANS_MAE, MEANS_RMSE, RMSE
 
 METRICS = {
     "recall": "held-out items found among the first k, over all held-out items",

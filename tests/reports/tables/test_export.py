@@ -78,7 +78,7 @@ def test_the_best_value_of_each_metric_is_bold(report, tables):
 
 
 def test_the_smallest_error_is_the_best():
-    from candgen.evaluation.rating_errors import RMSE
+    from candgen.columns import RMSE
 
     table = Table("t", ["run", RMSE], [[Cell("a"), value(0.9)], [Cell("b"), value(0.8)]])
     assert [row[1] for row in export.bold(table)] == [False, True]

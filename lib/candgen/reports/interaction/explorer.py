@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from candgen.evaluation.rating_errors import RATING_METRICS
+from candgen.columns import RATING_METRICS
 from candgen.reports import terms
 from candgen.reports.comparing import Comparison, Contender
 from candgen.reports.interaction.data_blocks import data_block

@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 
 from candgen import files, folders
+from candgen.columns import RATING_METRICS
 from candgen.errors import DataError, SettingError, did_you_mean
-from candgen.evaluation.rating_errors import RATING_METRICS
 from candgen.reports import overview, results
 from candgen.reports.rendering import Cell, Table
 from candgen.reports.report import Report

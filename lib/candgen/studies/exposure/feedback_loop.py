@@ -36,7 +36,7 @@ from candgen.datasets.periods import FURTHER, INTERACTIONS, stored
 from candgen.datasets.world import Oracle
 from candgen.errors import SettingError
 from candgen.evaluation.beyond_accuracy import exposure, gini, item_popularity
-from candgen.evaluation.exposure_shares import Groups
+from candgen.evaluation.exposure_by_group import Groups
 from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import Generator
 from candgen.seeds import derive_seed

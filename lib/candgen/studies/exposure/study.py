@@ -17,7 +17,7 @@ from candgen.columns import USER
 from candgen.datasets import Dataset, preparation
 from candgen.datasets.world import Oracle
 from candgen.evaluation import Judgement, significance
-from candgen.evaluation.exposure_shares import Groups
+from candgen.evaluation.exposure_by_group import Groups
 from candgen.evaluation.significance import (
     LEVEL,
     MARGIN,

@@ -24,7 +24,8 @@ LIGHT = (
     "numpy", "scipy.sparse", "pandas", "pyarrow.parquet", "numba", "sklearn",
     "matplotlib.pyplot", "seaborn", "candgen.columns", "candgen.datasets",
     "candgen.datasets.interactions", "candgen.datasets.splits", "candgen.datasets.preparation",
-    "candgen.models", "candgen.retrieval", "candgen.evaluation", "candgen.plots", "candgen.session",
+    "candgen.models", "candgen.retrieval", "candgen.evaluation.judging", "candgen.plots",
+    "candgen.session",
 )  # fmt: skip
 _PATIENCE = 300  # seconds for an answer; importing everything takes a tenth of that
 # Read once, when matplotlib and TensorFlow load; the latter would fill notebooks with its remarks.

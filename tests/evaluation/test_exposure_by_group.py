@@ -5,7 +5,7 @@ from candgen.datasets import preparation
 from candgen.datasets.world import Oracle
 from candgen.errors import DataError, SettingError
 from candgen.evaluation import best_candidates
-from candgen.evaluation.exposure_shares import (
+from candgen.evaluation.exposure_by_group import (
     Groups,
     exposure_shares,
     gap_change,
