@@ -28,7 +28,7 @@ class RatingSettings(Settings):
     """Length of the vectors of users and items."""
     epochs: Annotated[Count, Whole(2, 20, log=True)] = 5
     """Alternating sweeps over users and items."""
-    regularization: Annotated[Positive, Real(0.5, 50.0, log=True)] = 5.0
+    regularization: Annotated[Positive, Real(0.5, 50.0, log=True)] = 10.0
     """Penalty on the squared length of the vectors."""
     seed: CountOrZero = 0
     """Seed of the initial vectors."""
