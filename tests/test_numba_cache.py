@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import numba
 import pytest
 
 INLINED = """
@@ -26,6 +27,15 @@ from candgen.inner import called, factor
 @njit
 def outer(x):
     return SCALE * factor() * called(x)
+"""
+
+SLOW = """
+import numpy as np
+from candgen.numba_cache import njit
+
+@njit
+def largest(n):  # takes a second or two to compile
+    return np.argsort(np.arange(n) / n)[-1]
 """
 
 
@@ -57,6 +67,47 @@ def test_compiled_code_is_stale_when_what_it_contains_changes_elsewhere(
     assert answer(tmp_path) == (2500, False)
     (copy / "no_kernels.py").touch()
     assert answer(tmp_path) == (2500, True)
+
+
+def test_processes_that_start_together_compile_a_kernel_once(root, tmp_path, monkeypatch):
+    for name in ("PYTHONPATH", "NUMBA_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    copy = tmp_path / "candgen"
+    copy.mkdir()
+    (copy / "__init__.py").touch()
+    shutil.copy(root / "lib/candgen/numba_cache.py", copy)
+    (copy / "sorting.py").write_text(SLOW)
+    ask = (
+        "from candgen.sorting import largest\n"
+        "print(flush=True)\ninput()\nprint(largest(3), sum(largest.stats.cache_hits.values()))"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": tmp_path}
+    both = [subprocess.Popen([sys.executable, "-c", ask], **pipes) for _ in range(2)]
+    for process in both:
+        process.stdout.readline()  # it has imported everything
+    for process in both:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = sorted(process.communicate()[0].split() for process in both)
+    assert said == [["2", "0"], ["2", "1"]]
+
+
+def test_a_kernel_that_cannot_be_compiled_keeps_nobody_waiting(root, tmp_path, monkeypatch):
+    """As in a folder that is read only, or where another process stopped in the middle."""
+    from candgen import numba_cache
+
+    monkeypatch.setattr(numba_cache, "_PATIENCE", 0.1)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+    def twice(x):
+        return 2 * x
+
+    one, other = numba_cache.njit(twice), numba_cache.njit(twice)
+    with pytest.raises(numba.TypingError):
+        one(None)
+    assert one._cache._compiling.is_locked  # until its next call, or the end of the process
+    assert other(3) == 6 and one(3) == 6
+    assert not one._cache._compiling.is_locked
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,25 @@ numba keeps compiled code beside the file of a function and compiles anew when t
 kernel that calls one of another file contains the other's code, so a change over there has to
 count, too. Here it does: the stamp of a cached function covers every file of the package that has
 kernels, and the numbers that its own file imports from others, which compiled code contains, too.
+
+Processes that start together call the same functions first. One compiles each, the others wait for
+what it leaves in the cache: the first sweep after an installation compiles everything once.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numba
+from filelock import FileLock, Timeout
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+_PATIENCE = 120.0  # seconds until a process compiles what another has not finished
 
 
 def njit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -41,6 +48,31 @@ class _CacheOfKernels(FunctionCache):
                 {n: v for n, v in function.__globals__.items() if isinstance(v, int | float)},
             ),
         )
+        self._compiling = FileLock(
+            Path(self.cache_path) / f"{self._impl.filename_base}.lock",
+            timeout=_PATIENCE,
+            thread_local=False,  # numba's own lock lets one thread of a process compile at a time
+        )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Read compiled code; where there is none, wait for who compiles it, or return None."""
+        found = super().load_overload(sig, target_context)
+        if found is None and not self._compiling.is_locked:
+            with suppress(
+                OSError, Timeout
+            ):  # a file system without locks or without leave to write
+                self._compiling.acquire()
+                found = super().load_overload(sig, target_context)
+        if found is not None:
+            self._compiling.release()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep compiled code, and let those go on who wait for it."""
+        try:
+            super().save_overload(sig, data)
+        finally:
+            self._compiling.release()
 
 
 @cache
