@@ -1,6 +1,7 @@
 """Compiled code is never older than the kernels it was made of."""
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -107,7 +108,31 @@ def test_a_kernel_that_cannot_be_compiled_keeps_nobody_waiting(root, tmp_path, m
         one(None)
     assert one._cache._compiling.is_locked  # until its next call, or the end of the process
     assert other(3) == 6 and one(3) == 6
-    assert not one._cache._compiling.is_locked
+    assert one._cache._compiling is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks")
+def test_what_a_kernel_server_loaded_compiles_in_its_forks(tmp_path):
+    """The parent has compiled another form of the same kernel."""
+    code = """
+import os
+from candgen import numba_cache
+
+def twice(x):
+    return 2 * x
+
+kernel = numba_cache.njit(twice)
+assert kernel(3) == 6
+if pid := os.fork():
+    raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+assert kernel(1.5) == 3.0
+assert kernel(1j) == 2j
+"""
+    script = tmp_path / "forks.py"
+    script.write_text(code)
+    surroundings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, script], env=surroundings, capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")

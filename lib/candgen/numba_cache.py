@@ -48,23 +48,23 @@ class _CacheOfKernels(FunctionCache):
                 {n: v for n, v in function.__globals__.items() if isinstance(v, int | float)},
             ),
         )
-        self._compiling = FileLock(
-            Path(self.cache_path) / f"{self._impl.filename_base}.lock",
-            timeout=_PATIENCE,
-            thread_local=False,  # numba's own lock lets one thread of a process compile at a time
-        )
+        self._compiling: FileLock | None = None  # held while this process compiles
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Read compiled code; where there is none, wait for who compiles it, or return None."""
         found = super().load_overload(sig, target_context)
-        if found is None and not self._compiling.is_locked:
-            with suppress(
-                OSError, Timeout
-            ):  # a file system without locks or without leave to write
+        if found is None and self._compiling is None:
+            # Made here: a kernel that was forked cannot use the lock of its parent.
+            self._compiling = FileLock(
+                Path(self.cache_path) / f"{self._impl.filename_base}.lock",
+                timeout=_PATIENCE,
+                thread_local=False,  # numba lets one thread of a process compile at a time
+            )
+            with suppress(OSError, Timeout):  # a file system without locks or without leave
                 self._compiling.acquire()
                 found = super().load_overload(sig, target_context)
         if found is not None:
-            self._compiling.release()
+            self._let_others_go_on()
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -72,7 +72,13 @@ class _CacheOfKernels(FunctionCache):
         try:
             super().save_overload(sig, data)
         finally:
-            self._compiling.release()
+            self._let_others_go_on()
+
+    def _let_others_go_on(self) -> None:
+        lock, self._compiling = self._compiling, None
+        if lock is not None:
+            with suppress(RuntimeError):  # the parent's, if it was compiling when this was forked
+                lock.release()
 
 
 @cache
