@@ -70,9 +70,16 @@ def test_no_path_of_this_machine_is_in_the_report(sweep_builder, project_like):
     assert str(project_like) not in html
 
 
-def test_the_page_that_made_the_report_is_a_run_like_any_other(reported_sweep):
+def test_the_notebook_that_made_the_report_is_a_run_whose_page_is_the_report(reported_sweep):
     names = {path.name for path in (reported_sweep / "report").iterdir()}
-    assert {"notebook.ipynb", "page.html", "status.json", "params.json"} <= names
+    assert {"notebook.ipynb", "status.json", "params.json"} <= names
+    assert "page.html" not in names
+
+
+def test_a_report_that_failed_has_a_page_that_says_why(small_sweep):
+    with pytest.raises(DataError, match=r"See .*page\.html"):
+        make_report(small_sweep.parent, metric="recall@7")
+    assert "recall@7" in (small_sweep.parent / "report" / "page.html").read_text()
 
 
 def test_a_sweep_in_which_all_failed_gets_its_report(sweep_builder, tmp_path):

@@ -102,11 +102,13 @@ class Judgement:
 
     def by_seed(self, metrics: Sequence[str]) -> dict[Any, np.ndarray]:
         """Return metrics by training seed, shape `(n_users, n_metrics)`; seeds, users in order."""
+        return {seed: frame[list(metrics)].to_numpy() for seed, frame in self._in_order.items()}
+
+    @cached_property
+    def _in_order(self) -> dict[Any, pd.DataFrame]:
         frames = self.repeats or {None: self.per_user}
-        return {
-            seed: frames[seed].set_index(USER).sort_index()[list(metrics)].to_numpy()
-            for seed in sorted(frames, key=repr)
-        }
+        order = sorted(frames, key=repr)
+        return {seed: frames[seed].set_index(USER).sort_index() for seed in order}
 
     def row(self) -> dict[str, Any]:
         """Return one flat row for a leaderboard, in JSON types."""

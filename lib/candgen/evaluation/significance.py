@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from candgen.errors import DataError
 
@@ -287,12 +288,10 @@ def normal_p_values(
     difference: Sequence[float], low: Sequence[float], high: Sequence[float], *, level: float
 ) -> NDArray[np.float64]:
     """Two-sided p-values of no difference, from intervals that are about normal; 1 for NaN."""
-    from scipy.stats import norm
-
     difference, low, high = (np.asarray(v, dtype=np.float64) for v in (difference, low, high))
-    errors = (high - low) / (2 * norm.ppf((1 + level) / 2))
+    errors = (high - low) / (2 * ndtri((1 + level) / 2))
     sizes = np.abs(difference) / np.maximum(errors, _NO_ERROR)
-    return np.nan_to_num(2 * norm.sf(sizes), nan=1.0)
+    return np.nan_to_num(2 * ndtr(-sizes), nan=1.0)
 
 
 def smallest_visible(error: float, reach: float, *, margin: float, power: float = POWER) -> float:
@@ -310,9 +309,7 @@ def smallest_visible(error: float, reach: float, *, margin: float, power: float 
         margin: Differences up to this size mean nothing in practice.
         power: In 0 .. 1.
     """
-    from scipy.stats import norm
-
-    return margin + reach + float(norm.ppf(power)) * error
+    return margin + reach + float(ndtri(power)) * error
 
 
 def verdict(

@@ -84,6 +84,7 @@ def execute(
     on_progress: Progress | None = None,
     on_retry: Callable[[dict[str, Any]], None] = lambda _: None,
     stop_when: Callable[[], str | None] = lambda: None,
+    page: bool = True,
 ) -> dict[str, Any]:
     """Execute a notebook; never raises for what happens inside it.
 
@@ -106,6 +107,7 @@ def execute(
         on_retry: Called with an attempt that failed, before the next one.
         stop_when: Asked twice a second, in another thread, why the run is to be stopped as
             "pruned"; None lets it go on.
+        page: Whether a run that is done gets a page, too; one that failed always does.
 
     Returns:
         The status that `status.json` holds: `state` is "done", "failed", "timed out", "killed"
@@ -121,7 +123,7 @@ def execute(
     while True:
         state = _execute_once(
             notebook, parameters, folder, kernel, timeout_s, fingerprint, explore, on_progress,
-            attempts, stop_when,
+            attempts, stop_when, page,
         )  # fmt: skip
         if _stopping.is_set() or not retries.left(attempts):
             return state
@@ -139,6 +141,7 @@ def _execute_once(
     on_progress: Progress | None,
     attempts: list[dict[str, Any]],
     stop_when: Callable[[], str | None],
+    page: bool,
 ) -> dict[str, Any]:
     """Execute a notebook once, add the attempt to those before it, and return the status."""
     began = time.monotonic()
@@ -156,7 +159,7 @@ def _execute_once(
         outcome = attempt.run()
         if outcome["state"] == status.DONE:
             outcome = _missing_record(notebook, folder, parameters, before) or outcome
-        _publish(folder, notebook, outcome["error"])
+        _publish(folder, notebook, outcome["error"], page=page)
         if outcome["state"] == status.DONE:
             state[status.FILES] = run_files.describe(folder)
     except Exception as error:  # a full disk, mostly; what went wrong first is the cause
@@ -426,7 +429,7 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
-def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None:
+def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None, *, page: bool) -> None:
     """Give the executed notebook its name and make its page."""
     import nbformat
 
@@ -442,8 +445,9 @@ def _publish(folder: Path, notebook: Path, error: dict[str, Any] | None) -> None
     )
     files.write_text(folder / NOTEBOOK, nbformat.writes(executed))
     passing.unlink()
-    page = notebook_html.render(executed, notebook.stem, error, folder=folder)
-    files.write_text(folder / PAGE, page)
+    if page or error is not None:
+        html = notebook_html.render(executed, notebook.stem, error, folder=folder)
+        files.write_text(folder / PAGE, html)
 
 
 def described(error: Exception | None, cell: int | None = None) -> dict[str, Any]:

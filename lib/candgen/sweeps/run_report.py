@@ -82,6 +82,7 @@ def make_report(
         timeout_s=60 * _MINUTES,
         fingerprint=fingerprint,
         retries=DEFAULT_RETRIES,
+        page=False,  # its page is the report
     )
     if ended["state"] != status.DONE:
         error = ended.get("error") or {}
