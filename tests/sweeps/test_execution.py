@@ -81,6 +81,14 @@ def test_a_fine_run_leaves_its_notebook_page_environment_and_status(tmp_path):
     assert not status.is_finished(tmp_path, "another")
 
 
+@pytest.mark.parametrize(("name", "there"), [("raises", True), ("fine", False)])
+def test_a_report_becomes_a_page_elsewhere_and_has_its_own_only_if_it_fails(tmp_path, name, there):
+    found = run(name, tmp_path, page=False)
+    assert (found["state"] == "failed") is there
+    assert (tmp_path / "notebook.ipynb").is_file()
+    assert (tmp_path / "page.html").is_file() is there
+
+
 def test_cells_tagged_explore_are_left_out_when_asked_and_the_page_says_how_many(tmp_path):
     seen = []
     found = run(

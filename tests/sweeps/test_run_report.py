@@ -76,12 +76,6 @@ def test_the_notebook_that_made_the_report_is_a_run_whose_page_is_the_report(rep
     assert "page.html" not in names
 
 
-def test_a_report_that_failed_has_a_page_that_says_why(small_sweep):
-    with pytest.raises(DataError, match=r"See .*page\.html"):
-        make_report(small_sweep.parent, metric="recall@7")
-    assert "recall@7" in (small_sweep.parent / "report" / "page.html").read_text()
-
-
 def test_a_sweep_in_which_all_failed_gets_its_report(sweep_builder, tmp_path):
     folder = sweep_builder.build_empty_sweep(tmp_path / "empty")
     html = make_report(folder).read_text()
