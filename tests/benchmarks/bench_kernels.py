@@ -22,7 +22,7 @@ CELLS = (
 
 
 def run() -> list[dict]:
-    """Measure seconds a run; the first warm run, which waits for the server, is told apart."""
+    """Measure seconds a run; the first warm one, while the server imports, is told apart."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         page = folder / "page.ipynb"
@@ -46,7 +46,7 @@ def run() -> list[dict]:
     return [
         _row("a run that imports TensorFlow", median(warm), median(plain), same),
         _row("the same, two at a time", paired, median(plain), "seconds a run of the pair"),
-        _row("the first run of a sweep", first, median(plain), "waits for the server's imports"),
+        _row("the first run of a sweep", first, median(plain), "imports beside the server"),
     ]
 
 

@@ -182,6 +182,28 @@ def test_a_running_kernel_dies_with_its_server(tmp_path):
     client.shutdown()
 
 
+def test_a_request_goes_before_what_is_imported_for_later_kernels(tmp_path, monkeypatch):
+    note = f"open({str(tmp_path / 'trace')!r}, 'a').write(__name__ + ' ')\n"
+    wait = f"import os, time\nwhile not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(.01)\n"
+    for name in ("for_later", "for_later_too", "wanted_now"):
+        (tmp_path / f"{name}.py").write_text(note + wait * (name == "for_later"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    server = client.KernelServer(["for_later", "for_later_too"])
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(server.preload, ["wanted_now"])
+            until(lambda: server._answers, "the request is under way")
+            (tmp_path / "go").touch()
+            asked.result(timeout=SECONDS)
+        imported = until(
+            lambda: (t := (tmp_path / "trace").read_text().split()) and len(t) == 3 and t,
+            "all three are imported",
+        )
+    finally:
+        server.close()
+    assert imported == ["for_later", "wanted_now", "for_later_too"]
+
+
 def test_kernels_and_server_die_with_a_process_that_is_killed(tmp_path):
     code = (
         "import sys\n"

@@ -16,16 +16,20 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-# Wanted by nearly every notebook; a module that is not installed, or not there yet, is passed over.
-LIGHT = (
+# What a kernel is made of, imported before the first one is forked.
+KERNEL = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger", "sqlite3",
     "tornado.platform.asyncio", "IPython.core.completerlib", "IPython.core.pylabtools",
-    "IPython.extensions.storemagic", "matplotlib.backends.backend_agg",
-    "numpy", "scipy.sparse", "pandas", "pyarrow.parquet", "numba", "sklearn",
-    "matplotlib.pyplot", "seaborn", "candgen.columns", "candgen.datasets",
-    "candgen.datasets.interactions", "candgen.datasets.splits", "candgen.datasets.preparation",
-    "candgen.models", "candgen.retrieval", "candgen.evaluation.judging", "candgen.plots",
-    "candgen.session",
+    "IPython.extensions.storemagic",
+)  # fmt: skip
+# Wanted by nearly every notebook, imported while the first one runs already; a module that is not
+# installed, or not there yet, is passed over.
+LIGHT = (
+    "numpy", "pandas", "scipy.sparse", "pyarrow.parquet", "numba", "candgen.columns",
+    "candgen.datasets", "candgen.datasets.interactions", "candgen.datasets.splits",
+    "candgen.datasets.preparation", "candgen.session", "candgen.models", "candgen.retrieval",
+    "candgen.evaluation.judging", "matplotlib.backends.backend_agg", "matplotlib.pyplot",
+    "candgen.plots", "sklearn", "seaborn",
 )  # fmt: skip
 _PATIENCE = 300  # seconds for an answer; importing everything takes a tenth of that
 # Read once, when matplotlib and TensorFlow load; the latter would fill notebooks with its remarks.
@@ -77,6 +81,14 @@ class KernelServer:
     """One server process with its connection; safe to use from several threads."""
 
     def __init__(self, modules: Sequence[str]) -> None:
+        """Start the server.
+
+        Args:
+            modules: What it imports while it waits for requests.
+
+        Raises:
+            ServerError: If it dies at once.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -98,7 +110,8 @@ class KernelServer:
         self._alive = True
         self._reader = threading.Thread(target=self._read, name="kernel-server", daemon=True)
         self._reader.start()
-        self.preload(modules)
+        self.preload(KERNEL)
+        self._ask({"do": "preload", "modules": list(modules), "later": True})
 
     @property
     def alive(self) -> bool:

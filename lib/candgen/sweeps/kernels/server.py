@@ -4,8 +4,12 @@ Run as a program with the number of an inherited Unix socket. Requests and answe
 JSON over that socket:
 
     {"do": "preload", "modules": [...]}                  -> {"answer": id, "missing": {name: why}}
+    {"do": "preload", "modules": [...], "later": true}   -> the same, at once: nothing is missing
     {"do": "fork", "argv", "cwd", "env"}                 -> {"answer": id, "pid"} or {..., "error"}
     a kernel has ended                                   -> {"exited": pid, "code": exit code}
+
+Modules for later are imported one at a time whenever no request waits, so that the first kernel
+does not wait for all that later ones want.
 
 The server stays single-threaded, which is what makes forking safe: it never calls what it
 imports. It ends when the other end of the socket closes, for whatever reason, and takes its
@@ -48,6 +52,7 @@ class Server:
         self.connection = connection
         self.kernels: set[int] = set()
         self.pending = b""
+        self.later: list[str] = []
         self.libc = ctypes.CDLL(None, use_errno=True)
 
     def serve(self) -> None:
@@ -67,7 +72,9 @@ class Server:
                 selector.register(self.connection, selectors.EVENT_READ)
                 selector.register(woken, selectors.EVENT_READ)
                 while True:
-                    ready = {key.fileobj for key, _ in selector.select()}
+                    ready = {key.fileobj for key, _ in selector.select(0 if self.later else None)}
+                    if not ready:
+                        self._import([self.later.pop(0)])
                     if woken in ready:
                         os.read(woken, 4096)
                         self._bury()
@@ -105,15 +112,22 @@ class Server:
                 self._send({"exited": pid, "code": os.waitstatus_to_exitcode(status)})
 
     def _preload(self, request: dict) -> dict:
+        if request.get("later"):
+            self.later += request["modules"]
+            return {"missing": {}}
+        return {"missing": self._import(request["modules"])}
+
+    def _import(self, names: list[str]) -> dict[str, str]:
         missing = {}
-        for name in request["modules"]:
+        for name in names:
             try:
                 importlib.import_module(name)
             except Exception as error:  # whatever a module does, the notebooks will say it again
                 missing[name] = f"{type(error).__name__}: {error}"
-        gc.collect()
-        gc.freeze()  # collections in the kernels leave shared pages alone
-        return {"missing": missing}
+        if not self.later:
+            gc.collect()
+            gc.freeze()  # collections in the kernels leave shared pages alone
+        return missing
 
     def _fork(self, request: dict) -> dict:
         heard, say = os.pipe()
