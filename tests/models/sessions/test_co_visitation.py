@@ -136,6 +136,12 @@ def dataset_of(folder, histories, types=None, fold_in=False):
     return write_dataset(folder, tables, {"name": "visits"})
 
 
+def visits(**settings):
+    """Return a generator that counts what followed at once more than what followed later."""
+    plain = {"distance_power": 1.0, "backward": 0.0, "beta": 0.0, "smoothing": 0.0}
+    return CoVisitation(**{**plain, **settings})
+
+
 def one_after_another(*histories):
     return [list(enumerate(items)) for items in histories]
 
@@ -148,54 +154,54 @@ def orders(tmp_path_factory):
 
 
 def test_an_order_can_outweigh_two_clicks(orders):
-    asked = {"last": 1, "smoothing": 0.0, "event_column": "type"}
-    plain = CoVisitation(last=1, smoothing=0.0).fit(orders).score([3])[0]
-    weighed = CoVisitation(**asked, event_weights={"order": 6.0}).fit(orders).score([3])[0]
+    asked = {"last": 1, "event_column": "type"}
+    plain = visits(last=1).fit(orders).score([3])[0]
+    weighed = visits(**asked, event_weights={"order": 6.0}).fit(orders).score([3])[0]
     assert plain.argmax() == 2 and weighed.argmax() == 1
 
 
 def test_an_event_of_the_history_has_the_say_of_its_type(tmp_path):
     histories = one_after_another([0, 1], [3, 2], [0, 3])
     data = dataset_of(tmp_path, histories, ["order", *["click"] * 5])
-    asked = {"smoothing": 0.0, "fading": 1.0, "event_column": "type"}
-    scores = CoVisitation(**asked, event_weights={"order": 3.0}).fit(data).score([2])[0]
+    asked = {"fading": 1.0, "event_column": "type"}
+    scores = visits(**asked, event_weights={"order": 3.0}).fit(data).score([2])[0]
     np.testing.assert_allclose(scores[[1, 2]], [0.5 * 0.5, 0.5])  # 0 leads to 1 and to 3
-    silent = CoVisitation(**asked, event_weights={"click": 0.0}).fit(data).score([2])[0]
+    silent = visits(**asked, event_weights={"click": 0.0}).fit(data).score([2])[0]
     np.testing.assert_array_equal(silent, 0)
 
 
 def test_misspelt_columns_and_types_get_a_suggestion(orders):
     with pytest.raises(SettingError, match=r"no column .*'typ'.*Did you mean 'type'"):
-        CoVisitation(event_column="typ").fit(orders)
+        visits(event_column="typ").fit(orders)
     with pytest.raises(SettingError, match=r"no event has: 'ordr'.*Did you mean 'order'"):
-        CoVisitation(event_column="type", event_weights={"ordr": 2.0}).fit(orders)
+        visits(event_column="type", event_weights={"ordr": 2.0}).fit(orders)
     with pytest.raises(SettingError, match="0 or greater, got order: -1"):
-        CoVisitation(event_column="type", event_weights={"order": -1.0}).fit(orders)
+        visits(event_column="type", event_weights={"order": -1.0}).fit(orders)
 
 
 @pytest.mark.parametrize("needs", ["within_seconds", "pause_seconds", "half_life_seconds"])
 def test_seconds_without_times_are_refused_by_name(orders, needs):
     with pytest.raises(DataError, match=needs):
-        CoVisitation(**{needs: 60.0}).fit(orders)
+        visits(**{needs: 60.0}).fit(orders)
 
 
 def test_beta_divides_by_a_power_of_popularity(tmp_path):
     data = dataset_of(tmp_path, one_after_another([0, 1], [2, 1], [3, 1], [0]))
-    plain, rare = (CoVisitation(beta=beta).fit(data).score([3])[0] for beta in (0.0, 0.5))
+    plain, rare = (visits(beta=beta, smoothing=1.0).fit(data).score([3])[0] for beta in (0.0, 0.5))
     np.testing.assert_allclose(rare, plain * np.array([2, 3, 1, 1]) ** -0.5, rtol=1e-6)
-    some = CoVisitation(beta=0.5).fit(data).score([3], [1, 2])[0]
+    some = visits(beta=0.5, smoothing=1.0).fit(data).score([3], [1, 2])[0]
     np.testing.assert_allclose(some, rare[[1, 2]])
 
 
 def test_events_of_the_same_time_keep_the_order_of_their_rows(tmp_path):
     at_once = [[(0, item) for item in (2, 0, 1)]]
     data = dataset_of(tmp_path, at_once)
-    made = CoVisitation(reach=1, smoothing=0.0).fit(data).transitions_.toarray()
+    made = visits(reach=1).fit(data).transitions_.toarray()
     assert [tuple(pair) for pair in np.argwhere(made)] == [(0, 1), (2, 0)]
 
 
 def test_the_markov_chain_is_the_special_case_that_keeps_all_counts(taste_world, trained_users):
     same = {"last": 3, "fading": 0.5, "reach": 3, "smoothing": 4.0}
     chain = MarkovChain(**same).fit(taste_world)
-    visits = CoVisitation(**same, neighbours=taste_world.n_items).fit(taste_world)
-    np.testing.assert_array_equal(chain.score(trained_users), visits.score(trained_users))
+    kept = visits(**same, neighbours=taste_world.n_items).fit(taste_world)
+    np.testing.assert_array_equal(chain.score(trained_users), kept.score(trained_users))

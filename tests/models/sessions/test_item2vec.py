@@ -16,11 +16,6 @@ class TestItem2Vec(VectorContract):
         return Item2Vec(**{**SMALL, **settings})
 
 
-class TestItem2VecByContexts(VectorContract):
-    def make(self, **settings):
-        return Item2Vec(**{**SMALL, "answer": "contexts", "fading": 1.0, **settings})
-
-
 def dataset_of(folder, histories, times=True, n_items=6):
     rows = [(user, item, 60 * at) for user, h in enumerate(histories) for at, item in enumerate(h)]
     events = pd.DataFrame(rows, columns=["user", "item", "timestamp"])

@@ -122,7 +122,8 @@ def counted_pairs(
         kept,
     )
     n = kernels.close_gaps(room, kept, found, counts)
-    found, counts = found[:n].copy(), counts[:n].copy()
+    for made in (found, counts):
+        made.resize(n, refcheck=False)  # in place: a copy would take as much again
     ends = np.concatenate([[0], np.cumsum(kept)])
     return csr_array((counts, found, ends), shape=(n_items, n_items))
 

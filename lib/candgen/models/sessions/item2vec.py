@@ -9,9 +9,11 @@ T. Mikolov, I. Sutskever, K. Chen, G. Corrado, J. Dean, "Distributed representat
 phrases and their compositionality", NeurIPS 2013; O. Barkan, N. Koenigstein, "Item2vec: Neural item
 embedding for collaborative filtering", MLSP 2016. Theirs are Adagrad's or plain steps for one pair
 at a time with negatives of its own; here a batch shares its negatives, which turns the scores into
-a matrix product. Frequent items are not thinned out. That settings far from those for words are
-needed is from H. Caselles-Dupré, F. Lesaint, J. Royo-Letelier, "Word2vec applied to recommendation:
-Hyperparameters matter", RecSys 2018.
+a matrix product. Frequent items are not thinned out. The contexts' vectors are thrown away; an
+item's score is its cosine with the mean of the user's newest items, each of length 1.
+
+Settings far from those for words are needed: H. Caselles-Dupré, F. Lesaint, J. Royo-Letelier,
+"Word2vec applied to recommendation: Hyperparameters matter", RecSys 2018.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from candgen.models.learned import LearnedGenerator
 from candgen.models.sessions.counting import Window, newest_items
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
-from candgen.spaces import OneOf, Real, Whole
+from candgen.spaces import Real, Whole
 from candgen.training import EmbeddingTable, Learner, TrainingSettings
 
 
@@ -50,15 +52,13 @@ class Item2VecSettings(TrainingSettings):
     """Newest items of a history that count."""
     fading: Annotated[float, Field(gt=0, le=1), Real(0.1, 1.0)] = 0.8
     """Weight factor per later item; 1: all alike."""
-    answer: Annotated[Literal["items", "contexts"], OneOf(("items", "contexts"))] = "items"
-    """Vectors that are searched: items, by their cosine with the user's mean; or contexts, by
-    their dot product with it, as in training."""
-    n_negatives: Count = 200
+    n_negatives: Count = 100
     """Negatives drawn for a batch."""
     negative_weight: Annotated[NotNegative, Real(1.0, 50.0, log=True)] = 5.0
     """Weight of all negatives of a positive together, against its 1."""
-    alpha: Annotated[Share, Real(0.0, 1.0)] = 0.75
-    """Of negatives by popularity: power of an item's events, 0 to 1; 0 is uniform."""
+    alpha: Annotated[Share, Real(0.0, 1.0)] = 0.0
+    """Of negatives by popularity: power of an item's events, 0 to 1; 0 is uniform. For words .75 is
+    usual; here it leaves rare items near to everything."""
     spread: Positive = 0.1
     """Standard deviation of the initial vectors."""
     epochs: Annotated[Count, Whole(10, 80, log=True)] = 40
@@ -162,14 +162,10 @@ class SkipGramLearner(Learner):
         log = EventLog.of_history(dataset)
         return log.part(np.flatnonzero(self.learned_items[log.items]))
 
-    def item_vectors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the vectors that make users, and those that answer, each `(n_items, dim)`."""
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Return vectors of length 1, shape `(n_items, dim)`; zeros for items not learned."""
         rows = np.where(self.learned_items[:, None], self.tables["items"].rows, np.float32(0))
-        if self.settings.answer == "items":
-            rows = unit_rows(rows)
-            return rows, rows
-        answers = self.tables["contexts"].rows
-        return rows, np.where(self.learned_items[:, None], answers, np.float32(0))
+        return unit_rows(rows)
 
     def states(
         self, users: NDArray[np.int64], log: EventLog, rows: NDArray[np.float32]
@@ -179,8 +175,8 @@ class SkipGramLearner(Learner):
         return newest_items(log, users, self._n_items, chosen.last, chosen.fading) @ rows
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        rows, answers = self.item_vectors()
-        return self.states(users, self._known, rows) @ answers.T
+        rows = self.item_vectors()
+        return self.states(users, self._known, rows) @ rows.T
 
 
 class _Logistic(NamedTuple):
@@ -208,15 +204,10 @@ class Item2Vec(LearnedGenerator, VectorGenerator):
     Settings = Item2VecSettings
     chosen: Item2VecSettings
 
-    @property
-    def searched_by(self) -> str:
-        """Similarity by which the vectors are searched: cosine, or dot for contexts."""
-        return "cosine" if self.answer == "items" else "dot"
-
     def item_vectors(self) -> NDArray[np.float32]:
         """Return one vector an item, shape `(n_items, dim)`; zeros for items not learned."""
         self._known("known_items_")
-        return self._answers
+        return self._items
 
     def _learner(self, dataset: Dataset) -> SkipGramLearner:
         return SkipGramLearner(dataset, self.chosen)
@@ -224,11 +215,11 @@ class Item2Vec(LearnedGenerator, VectorGenerator):
     def _finish(self, learner: SkipGramLearner, dataset: Dataset) -> None:
         self._log = learner.histories(dataset)
         self.known_users_ = self._log.lengths > 0
-        self._rows, self._answers = learner.item_vectors()
+        self._items = learner.item_vectors()
         self._states = learner.states
 
     def _user_vectors(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._states(users, self._log, self._rows)
+        return self._states(users, self._log, self._items)
 
     def _bytes_of_step(self, n_items: int) -> float:
         return 24 * self.batch_size * (self.n_negatives + self.dim)
