@@ -53,6 +53,8 @@ _HOMES = {  # name -> module below this package
     "GFCF": "models.graph_filters",
     "BSPM": "models.graph_filters",
     "MarkovChain": "models.items.markov",
+    "CoVisitation": "models.sessions.co_visitation",
+    "Item2Vec": "models.sessions.item2vec",
     "TruncatedSVD": "models.factorization.svd",
     "WALS": "models.factorization.wals",
     "SGDFactorization": "models.factorization.sgd",

@@ -13,6 +13,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 GENERATORS = {
     "15_baselines": ["ItemKNN", "UserKNN", "EASE", "TruncatedSVD"],
     "16_item_graphs": ["SLIM", "SparseEASE", "RP3beta", "GF-CF", "BSPM"],
+    "17_sessions": ["CoVisitation", "item2vec"],
     "30_content_based": ["ItemContent", "UserProfile", "TwoBranch"],
     "40_matrix_factorization": ["WALS"],
     "50_softmax_network": ["SoftmaxNetwork"],
@@ -24,6 +25,7 @@ GENERATORS = {
 FAMILIES = {
     "15_baselines": ["ItemKNN", "UserKNN", "EASE", "TruncatedSVD"],
     "16_item_graphs": ["SLIM", "SparseEASE", "RP3beta", "GF-CF", "BSPM"],
+    "17_sessions": ["CoVisitation", "item2vec"],
     "30_content_based": ["ItemContent", "UserProfile", "TwoBranch"],
     "40_matrix_factorization": ["WALS", "MF-SGD", "MF-logistic"],
     "50_softmax_network": ["SoftmaxNetwork"],

@@ -7,6 +7,7 @@ number of events alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -39,13 +40,21 @@ class EventLog:
     """How much there was of each event, such as the share watched, shape `(n,)`; None: not read."""
 
     @classmethod
-    def of(cls, events: pd.DataFrame, n_users: int, amount: str = "") -> Self:
+    def of(
+        cls,
+        events: pd.DataFrame,
+        n_users: int,
+        amount: str = "",
+        worth: Mapping[str, float] | None = None,
+    ) -> Self:
         """Sort events.
 
         Args:
             events: Dense users and items, and perhaps times; treated as read-only.
             n_users: Users of the dataset; those without events have an empty stretch.
             amount: Column that says how much there was of each event; empty: none is read.
+            worth: How much there is for each value of that column, as text; 1 for values not named.
+                None: the column holds the amounts themselves.
 
         Raises:
             SettingError: If there is no such column.
@@ -61,21 +70,27 @@ class EventLog:
             order = np.argsort(users, kind="stable")
         offsets = np.zeros(n_users + 1, dtype=np.int64)
         np.cumsum(np.bincount(users, minlength=n_users), out=offsets[1:])
-        amounts = _amounts(events, amount)[order] if amount else None
+        amounts = _amounts(events, amount, worth)[order] if amount else None
         return cls(offsets, events[ITEM].to_numpy(np.int32)[order], times, amounts)
 
     @classmethod
-    def of_training(cls, dataset: Dataset) -> Self:
-        """Sort the events to learn from."""
-        return cls.of(_in_the_order_of_rows(dataset.train, dataset), dataset.n_users)
+    def of_training(
+        cls, dataset: Dataset, amount: str = "", worth: Mapping[str, float] | None = None
+    ) -> Self:
+        """Sort the events to learn from; `amount` and `worth` as for `of`."""
+        events = _in_the_order_of_rows(dataset.train, dataset)
+        return cls.of(events, dataset.n_users, amount, worth)
 
     @classmethod
-    def of_history(cls, dataset: Dataset, amount: str = "") -> Self:
+    def of_history(
+        cls, dataset: Dataset, amount: str = "", worth: Mapping[str, float] | None = None
+    ) -> Self:
         """Sort what is known of each user when candidates are asked for: training plus fold-in.
 
         Args:
             dataset: Where the events are.
             amount: See `of`.
+            worth: See `of`.
         """
         events = dataset.train
         if dataset.has("fold_in"):
@@ -84,7 +99,7 @@ class EventLog:
                 c for c in (USER, ITEM, TIMESTAMP, amount) if all(c in part for part in parts)
             ]
             events = pd.concat([part[columns] for part in parts], ignore_index=True)
-        return cls.of(_in_the_order_of_rows(events, dataset), dataset.n_users, amount)
+        return cls.of(_in_the_order_of_rows(events, dataset), dataset.n_users, amount, worth)
 
     def part(self, places: NDArray[np.int64]) -> Self:
         """Return the log of some events alone; `places` rise, and users are what they were."""
@@ -130,12 +145,17 @@ class EventLog:
         return np.repeat(np.arange(self.n_users, dtype=np.int32), self.lengths)
 
 
-def _amounts(events: pd.DataFrame, column: str) -> NDArray[np.float32]:
+def _amounts(
+    events: pd.DataFrame, column: str, worth: Mapping[str, float] | None
+) -> NDArray[np.float32]:
     if column not in events:
         raise SettingError(
             f"The events have no column {column!r} that says how much was watched; they have "
             f"{', '.join(events)}.{did_you_mean(column, events)}"
         )
+    if worth is not None:
+        codes, values = pd.factorize(events[column], use_na_sentinel=False)
+        return np.array([worth.get(str(value), 1.0) for value in values], np.float32)[codes]
     if not pd.api.types.is_numeric_dtype(events[column]):
         raise DataError(
             f"Column {column!r} of the events must hold numbers of 0 or more, got "

@@ -37,6 +37,8 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "MF-SGD": ("factorization.sgd", "SGDFactorization"),
     "MF-logistic": ("factorization.logistic", "LogisticFactorization"),
     "MarkovChain": ("items.markov", "MarkovChain"),
+    "CoVisitation": ("sessions.co_visitation", "CoVisitation"),
+    "item2vec": ("sessions.item2vec", "Item2Vec"),
     "SASRec": ("sequences", "SASRec"),
     "GRU4Rec": ("sequences", "GRU4Rec"),
     "TwoTower": ("towers.two_tower", "TwoTower"),

@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from candgen.features import EventLog
-from candgen.models.items.markov import transitions
 from candgen.models.sequences.windows import last_events
+from candgen.models.sessions.counting import transitions
 
 _PLACES = 10  # how much later an item still counts as having followed, as 1 / places
 _DAMPING = 10.0  # s: what rare items lose

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import diags_array
 
 from candgen.features import EventLog
-from candgen.models.items.markov import transitions
+from candgen.models.sessions.counting import transitions
 
 _PLACES = 10  # how far apart items may be to be neighbours
 _DAMPING = 10.0  # s: what rare items lose

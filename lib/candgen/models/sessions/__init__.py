@@ -1,0 +1,1 @@
+"""Generators that learn from which items came close together in one history."""
