@@ -13,7 +13,18 @@ from candgen.session import status
 from candgen.sweeps import execution, run_report, run_sweep
 from candgen.sweeps.search import tuning
 
-COMMANDS = ("doctor", "prepare", "run", "sweep", "report", "judge", "runs", "export", "candidates")
+COMMANDS = (
+    "doctor",
+    "prepare",
+    "run",
+    "sweep",
+    "report",
+    "judge",
+    "runs",
+    "export",
+    "candidates",
+    "advise",
+)
 SWEEP = """\
 question: Which?
 notebook: notebooks/15_page.ipynb

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from candgen import __version__
-from candgen.commands import beginning, inventing, reporting
+from candgen.commands import advising, beginning, inventing, reporting
 from candgen.commands.printing import print_json
 from candgen.errors import CandgenError, SettingError
 from candgen.text import terminal
@@ -279,6 +279,7 @@ def _sweep(planned: Plan, **options: Any) -> NoReturn:
 
 
 reporting.register(app)
+advising.register(app)
 inventing.register(app)
 
 

@@ -60,6 +60,9 @@ SMALLER = {
     "85_candidate_pools": {
         "headline": "recall@20", "generators": ["WALS", "ItemKNN", "popularity"],
     },
+    "86_ranking_the_pool": {
+        "generators": ["WALS", "ItemKNN", "popularity"], "pool_sizes": [10, 20], "trees": 5,
+    },
 }  # fmt: skip
 
 

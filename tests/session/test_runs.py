@@ -263,6 +263,25 @@ def test_opening_a_run_again_forgets_its_numbers(run):
     assert not (run.folder / "reproduced.json").exists()
 
 
+def test_what_a_ranker_made_of_a_pool_is_kept_and_forgotten_with_the_run(run):
+    ends = {"low": np.float64(0.1), "high": 0.3}
+    told = {
+        "worth": pd.DataFrame([{"generator": "WALS", "adds": 0.2, "recall_adds": 0.1} | ends]),
+        "sizes": pd.DataFrame(
+            [{"k": np.int64(5), "recall": 0.4, "ranked": 0.2, "fused": 0.1, "ceiling": 0.5} | ends]
+        ),
+        "importance": pd.DataFrame([{"feature": "age", "drop": 0.2} | ends]),
+    }
+    run.record_pool(metric="ndcg@10", k=5, learned_from=3, **told)
+    kept = json.loads((run.folder / "pool.json").read_text())
+    assert kept["sizes"] == told["sizes"].to_dict("records") and kept["learned_from"] == 3
+    with pytest.raises(DataError, match="adds"):
+        told["worth"]["adds"] = math.nan
+        run.record_pool(metric="ndcg@10", k=5, learned_from=3, **told)
+    _opened(_page("k: int = 5\nrun_folder: str = 'outputs/s/r'"))
+    assert not (run.folder / "pool.json").exists()
+
+
 def test_a_page_with_two_datasets_must_say_which_was_judged(run, data):
     run.datasets += [data, SimpleNamespace(**{**vars(data), "digest": "e"})]
     with pytest.raises(SettingError, match="opened 2 datasets"):

@@ -78,6 +78,8 @@ class Generator(ABC):
     """As the leaderboard spells it."""
     Settings: ClassVar[type[checks.Settings]] = checks.Settings
     """Names, types, defaults, ranges and meanings of the settings."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """What a dataset must have beside events: times, ratings, repeats, item or user columns."""
     answers_cold_users: ClassVar[bool] = False
     """Whether users without a history get an answer."""
     answers_cold_items: ClassVar[bool] = False

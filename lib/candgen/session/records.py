@@ -128,3 +128,45 @@ class Reproduced(Record):
     ours: float
     why: str
     starts: list[float] = []
+
+
+class Worth(Record):
+    """Metric that one generator adds to a ranked pool."""
+
+    generator: _Name
+    adds: float
+    low: float
+    high: float
+    recall_adds: float
+
+
+class PoolSize(Record):
+    """Recall of a pool of one size, and the metric of its orders."""
+
+    k: Annotated[int, Field(ge=1)]
+    recall: float
+    ranked: float
+    low: float
+    high: float
+    fused: float
+    ceiling: float
+
+
+class Importance(Record):
+    """Loss of the metric when one feature of a ranker is shuffled."""
+
+    feature: _Name
+    drop: float
+    low: float
+    high: float
+
+
+class Pool(Record):
+    """`pool.json`: what a ranker made of a pool of candidates."""
+
+    metric: _Name
+    k: Annotated[int, Field(ge=1)]
+    learned_from: Annotated[int, Field(ge=1)]
+    worth: list[Worth]
+    sizes: list[PoolSize]
+    importance: list[Importance]

@@ -23,6 +23,7 @@ METRICS = "metrics.json"
 PARAMETERS = "params.json"
 ENVIRONMENT = "environment.json"
 REPRODUCED = "reproduced.json"
+POOL = "pool.json"
 PER_USER = "per_user.parquet"
 VECTORS = "vectors.npz"
 QUERY_TOWER = "query_tower.npz"
@@ -30,7 +31,7 @@ LOCK = ".lock"
 """Lock of a sweep, in its folder: held while the sweep or one stage inside of it runs."""
 NOTEBOOK, PAGE = "notebook.ipynb", "page.html"
 
-RESULTS = (METRICS, REPRODUCED, PER_USER, "candidates.parquet", VECTORS, QUERY_TOWER)
+RESULTS = (METRICS, REPRODUCED, POOL, PER_USER, "candidates.parquet", VECTORS, QUERY_TOWER)
 _OF_EVERY_RUN = (NOTEBOOK, PAGE, PARAMETERS)
 _COUNT = (*RESULTS, *_OF_EVERY_RUN, ENVIRONMENT, "dataset.json")
 

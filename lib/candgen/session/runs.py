@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from candgen import checks, files, locks
 from candgen.errors import DataError, SettingError
+from candgen.records import fault_of
 from candgen.session import (
     environment,
     notebook_name,
@@ -35,11 +36,13 @@ from candgen.session import (
     saved_figures,
 )
 from candgen.session.needs import refuse_lacking
+from candgen.session.records import Pool
 from candgen.session.run_files import (
     ENVIRONMENT,
     METRICS,
     PARAMETERS,
     PER_USER,
+    POOL,
     QUERY_TOWER,
     REPRODUCED,
     VECTORS,
@@ -50,6 +53,8 @@ from candgen.training import checkpoints, steps
 from candgen.training.progress import BATCH
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from candgen.datasets import Dataset
     from candgen.evaluation import Judgement
     from candgen.models import Generator
@@ -213,6 +218,37 @@ class Run:
             raise SettingError(f"Each number is recorded once, but {repeated} came several times.")
         files.write_json(self.folder / REPRODUCED, kept)
         self._reproduced = kept
+
+    def record_pool(
+        self,
+        *,
+        metric: str,
+        k: int,
+        learned_from: int,
+        worth: pd.DataFrame,
+        sizes: pd.DataFrame,
+        importance: pd.DataFrame,
+    ) -> None:
+        """Write what a ranker made of a pool of candidates to `pool.json`.
+
+        Args:
+            metric: Of the ranked list, such as "ndcg@10".
+            k: Size of the pool, items a user.
+            learned_from: Users of validation that the ranker learned from.
+            worth: One row a generator: `generator`, `adds`, `low`, `high` and `recall_adds`.
+            sizes: One row a size of pool: `k`, `recall`, `ranked`, `low`, `high`, `fused` and
+                `ceiling`.
+            importance: One row a feature: `feature`, `drop`, `low` and `high`.
+
+        Raises:
+            DataError: If a table lacks a column, or a number is not finite.
+        """
+        told = {"worth": worth, "sizes": sizes, "importance": importance}
+        found = {"format": FORMAT, "metric": metric, "k": k, "learned_from": learned_from}
+        found |= {name: json_ready(table.to_dict("records")) for name, table in told.items()}
+        if fault := fault_of(found, Pool):
+            raise DataError(f"The record of the pool is at fault: {fault}")
+        files.write_json(self.folder / POOL, found)
 
     def record(
         self,

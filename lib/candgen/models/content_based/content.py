@@ -60,6 +60,7 @@ class ProfileSettings(ContentSettings):
 class _ByItemFeatures(VectorGenerator):
     """Base class of both generators: items as rows of features."""
 
+    needs = ("item columns",)
     answers_cold_items = True
 
     def item_vectors(self) -> NDArray[np.float32]:

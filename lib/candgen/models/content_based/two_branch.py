@@ -72,6 +72,7 @@ class TwoBranch(VectorGenerator):
     """
 
     name = "TwoBranch"
+    needs = ("item columns",)
     answers_cold_users = True
     answers_cold_items = True
     Settings = TwoBranchSettings

@@ -51,6 +51,7 @@ class GroupPopularity(Generator):
     """
 
     name = "GroupPopularity"
+    needs = ("user columns",)
     answers_cold_users = True
     Settings = GroupSettings
 

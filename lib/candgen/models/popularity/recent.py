@@ -68,6 +68,7 @@ class RecentPopularity(Generator):
     """
 
     name = "RecentPopularity"
+    needs = ("times",)
     answers_cold_users = True
     Settings = RecentSettings
 

@@ -30,6 +30,7 @@ class Revisit(Generator):
     """
 
     name = "Revisit"
+    needs = ("repeats",)
     answers_cold_users = True
     Settings = RevisitSettings
 

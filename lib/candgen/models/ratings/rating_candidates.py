@@ -38,6 +38,7 @@ class PredictedRating(VectorGenerator):
     """Ranks items by the rating predicted, learned by alternating least squares."""
 
     name = "PredictedRating"
+    needs = ("ratings",)
     Settings = RatingSettings
     predicts_ratings = True
 

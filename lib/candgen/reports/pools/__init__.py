@@ -1,0 +1,1 @@
+"""Pools of several generators in a report: what a ranker makes of them."""

@@ -1,0 +1,1 @@
+"""The second stage: a ranker that orders one pool of candidates from several generators."""
