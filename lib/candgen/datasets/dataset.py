@@ -139,7 +139,7 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the content of all tables, in hexadecimal."""
+        """SHA-256 of the content of all tables and the rules of judging, in hexadecimal."""
         return self.info["digest"]
 
     @property
@@ -239,10 +239,18 @@ class Dataset:
         """Events to learn from."""
         return self.known(INTERACTIONS)
 
-    @property
+    @cached_property
     def held_out(self) -> pd.DataFrame:
-        """Events to predict."""
-        return self.judging(INTERACTIONS)
+        """Events to predict: held-out events, with `positive_rating` those rated so or better."""
+        events = self.judging(INTERACTIONS)
+        if not self.positive_rating:
+            return events
+        return events[events[RATING] >= self.positive_rating].reset_index(drop=True)
+
+    @property
+    def positive_rating(self) -> float:
+        """Lowest rating of a held-out event to predict; 0: all held-out events are predicted."""
+        return float(self.info.get("parameters", {}).get("positive_rating", 0.0))
 
     # --- periods
 
@@ -418,6 +426,8 @@ def _write(folder: Path, tables: Tables, info: dict[str, Any]) -> None:
         described[name] = {"rows": len(held), "content": content, "sha256": files.sha256_of(path)}
     counts = {"users": n_users, "items": n_items}
     counts |= {name: len(frame) for name, frame in tables.items() if name not in counts}
+    if rules := description.judging_rules(info):
+        whole.update(f"judged by {rules}\n".encode())
     whole_info = {"format": FORMAT, **info, "counts": counts, "tables": described}
     whole_info["digest"] = whole.hexdigest()
     files.write_json(folder / DESCRIPTION, whole_info)

@@ -116,6 +116,17 @@ def read(folder: Path) -> dict[str, Any]:
     return held
 
 
+def judging_rules(info: dict[str, Any]) -> str:
+    """Return the settings that change what is ranked or judged on equal tables; empty: none do.
+
+    They are part of a dataset's digest: judgements by different rules must not be compared.
+    """
+    parameters = info.get("parameters") or {}
+    usual = {"repeats": "withhold", "positive_rating": 0.0}
+    rules = {name: parameters.get(name, default) for name, default in usual.items()}
+    return ", ".join(f"{name}={rules[name]}" for name in usual if rules[name] != usual[name])
+
+
 def digest_of(folder: Path) -> str | None:
     """Return the digest that a prepared dataset records of itself; None if none can be read."""
     try:

@@ -10,6 +10,7 @@ import pandas as pd
 from candgen.checks import Settings
 from candgen.columns import ITEM, ITEM_ID, USER, USER_ID
 from candgen.datasets.interactions import code_of
+from candgen.datasets.positives import rule_of_positives
 from candgen.datasets.reading import free_name
 from candgen.datasets.source import Source
 from candgen.datasets.splits.leakage import FuturesSeen
@@ -63,7 +64,7 @@ def info_of(
         "steps": steps,
         "split": {
             "policy": policy,
-            "rule": rule,
+            "rule": rule + rule_of_positives(own),
             **facts,
             "futures_seen": None if seen is None else seen._asdict(),
         },
