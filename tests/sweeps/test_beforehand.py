@@ -124,3 +124,23 @@ def test_a_headline_is_at_one_of_the_cutoffs_and_none_exceeds_k(
     else:
         with pytest.raises(SettingError, match=message):
             read_plan(path)
+
+
+def test_settings_that_a_dataset_was_prepared_with_are_not_looked_at_again(
+    write_notebook, write_sweep, project, monkeypatch
+):
+    from candgen.datasets import first_look
+
+    looked = []
+    monkeypatch.setattr(first_look, "fault_of", lambda given: looked.append(given["n_users"]))
+    parameters = 'source: str = "world"\nn_users: int = 20\nname: str = ""\nrun_folder: str = ""\n'
+    write_notebook("10_prepare_data", parameters, "preparation.prepare(run_folder)")
+    sweep = "notebook: notebooks/15_train.ipynb\ndatasets: {w: {n_users: N}}\nruns: {a: {dataset: w}}\n"
+    folder = project / "outputs" / "asked" / "datasets" / "w"
+    folder.mkdir(parents=True)
+    known = {"source": "world", "n_users": 30, "name": "w", "run_folder": str(folder)}
+    (folder / "params.json").write_text(json.dumps(known))
+    for state, n_users in (("failed", 30), ("done", 31), ("done", 30)):
+        (folder / "status.json").write_text(json.dumps({"state": state, "files": {}}))
+        read_plan(write_sweep(sweep.replace("N", str(n_users))))
+    assert looked == [30, 31]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from candgen import files
 from candgen.errors import SettingError, did_you_mean
-from candgen.session import paths
+from candgen.session import paths, run_files, status
 from candgen.session.needs import refuse_lacking
 
 if TYPE_CHECKING:
@@ -177,10 +177,12 @@ def dataset_fault(stage: Stage, option: str) -> str | None:
     """
     if "preparation.prepare(" not in stage.notebook.code(explore=True):
         return None
-    from candgen.datasets import first_look  # pandas is slow, and many sweeps prepare nothing
-
     given = {**stage.notebook.defaults(), **stage.parameters}
     given.pop("run_folder", None)
+    if not stage.inputs and _were_taken(stage.folder, given):
+        return None
+    from candgen.datasets import first_look  # pandas is slow, and many sweeps prepare nothing
+
     fault = first_look.fault_of(given)
     if fault is None:
         return None
@@ -189,6 +191,17 @@ def dataset_fault(stage: Stage, option: str) -> str | None:
     flag, _, place = option.partition(" ")
     changed = shlex.quote(f"{place}{fault.setting}={fault.instead or '...'}")
     return f"{fault.message} Change it with `{flag} {changed}`."
+
+
+def _were_taken(folder: Path, given: dict[str, Any]) -> bool:
+    """Tell whether a dataset that is done was prepared with the same settings."""
+    if status.state_of(folder) != status.DONE:
+        return False
+    try:
+        known = files.read_json(folder / run_files.PARAMETERS)
+    except (OSError, ValueError):
+        return False
+    return isinstance(known, dict) and {**known, "run_folder": ""} == {**given, "run_folder": ""}
 
 
 def name_fault(name: str, taken: Iterable[str] = ()) -> str | None:
