@@ -77,6 +77,15 @@ def test_the_gradient_is_the_slope_of_the_loss(small):
             assert slopes[row, 2] == pytest.approx((up - down) / 0.02, abs=2e-4)
 
 
+def test_a_negative_that_is_the_positive_does_not_count(tmp_path):
+    made = learner(dataset_of(tmp_path, [[0, 1]]), spread=1.0, negative_weight=3.0)
+    items, contexts = (made.tables[name].rows.astype(float) for name in ("items", "contexts"))
+    right, wrong = items[0] @ contexts[1], items[0] @ contexts[0]  # of both, 0 alone is against
+    expected = np.log1p(np.exp(-right)) + 3 * np.log1p(np.exp(wrong))
+    loss = made.learn(np.array([0]), np.ones(1, np.float32), 0.0, np.random.default_rng(0))
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_user_is_the_mean_of_the_newest_items(small):
     model = Item2Vec(dim=4, epochs=2, last=2, fading=0.5).fit(small)
     items = model.item_vectors()

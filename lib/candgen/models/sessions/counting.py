@@ -125,6 +125,8 @@ def counted_pairs(
     for made in (found, counts):
         made.resize(n, refcheck=False)  # in place: a copy would take as much again
     ends = np.concatenate([[0], np.cumsum(kept)])
+    if n < 2**31:
+        ends = ends.astype(np.int32)  # or else the columns found become int64, too
     return csr_array((counts, found, ends), shape=(n_items, n_items))
 
 

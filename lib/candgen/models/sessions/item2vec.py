@@ -61,7 +61,7 @@ class Item2VecSettings(TrainingSettings):
     usual; here it leaves rare items near to everything."""
     spread: Positive = 0.1
     """Standard deviation of the initial vectors."""
-    epochs: Annotated[Count, Whole(10, 80, log=True)] = 40
+    epochs: Annotated[Count, Whole(5, 40, log=True)] = 15
     learning_rate: Annotated[Positive, Real(0.001, 0.05, log=True)] = 0.01
     schedule: Literal["constant", "linear", "cosine"] = "linear"
 
