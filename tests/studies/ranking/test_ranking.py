@@ -16,7 +16,7 @@ from candgen.sweeps.notebook_parameters import read_notebook
 
 NAMES = ["WALS", "ItemKNN", "popularity"]
 SETTINGS = {"WALS": {"epochs": 3}}
-RANKER = {"trees": 8, "leaves": 4}
+RANKER = {"trees": 8, "leaves": 4, "leaf_size": 20}
 KNOWN_LATER = {"interactions", "test"}  # tables that hold events of the test period
 
 
