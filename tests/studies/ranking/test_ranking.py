@@ -16,7 +16,7 @@ from candgen.sweeps.notebook_parameters import read_notebook
 
 NAMES = ["WALS", "ItemKNN", "popularity"]
 SETTINGS = {"WALS": {"epochs": 3}}
-RANKER = {"trees": 8, "leaves": 4}
+RANKER = {"trees": 8, "leaves": 4, "leaf_size": 20}
 KNOWN_LATER = {"interactions", "test"}  # tables that hold events of the test period
 
 
@@ -188,9 +188,9 @@ def toy(items, ranks, held):
 
 def test_fusion_adds_reciprocal_ranks_over_the_lists_that_hold_an_item():
     nan = np.nan
-    pool, _ = toy([[0, 1, 2, NO_ITEM]], {"a": [[1, nan, 3, nan]], "b": [[nan, 1, 2, nan]]}, [[0]])
-    # 1/61, 1/61 and 1/63 + 1/62: the item of both lists comes first, ties stay.
-    assert stages.fused(pool).tolist() == [[2, 0, 1, NO_ITEM]]
+    pool, _ = toy([[0, 1, 2, NO_ITEM]], {"a": [[2, nan, 3, nan]], "b": [[nan, 1, 2, nan]]}, [[0]])
+    # 1/62, 1/61 and 1/63 + 1/62: the item of both lists comes first, then the better place.
+    assert stages.fused(pool).tolist() == [[2, 1, 0, NO_ITEM]]
 
 
 def test_a_ranker_that_is_shown_the_answer_finds_it():

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.sparse import csr_array
 
 from candgen import checks, evaluation, models
@@ -37,14 +38,21 @@ RANKED, FUSED, TURNS = "ranker", "rank fusion", "by turns"
 
 
 class RankerSettings(checks.Settings):
-    """Settings of the ranker."""
+    """Settings of the ranker.
+
+    The defaults are cautious, because validation holds few hits: by five-fold cross-validation over
+    the 610 users of ml-latest-small's validation (176 hits in pools of 100), NDCG@10 was .034 with
+    them, .029 with a learning rate of .1, 15 leaves and 20 candidates a leaf, and .035 by turns.
+    """
 
     trees: checks.Count = 100
     """Trees, one a step of boosting."""
-    learning_rate: checks.Positive = 0.1
+    learning_rate: checks.Positive = 0.05
     """Share of each tree that counts."""
-    leaves: checks.Count = 15
-    """Leaves of a tree at most, 2 or more."""
+    leaves: Annotated[int, Field(ge=2)] = 7
+    """Leaves of a tree at most."""
+    leaf_size: checks.Count = 100
+    """Candidates of a leaf at least."""
 
 
 class Ranker:
@@ -57,6 +65,8 @@ class Ranker:
             max_iter=settings.trees,
             learning_rate=settings.learning_rate,
             max_leaf_nodes=settings.leaves,
+            min_samples_leaf=settings.leaf_size,
+            l2_regularization=1.0,
             early_stopping=False,
             random_state=derive_seed(seed, "ranker") % 2**32,
         )
