@@ -48,9 +48,24 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return close[0] if close else ""
 
 
+_SEEN = (
+    " Whether items that users already had are offered is a setting of the dataset, so that all "
+    "runs on it rank the same items. Prepare it with repeats: allow (seen items stay in) or "
+    "repeats: withhold (they are left out, the default)."
+)
+_CALLED_OTHERWISE = dict.fromkeys(
+    ("exclude_seen", "filter_seen", "filter_viewed", "filter_already_liked_items"), _SEEN
+)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Suggest the nearest known spelling, as a sentence with a leading space, or list them all."""
+    """Suggest the nearest known spelling, as a sentence with a leading space, or list them all.
+
+    A name that other libraries use gets the name that it has here.
+    """
     known = sorted(known)
+    if name in _CALLED_OTHERWISE:
+        return _CALLED_OTHERWISE[name]
     if close := nearest(name, known):
         return f" Did you mean {close!r}?"
     return f" Known names: {', '.join(known)}." if known else ""

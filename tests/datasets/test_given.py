@@ -46,6 +46,26 @@ def test_validation_and_candidate_lists_are_optional_parts(read):
     assert rows(source.parts["candidate_lists"]) == [[1, 30], [1, 40], [1, 50]]
 
 
+def test_validation_has_candidate_lists_of_its_own(read):
+    source = read(
+        more={
+            "validation": "2 20\n",
+            "candidates": "1 30 40\n",
+            "validation_candidates": "2 20 50\n",
+        }
+    )
+    assert rows(source.parts["validation_candidate_lists"]) == [[2, 20], [2, 50]]
+    assert rows(source.parts["candidate_lists"]) == [[1, 30], [1, 40]]
+
+
+@pytest.mark.parametrize("lacking", ["candidates", "validation"])
+def test_lists_of_validation_need_its_events_and_the_lists_of_test(read, lacking):
+    more = {"validation": "2 20\n", "candidates": "1 30\n", "validation_candidates": "2 20\n"}
+    del more[lacking]
+    with pytest.raises(SettingError, match=f"{lacking}_path is empty"):
+        read(more=more)
+
+
 def test_text_in_an_id_is_named_by_its_line(read):
     with pytest.raises(
         DataError, match=r"train\.txt, line 3: item is 'x', expected a whole number"

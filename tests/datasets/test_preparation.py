@@ -296,6 +296,21 @@ def test_candidate_lists_are_numbered_and_widen_the_catalogue(tmp_path, halves):
     assert data.n_items == 6
 
 
+def test_lists_of_both_parts_are_numbered_alike(tmp_path, halves):
+    texts = {"validation": "9 80\n", "lists": "5 90 95\n", "others": "9 97 80\n5 95\n"}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    settings = {
+        "validation_path": str(tmp_path / "validation.txt"),
+        "candidates_path": str(tmp_path / "lists.txt"),
+        "validation_candidates_path": str(tmp_path / "others.txt"),
+    }
+    data = prepare(tmp_path / "d", **halves, **settings)
+    assert pairs(data, "candidate_lists") == [(5, 90), (5, 95)]
+    assert sorted(pairs(data, "validation_candidate_lists")) == [(5, 95), (9, 80), (9, 97)]
+    assert data.n_items == 7
+
+
 def test_a_candidate_list_of_nobody_is_refused(tmp_path, halves):
     (tmp_path / "lists.txt").write_text("77 90\n")
     with pytest.raises(DataError, match="user 77 has a candidate list but no events"):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from candgen import evaluation, models
+from candgen import evaluation, models, retrieval
 from candgen.datasets.preparation import prepare
 from candgen.errors import ColdStartError, DataError, SettingError
 from candgen.evaluation import Candidates
@@ -115,6 +115,51 @@ def test_lists_made_for_test_do_not_empty_a_validation_that_was_taken_from_train
     on_validation = evaluation.judge_candidates(lists([0], [[1]]), data.for_validation(), [1])
     assert on_validation.ranking == "full"
     assert on_validation.per_user["recall@1"].tolist() == [1, 0]
+
+
+def test_the_first_generator_of_a_process_does_not_pay_for_starting_threads(small, monkeypatch):
+    from candgen.evaluation import judging
+
+    calls = []
+    for name in ("top_k", "top_items"):
+        found = getattr(retrieval, name)
+        told = lambda *a, name=name, found=found, **b: calls.append(name) or found(*a, **b)  # noqa: E731
+        monkeypatch.setattr(retrieval, name, told)
+    judging._start_threads.cache_clear()
+    model = models.Popularity().fit(small)
+    for _ in range(2):
+        evaluation.judge(model, small, k=3, cutoffs=[1])
+    assert calls == ["top_k", "top_items", "top_items"]
+
+
+def test_micro_recall_counts_each_held_out_item_the_same(make, events):
+    # User 0 finds 1 of 3 items, user 1 the one that is held out: 2 of 4, not the mean of 1/3 and 1.
+    train, test = events((0, 0), (1, 1)), events((0, 1), (0, 2), (0, 3), (1, 0), (1, 0))
+    data = make(train, test, n_users=2, n_items=5)
+    found = evaluation.judge_candidates(lists([1, 0], [[0, 4], [4, 2]]), data, [1, 2])
+    assert found.mean("recall@2") == pytest.approx(2 / 3)
+    assert found.mean("micro_recall@2") == found.overall["micro_recall@2"] == pytest.approx(1 / 2)
+    assert found.mean("micro_recall@1") == pytest.approx(1 / 4)
+    assert found.row()["micro_recall@2"] == found.mean("micro_recall@2")
+
+
+def test_validation_ranks_lists_of_its_own_and_test_those_of_test(make, events):
+    train, test = events((0, 0), (1, 1), (2, 2), (2, 3)), events((0, 2), (1, 3))
+    tables = {
+        "validation": events((0, 1), (1, 2)),
+        "candidate_lists": events((0, 2), (0, 3), (1, 3), (1, 0)),
+        "validation_candidate_lists": events((0, 1), (0, 3), (1, 2), (1, 0)),
+    }
+    data = make(train, test, n_users=3, n_items=4, **tables)
+    ranked = {}
+    for part in (data.for_validation(), data):
+        found = evaluation.judge(models.Popularity().fit(part), part, k=4, cutoffs=[1])
+        assert "sampled" in found.ranking
+        rows = found.candidates.items
+        ranked[part.evaluate_on] = [set(row[row >= 0].tolist()) for row in rows]
+    assert ranked == {"validation": [{1, 3}, {0, 2}], "test": [{2, 3}, {0, 3}]}
+    with pytest.raises(DataError, match="item film-2 is not in the list of user 100"):
+        evaluation.judge_candidates(lists([0], [[2]]), data.for_validation(), [1])
 
 
 def test_candidates_from_outside_the_given_lists_are_refused(make, events):

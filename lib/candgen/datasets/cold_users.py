@@ -137,7 +137,7 @@ def fold_in_cold_users(
     found_after = n_known if found_after is None else found_after
     if found_after < n_known:
         raise SettingError(f"found_after must be n_known = {n_known} or more, got {found_after}.")
-    held_out = dataset.held_out
+    held_out = dataset.judging(INTERACTIONS)
     if TIMESTAMP not in held_out:
         raise DataError(_NO_TIMES.format(dataset.name))
     trained = np.bincount(dataset.train[USER], minlength=dataset.n_users) > 0

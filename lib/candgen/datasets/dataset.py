@@ -8,7 +8,6 @@ every file, which `open_dataset` checks.
 
 from __future__ import annotations
 
-import hashlib
 import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -139,7 +138,7 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the content of all tables, in hexadecimal."""
+        """SHA-256 of the content of all tables and the rules of judging, in hexadecimal."""
         return self.info["digest"]
 
     @property
@@ -239,10 +238,10 @@ class Dataset:
         """Events to learn from."""
         return self.known(INTERACTIONS)
 
-    @property
+    @cached_property
     def held_out(self) -> pd.DataFrame:
-        """Events to predict."""
-        return self.judging(INTERACTIONS)
+        """Events to predict: held-out events, with `positive_rating` those rated so or better."""
+        return description.positives(self.judging(INTERACTIONS), self.info)
 
     # --- periods
 
@@ -402,7 +401,7 @@ def write_dataset(
 def _write(folder: Path, tables: Tables, info: dict[str, Any]) -> None:
     """Write the tables of a dataset, then `dataset.json`."""
     n_users, n_items = len(tables["users"]), len(tables["items"])
-    described, whole = {}, hashlib.sha256()
+    described, whole = {}, description.begun_digest(info)
     for name in sorted(tables):
         path, held = folder / f"{name}.parquet", tables[name]
         with files.appearing(path) as passing:

@@ -17,6 +17,7 @@ from candgen.datasets.interactions import (
     positives,
     settle_duplicates,
 )
+from candgen.datasets.periods import LISTS
 from candgen.datasets.source import Source
 from candgen.datasets.splits import NAMES
 from candgen.errors import DataError
@@ -30,7 +31,8 @@ class Kept(NamedTuple):
 
     events: pd.DataFrame
     parts: NDArray[np.uint8] | None
-    candidate_lists: pd.DataFrame | None
+    candidate_lists: dict[str, pd.DataFrame]
+    """Lists to be ranked, by the name of their table."""
     steps: list[dict[str, Any]]
     notes: list[str]
     first_times: NDArray[np.int64] | None = None
@@ -67,7 +69,7 @@ def kept_events(source: Source, own: PreparationSettings) -> Kept:
         raise none_left(source, steps)
     events = events.reset_index(drop=True)
     first_times = events.pop(_FIRST).to_numpy() if _FIRST in events else None
-    return Kept(events, None, None, steps, notes, first_times)
+    return Kept(events, None, {}, steps, notes, first_times)
 
 
 def _in_order(events: pd.DataFrame) -> pd.DataFrame:
@@ -104,7 +106,8 @@ def kept_parts(source: Source, own: PreparationSettings) -> Kept:
         codes.append(np.full(len(events), code, dtype=np.uint8))
         steps.append(_step(f"given {name}", events))
     events = pd.concat(frames, ignore_index=True)
-    return Kept(events, np.concatenate(codes), source.parts.get("candidate_lists"), steps, notes)
+    lists = {name: source.parts[name] for name in LISTS if name in source.parts}
+    return Kept(events, np.concatenate(codes), lists, steps, notes)
 
 
 def _step(label: str, events: pd.DataFrame) -> dict[str, Any]:

@@ -12,16 +12,17 @@ Cells are separated by white space, which knows no quotes, or by a delimiter.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from candgen.columns import ITEM, RATING, USER
 from candgen.datasets.archives import InputFile, describe
 from candgen.datasets.cells import Column, Kind
+from candgen.datasets.periods import OF_TEST, OF_VALIDATION
 from candgen.datasets.reading import decoded_lines, records, values
 from candgen.datasets.reading.text import settled_encoding
 from candgen.datasets.source import Source
@@ -56,6 +57,8 @@ class GivenSettings(FileSettings):
     """Events to tune settings on; empty: a share of train."""
     candidates_path: str = ""
     """Items that may be ranked for each user; empty: all items."""
+    validation_candidates_path: str = ""
+    """Items that may be ranked for each user of validation."""
     layout: Literal[*LAYOUTS] = "adjacency"
     """Adjacency (user item item ...), pairs, or triples with a rating."""
 
@@ -72,6 +75,17 @@ class GivenSettings(FileSettings):
         if file_type not in ("auto", "text"):
             raise SettingError(f"Given files are text, so file_type cannot be {file_type!r}.")
         return file_type
+
+    @model_validator(mode="after")
+    def _lists_of_validation_have_their_part(self) -> Self:
+        for other in ("candidates_path", "validation_path"):
+            if self.validation_candidates_path and not getattr(self, other):
+                raise SettingError(
+                    "validation_candidates_path lists items for the users of validation_path, as "
+                    f"candidates_path does for those of test_path; {other} is empty. Set it, or "
+                    "leave validation_candidates_path empty."
+                )
+        return self
 
     def _shared(self) -> dict[str, Any]:
         return {"encoding": self.encoding}
@@ -95,7 +109,12 @@ def read(*, limit: int | None = None, **settings: Any) -> Source:
         "train": (own.train_path, "train_path", "the events to learn from"),
         "test": (own.test_path, "test_path", "the events to predict"),
         "validation": (own.validation_path, "validation_path", "validation events"),
-        "candidate_lists": (own.candidates_path, "candidates_path", "candidate lists"),
+        OF_TEST: (own.candidates_path, "candidates_path", "candidate lists"),
+        OF_VALIDATION: (
+            own.validation_candidates_path,
+            "validation_candidates_path",
+            "candidate lists of validation",
+        ),
     }
     inputs = {
         name: existing(*place, own.compression)

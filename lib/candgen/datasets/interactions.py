@@ -80,10 +80,10 @@ def positives(events: pd.DataFrame, at_least: float | None) -> pd.DataFrame:
     return events[events[RATING].to_numpy() >= at_least]
 
 
-def no_ratings(at_least: float) -> DataError:
+def no_ratings(at_least: float, setting: str = "min_rating") -> DataError:
     """Return the error of a threshold on events without ratings."""
     return DataError(
-        f"min_rating is {at_least:g}, but these events have no ratings. Leave min_rating out."
+        f"{setting} is {at_least:g}, but these events have no ratings. Leave {setting} out."
     )
 
 

@@ -26,6 +26,9 @@ WHOLE_LOG = ("timeline", "cold_users", "cold_items")
 """Splits that hold out all rows of a time, of users or of items. Others hold out what was engaged
 with, so their held-out impressions do not say what was ignored."""
 
+OF_TEST, OF_VALIDATION = LISTS = ("candidate_lists", "validation_candidate_lists")
+"""Tables of the items that may be ranked for each user, where a dataset restricts them."""
+
 
 class Period(NamedTuple):
     """The parts that a model knows, and the part that judges it."""

@@ -53,6 +53,7 @@ from candgen.datasets.splits import (
     validation_from_train,
     windows,
 )
+from candgen.datasets.splits.positives import check_positives
 from candgen.datasets.splits.windows import Window, WindowSettings
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.seeds import derive_seed
@@ -87,6 +88,8 @@ class PreparationSettings(WindowSettings, SplitShares):
     """Name of the dataset; empty: the folder's name."""
     min_rating: float = 0.0
     """Lowest rating that counts as a positive interaction; 0: all count."""
+    positive_rating: float = 0.0
+    """Lowest rating of a held-out event to predict; 0: all held-out events."""
     min_user_events: Count = 1
     """Fewest events of a user, applied with `min_item_events` until both hold."""
     min_item_events: Count = 1
@@ -121,6 +124,12 @@ class PreparationSettings(WindowSettings, SplitShares):
         if self.source == "given" and max(self.min_user_events, self.min_item_events) > 1:
             raise SettingError(
                 "A given split is left as it is: leave min_user_events and min_item_events at 1."
+            )
+        if 0 < self.positive_rating < self.min_rating:
+            raise SettingError(
+                f"positive_rating is {self.positive_rating:g}, but events rated below min_rating "
+                f"{self.min_rating:g} are dropped before the split, so it would change nothing. "
+                "Raise positive_rating, or lower min_rating to train on more events."
             )
         _ = self.split_settings
         self._check_windows()
@@ -209,6 +218,7 @@ def prepare(folder: Path | str, *, relative_to: Path | str = "", **settings: Any
     numbered = _number(kept, source)
     made = _split(numbered, kept, own, window)
     tables_, extras = _tables(source, numbered, made)
+    check_positives(tables_, own.positive_rating)
     policy, events = own.split_settings.policy, numbered.events
     seen = None if events.times is None else futures_seen(events, made.parts)
     info = info_of(
@@ -331,24 +341,27 @@ class _NumberedEvents(NamedTuple):
     events: Events
     user_ids: pd.Index
     item_ids: pd.Index
-    candidate_lists: pd.DataFrame | None
+    candidate_lists: dict[str, pd.DataFrame]
 
 
 def _number(kept: Kept, source: Source) -> _NumberedEvents:
     events, lists = kept.events, kept.candidate_lists
     users = number(events[USER])
-    if lists is None:
-        items = number(events[ITEM])
-    else:  # a listed item may have no event
-        both = number(pd.concat([events[ITEM], lists[ITEM]], ignore_index=True))
-        items = Numbered(both.codes[: len(events)], both.raw)
-        lists = _number_lists(lists, users.raw, both.codes[len(events) :], source)
+    listed = [frame[ITEM] for frame in lists.values()]  # a listed item may have no event
+    all_ = number(pd.concat([events[ITEM], *listed], ignore_index=True) if lists else events[ITEM])
+    items = Numbered(all_.codes[: len(events)], all_.raw)
+    ends = np.cumsum([len(events), *map(len, listed)])
+    of_lists = np.split(all_.codes, ends[:-1])[1:]
+    numbered = {
+        name: _number_lists(frame, users.raw, codes, source)
+        for (name, frame), codes in zip(lists.items(), of_lists, strict=True)
+    }
     columns = {USER: users.codes, ITEM: items.codes}
     columns |= {c: events[c] for c in (RATING, TIMESTAMP, *source.kept) if c in events}
     frame = pd.DataFrame(columns, copy=False)
     times = frame[TIMESTAMP].to_numpy() if TIMESTAMP in frame else None
     seen = Events(users.codes, items.codes, times, len(users.raw), len(items.raw))
-    return _NumberedEvents(frame, seen, users.raw, items.raw, lists)
+    return _NumberedEvents(frame, seen, users.raw, items.raw, numbered)
 
 
 def _number_lists(
@@ -403,8 +416,7 @@ def _tables(
             tables_[name] = frame[rows].reset_index(drop=True)
     tables_["users"] = described_users(numbered.user_ids, source.users)
     tables_["items"] = described_items(numbered.item_ids, source.items)
-    if numbered.candidate_lists is not None:
-        tables_["candidate_lists"] = numbered.candidate_lists
+    tables_ |= numbered.candidate_lists
     facts = {}
     for name, extra in source.extras.items():
         frame, parts = _cut_extra(extra, numbered, made)

@@ -13,6 +13,7 @@ from candgen.datasets.interactions import code_of
 from candgen.datasets.reading import free_name
 from candgen.datasets.source import Source
 from candgen.datasets.splits.leakage import FuturesSeen
+from candgen.datasets.splits.positives import rule_of_positives
 from candgen.errors import DataError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def info_of(
         "steps": steps,
         "split": {
             "policy": policy,
-            "rule": rule,
+            "rule": rule + rule_of_positives(own),
             **facts,
             "futures_seen": None if seen is None else seen._asdict(),
         },

@@ -47,7 +47,7 @@ class Source:
     unread: EventFile | None = None
     """Where the interactions are, if they are not read yet."""
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
-    """Splits made by others: `train`, `test`, optional `validation` and `candidate_lists`."""
+    """Splits made by others: `train`, `test`, optional `validation` and the `periods.LISTS`."""
     users: pd.DataFrame | None = None
     """One row a user: `user_id` and any features. Users without interactions may appear."""
     items: pd.DataFrame | None = None

@@ -17,6 +17,7 @@ from candgen.datasets.impressions import (
     read_impressions,
 )
 from candgen.datasets.reading import FileFormat, TextFormat, encoding_note, first_rows, read_columns
+from candgen.datasets.reading.arrow import further_shards
 from candgen.datasets.reading.formats import of_one_file
 from candgen.datasets.source import EventFile, Source
 from candgen.errors import DataError, SettingError, did_you_mean
@@ -151,7 +152,7 @@ def read(*, limit: int | None = None, whole: bool = True, **settings: Any) -> So
         extras={} if shown is None else {"impressions": shown},
         kept=(*own.kept_columns, INVERSE_PROPENSITY),
         rating_scale=tuple(own.rating_scale) or None,
-        inputs=describe(used),
+        inputs=describe([*used, *all_shards(used)]),
         notes=[*notes, *encoding_notes(own, used)],
         folder=file.path.parent,
     )
@@ -393,6 +394,11 @@ def existing(path: str, setting: str, what: str, compression: str = "auto") -> I
     if not found.is_file():
         raise DataError(f"There is no file {found} ({setting}: {what}). Check the path.")
     return input_file(found, compression)
+
+
+def all_shards(used: list[InputFile]) -> list[InputFile]:
+    """Return the files that continue those that were read."""
+    return [InputFile(path) for file in used for path in further_shards(file)]
 
 
 def column_names(file: InputFile, text: TextFormat) -> list[str]:

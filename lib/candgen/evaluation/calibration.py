@@ -13,7 +13,8 @@ that each item would have if all were alike.
   1 the scores are overconfident, above 1 underconfident.
 - *Rank correlation*: Spearman's, of score and true relevance, within each user.
 
-Items in a user's history are left out everywhere, because they are never recommended.
+Items in a user's history are left out everywhere, because they are never recommended, unless the
+dataset allows repeats.
 """
 
 from __future__ import annotations
@@ -173,10 +174,10 @@ def _logits(
     for start in range(0, len(users), rows_per_block):
         block = users[start : start + rows_per_block]
         scores = generator.score(block) / temperature
-        history = dataset.history_matrix[block]
+        withheld = dataset.withheld_matrix[block]
         for row, user in enumerate(block):
             offered = generator.known_items_.copy()
-            offered[history.indices[history.indptr[row] : history.indptr[row + 1]]] = False
+            offered[withheld.indices[withheld.indptr[row] : withheld.indptr[row + 1]]] = False
             items = np.flatnonzero(offered)
             yield start + row, int(user), items, scores[row, items].astype(np.float64)
 
@@ -207,9 +208,9 @@ def _shown_later(
     shown = dataset.judging("impressions")
     shown = shown[shown[USER].isin(users) & generator.known_items_[shown[ITEM]]]
     pairs = labels(shown)
-    history, predicted, observed = dataset.history_matrix, [np.zeros(0)], [np.zeros(0)]
+    withheld, predicted, observed = dataset.withheld_matrix, [np.zeros(0)], [np.zeros(0)]
     for user, of_user in pairs.groupby(USER):
-        fresh = of_user[~of_user[ITEM].isin(history[[user]].indices)]
+        fresh = of_user[~of_user[ITEM].isin(withheld[[user]].indices)]
         if len(fresh):
             scores = generator.score(np.array([user]), fresh[ITEM].to_numpy())[0]
             predicted.append(expit(scores.astype(np.float64) / temperature))

@@ -124,7 +124,7 @@ def merit_shares(
     for start in range(0, len(users), _MERIT_ROWS):
         block = slice(start, start + _MERIT_ROWS)
         relevance = oracle.relevance(users[block]).astype(np.float64)  # (rows, n_items)
-        relevance[dataset.history_matrix[users[block]].nonzero()] = 0
+        relevance[dataset.withheld_matrix[users[block]].nonzero()] = 0
         total = np.maximum(relevance.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         found[block] = relevance @ groups.shares / total
     return found

@@ -60,7 +60,7 @@ def best_candidates(
     for start in range(0, len(users), rows_per_block):
         block = slice(start, start + rows_per_block)
         relevance = oracle.relevance(users[block])  # (rows, n_items)
-        relevance[dataset.history_matrix[users[block]].nonzero()] = 0
+        relevance[dataset.withheld_matrix[users[block]].nonzero()] = 0
         items[block] = np.argsort(-relevance, axis=1, kind="stable")[:, :k]
         scores[block] = np.take_along_axis(relevance, items[block], axis=1)
     return Candidates(users, items, scores)

@@ -41,7 +41,7 @@ class Judgement:
     per_user: pd.DataFrame
     """One row a judged user: `user` (dense), then a column a metric and cut-off, never NaN."""
     overall: dict[str, float] = field(default_factory=dict)
-    """What belongs to the lists as a whole: `coverage@20`, `gini@20`, `novelty@20`, ..."""
+    """Of the lists as a whole: `micro_recall@20`, `coverage@20`, `gini@20`, `novelty@20`, ..."""
     candidates: Candidates | None = None
     counts: dict[str, int | float] = field(default_factory=dict)
     """Who was judged and who was not, and what the lists looked like."""

@@ -13,7 +13,7 @@ reach 1 for a generator that learns from interactions alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +24,7 @@ from scipy.sparse import csr_array
 from candgen import retrieval
 from candgen.columns import ITEM, ITEM_ID, RATING, USER, USER_ID
 from candgen.datasets.dataset import Dataset
+from candgen.datasets.periods import OF_TEST, OF_VALIDATION
 from candgen.errors import ColdStartError, DataError, SettingError
 from candgen.evaluation import metrics
 from candgen.evaluation.beyond_accuracy import beyond_accuracy
@@ -33,7 +34,7 @@ from candgen.evaluation.judgement import FULL, GIVEN_LISTS, Judgement
 from candgen.evaluation.rating_errors import RATED, rating_errors
 from candgen.models.base import Generator
 from candgen.retrieval import NO_ITEM
-from candgen.training.compile_time import Stopwatch
+from candgen.training.compile_time import Stopwatch, preparing
 
 if TYPE_CHECKING:
     from candgen.cluster.workers import Cluster
@@ -96,6 +97,7 @@ def judge(
         )
     lists = given_lists(dataset)
     clock = Stopwatch()
+    _start_threads()
     top = retrieval.top_items(
         generator,
         users,
@@ -163,7 +165,10 @@ def judge_candidates(
     return Judgement(
         generator=name,
         per_user=per_user,
-        overall=beyond_accuracy(items, users, dataset, cutoffs),
+        overall={
+            **metrics.micro_recall(per_user, np.diff(held_out.indptr), cutoffs),
+            **beyond_accuracy(items, users, dataset, cutoffs),
+        },
         candidates=candidates,
         counts=counts | _counts_of_lists(items, users, candidates, dataset, cutoffs[-1]),
         ranking=FULL if lists is None else GIVEN_LISTS,
@@ -228,17 +233,28 @@ def judged_users(dataset: Dataset) -> Judged:
 
 
 def given_lists(dataset: Dataset) -> csr_array | None:
-    """The lists a dataset gives to be ranked, shape `(n_users, n_items)`; None without any.
+    """Return the lists a dataset gives to be ranked, shape `(n_users, n_items)`; None without any.
 
-    Lists are made around what test holds out. On a validation part that was taken from train no
-    list holds a held-out item, so nothing could be found: there the whole catalogue is ranked.
+    Validation has lists of its own, or else those of test, which are made around what test holds
+    out. On a validation part that was taken from train they hold no held-out item, so nothing could
+    be found: there the whole catalogue is ranked.
     """
-    if not dataset.has("candidate_lists"):
+    if dataset.evaluate_on == "validation" and dataset.has(OF_VALIDATION):
+        return dataset.matrix(dataset.table(OF_VALIDATION))
+    if not dataset.has(OF_TEST):
         return None
-    lists = dataset.matrix(dataset.table("candidate_lists"))
+    lists = dataset.matrix(dataset.table(OF_TEST))
     if dataset.evaluate_on == "validation" and not lists.multiply(dataset.held_out_matrix).nnz:
         return None
     return lists
+
+
+@cache
+def _start_threads() -> None:
+    """Start numba's threads, for which the first generator of a process would pay otherwise."""
+    nothing = np.zeros((2, 1), np.float32)
+    with preparing():
+        retrieval.top_k(nothing, nothing, 1)
 
 
 def _gains(dataset: Dataset) -> csr_array:

@@ -12,6 +12,9 @@ With `hits` held-out items among the first k, and n held out in all:
     mrr@k            1 / rank of the first hit, 0 where there is none
 
 The best possible order puts the min(k, n) largest gains first; gains are 1 unless graded.
+These are means over users: each user counts the same. `micro_recall@k` counts each held-out item
+the same, whoever holds it: hits of all users / held-out items of all users.
+
 A list shorter than k is not forgiven: the places it leaves empty are misses.
 """
 
@@ -82,6 +85,25 @@ def per_user(
         for start in range(0, max(len(items), 1), rows)
     ]
     return pd.concat(blocks, ignore_index=True)
+
+
+def micro_recall(
+    per_user: pd.DataFrame, n_held_out: NDArray[np.integer], cutoffs: Sequence[int]
+) -> dict[str, float]:
+    """Average recall over held-out items instead of users.
+
+    Args:
+        per_user: One row a user, with `recall@k` for each cut-off.
+        n_held_out: Held-out items of the same users, shape `(n_users,)`, each 1 or more; a pair
+            of user and item that occurs repeatedly counts once.
+        cutoffs: Where the lists are cut.
+
+    Returns:
+        `micro_recall@k` by cut-off, in 0 .. 1. It equals the mean of `recall@k` where all users
+        hold equally many items, as one each.
+    """
+    weights = n_held_out / n_held_out.sum()
+    return {f"micro_recall@{k}": float(per_user[f"recall@{k}"] @ weights) for k in cutoffs}
 
 
 def gains_of_lists(items: NDArray[np.integer], held_out: csr_array) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from candgen.columns import ITEM, RATING, RATING_METRICS, USER
 from candgen.datasets.dataset import Dataset
+from candgen.datasets.periods import INTERACTIONS
 from candgen.models.base import Generator
 
 RATED = "held_out_ratings_predicted"
@@ -18,13 +19,14 @@ def rating_errors(generator: Generator, dataset: Dataset) -> tuple[dict[str, flo
 
     Args:
         generator: A fitted generator that `predicts_ratings`.
-        dataset: Its held-out events count if they have a rating, and training knows user and item.
+        dataset: Its held-out events count, positive or not, if they have a rating and training
+            knows user and item.
 
     Returns:
         A value for each of `RATING_METRICS`, and the number of ratings that were predicted; no
         values where there are none.
     """
-    held_out = dataset.held_out
+    held_out = dataset.judging(INTERACTIONS)
     if RATING not in held_out:
         return {}, 0
     users, items = held_out[USER].to_numpy(), held_out[ITEM].to_numpy()

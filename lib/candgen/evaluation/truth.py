@@ -122,7 +122,7 @@ def best_true_relevance(
     for start in range(0, len(users), rows_per_block):
         block = slice(start, start + rows_per_block)
         relevance = oracle.relevance(users[block])  # (rows, n_items)
-        relevance[dataset.history_matrix[users[block]].nonzero()] = 0
+        relevance[dataset.withheld_matrix[users[block]].nonzero()] = 0
         top = np.partition(relevance, -min(k, relevance.shape[1]), axis=1)[:, -k:]
         best[block] = top.sum(axis=1) / k
     return best

@@ -125,7 +125,7 @@ def true_recall(
     for start in range(0, len(users), rows_per_block):
         block = slice(start, start + rows_per_block)
         relevance = oracle.relevance(users[block]).astype(np.float64)  # (rows, n_items)
-        relevance[dataset.history_matrix[users[block]].nonzero()] = 0
+        relevance[dataset.withheld_matrix[users[block]].nonzero()] = 0
         listed = np.take_along_axis(relevance, np.maximum(items[block], 0).astype(int), axis=1)
         there = np.where(items[block] >= 0, listed, 0).sum(axis=1)
         found[block] = there / np.maximum(relevance.sum(axis=1), np.finfo(float).tiny)

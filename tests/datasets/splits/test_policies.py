@@ -158,6 +158,35 @@ def test_random_per_user_leaves_every_user_something_to_learn_from():
     assert set(events.users[parts == TRAIN]) == set(events.users)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_stratified_by_item_each_items_events_are_split_in_the_same_proportion(seed):
+    rng = np.random.default_rng(seed)
+    items = rng.zipf(1.3, 4000).clip(max=90).astype(np.int32) - 1  # from hundreds to one event
+    events = Events(np.zeros(4000, np.int32), items, None, 1, 90)
+    told = {"test_fraction": 0.2, "validation_fraction": 0.1, "seed": seed}
+    parts = parts_of(events, "random_rows", stratify_by="item", **told)
+    assert np.bincount(parts).tolist() == [2800, 400, 800]
+    sizes = np.bincount(items, minlength=90)
+    for part, share in ((TEST, 0.2), (VALIDATION, 0.1)):
+        held = np.bincount(items[parts == part], minlength=90)
+        assert (np.abs(held - share * sizes) < 1 + share).all()
+    plain = parts_of(events, "random_rows", **told)
+    off = np.abs(np.bincount(items[plain == TEST], minlength=90) - 0.2 * sizes)
+    assert off.max() > 2  # which a split of all rows does not promise
+
+
+def test_which_events_of_an_item_are_held_out_depends_on_the_seed_alone():
+    items = np.repeat(np.arange(6, dtype=np.int32), 50)
+    events = Events(np.zeros(300, np.int32), items, None, 1, 6)
+    held = [
+        parts_of(events, "random_rows", stratify_by="item", seed=seed) == TEST for seed in (1, 1, 2)
+    ]
+    assert (held[0] == held[1]).all()
+    assert (held[0] != held[2]).any()
+    places = np.flatnonzero(held[0]) % 50
+    assert len(set(places.tolist())) > 10  # not every tenth row
+
+
 def test_held_out_users_are_absent_from_train_and_have_a_query():
     events = invented()
     parts = parts_of(events, "held_out_users", fold_in_fraction=0.75)
@@ -219,6 +248,8 @@ def test_settings_accept_exactly_the_policies_that_exist():
         ({"validation_from": 5}, "validation_from needs test_from"),
         ({"validation_from": 5, "test_from": 5}, "must be earlier than test_from"),
         ({"policy": "random_rows", "test_from": 5}, "are for timeline, not random_rows"),
+        ({"policy": "random_per_user", "stratify_by": "item"}, "it applies to split 'random_rows'"),
+        ({"policy": "random_rows", "stratify_by": "items"}, "stratify_by must be"),
     ],
 )
 def test_settings_are_checked(settings, expected):

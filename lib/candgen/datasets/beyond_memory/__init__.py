@@ -35,6 +35,7 @@ from candgen.datasets.reading import read_blocks
 from candgen.datasets.source import Source
 from candgen.datasets.splits.leakage import forgotten_sentences, leak_sentences
 from candgen.datasets.splits.policies import NAMES
+from candgen.datasets.splits.positives import JUDGED, check_highest
 from candgen.datasets.splits.ties import BY_TIME, tie_sentences
 from candgen.datasets.tables import alike
 
@@ -63,6 +64,10 @@ def prepare(folder: Path, source: Source, own: PreparationSettings, of_source: S
         steps, notes = _filter(store, source, own)
         user_ids, item_ids = store.number()
         made = split(store, own.split_settings, len(user_ids), len(item_ids))
+        for name in JUDGED if own.positive_rating else ():
+            if made.sizes[name]:
+                highest = store.highest_rating(NAMES.index(name))
+                check_highest(name, highest, own.positive_rating)
         tables: dict[str, Any] = {"interactions": StoredTable(store, None, len(store))}
         for code, name in enumerate(NAMES):
             if made.sizes[name]:
@@ -120,9 +125,10 @@ def _filter(
         if dropped := store.settle(policy, where):
             notes.append(repeats_note(where, policy, dropped, before, timed=store.timed))
             steps.append(_step(repeats_label(policy), store))
+    for setting in ("min_rating", "positive_rating"):
+        if getattr(own, setting) and not store.rated:
+            raise no_ratings(getattr(own, setting), setting)
     if own.min_rating:
-        if not store.rated:
-            raise no_ratings(own.min_rating)
         store.keep_rated(own.min_rating)
         steps.append(_step(rated_label(own), store))
     if max(own.min_user_events, own.min_item_events) > 1:

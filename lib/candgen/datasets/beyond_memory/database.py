@@ -334,6 +334,10 @@ class EventStore:
         named = ", ".join(f'"{name}"' for name in self.schema)
         yield from self.blocks(f"SELECT {named} FROM kept {where}", rows)
 
+    def highest_rating(self, part: int) -> float:
+        """Return the highest rating among the arranged events of a part."""
+        return self.one(f"SELECT max(rating) FROM kept WHERE part = {part}")
+
     # --- questions in SQL
 
     def blocks(self, question: str, rows: int) -> Iterator[pa.RecordBatch]:

@@ -13,6 +13,7 @@ from candgen.datasets.archives import InputFile
 from candgen.datasets.cells import NANOS, Column
 from candgen.datasets.reading import marks, times, typed, values
 from candgen.datasets.reading import text as text_files
+from candgen.datasets.reading.arrow import ENDINGS, ArrowFile
 from candgen.datasets.reading.formats import TextFormat
 from candgen.errors import DataError, did_you_mean
 from candgen.text.plain import one_line
@@ -207,6 +208,15 @@ def open_file(file: InputFile, text: TextFormat, limit: int | None = None) -> Op
             () if packed else (in_blocks,),
             metadata=metadata,
         )
+    if kind == "arrow":
+        saved = ArrowFile(file)
+
+        def of_arrow(wanted: dict) -> dict[int, pa.ChunkedArray]:
+            if repeated := [n for n in wanted if saved.names.count(saved.names[n]) > 1]:
+                raise _twice(file, saved.names[repeated[0]], "")
+            return saved.read(list(wanted), limit)
+
+        return Opened(file, saved.names, True, of_arrow, lambda row: f"row {row + 1}")
     if kind == "jsonl":
         lines = typed.JsonLines(file, text, limit)
         names = list(lines.columns)
@@ -237,6 +247,8 @@ def _kind(file: InputFile, text: TextFormat) -> str:
     name = file.name.lower()
     if name.endswith(_PARQUET):
         return "parquet"
+    if name.endswith(ENDINGS):
+        return "arrow"
     if name.endswith(_JSON_LINES):
         return "jsonl"
     with file.open() as stream:

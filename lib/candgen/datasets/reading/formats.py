@@ -11,7 +11,7 @@ from pydantic import field_validator, model_validator
 from candgen.checks import CountOrZero, Settings
 from candgen.errors import SettingError, did_you_mean
 
-FILE_TYPES = ("auto", "text", "parquet", "jsonl")
+FILE_TYPES = ("auto", "text", "parquet", "arrow", "jsonl")
 COMPRESSIONS = ("auto", "none", "gzip", "zip", "zstd")
 _ENCODINGS = ("utf-8", "latin-1", "cp1252", "utf-16")
 _NOT_OF_FILES = ("idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape")
@@ -46,7 +46,10 @@ class FileFormat(Settings):
     """
 
     file_type: Literal[*FILE_TYPES] = "auto"
-    """Text (CSV), parquet, jsonl (an object a line); auto: by name and content."""
+    """Text (CSV), parquet, arrow or jsonl; auto: by name and content.
+
+    Arrow is what Hugging Face saves; jsonl has an object a line.
+    """
     compression: Literal[*COMPRESSIONS] = "auto"
     """Compression of the file; auto: by its content."""
     encoding: str = "utf-8"

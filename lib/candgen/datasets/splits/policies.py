@@ -9,7 +9,7 @@ are rounded half up. Random choices depend only on the seed and the numbered eve
 | timeline | the newest events of all, by share or from a date | the newest of the rest |
 | leave_last_out | each user's newest event | each user's newest of the rest |
 | random_per_user | a random share of each user's events | a random share of the rest |
-| random_rows | a random share of all events | a random share of the rest |
+| random_rows | a random share of all events, or of each item's | a random share of the rest |
 | held_out_users | a random share of users; train has none of their events | other users |
 | cold_users | all events of a random share of users | all events of other users |
 | cold_items | all events of a random share of items | all events of other items |
@@ -235,8 +235,11 @@ def _random_per_user(events: Events, settings: SplitSettings) -> Split:
 
 
 def _random_rows(events: Events, settings: SplitSettings) -> Split:
-    parts = random_parts(len(events), settings)
-    return Split.of(events, parts, "a random share of all events")
+    if not settings.stratify_by:
+        parts = random_parts(len(events), settings)
+        return Split.of(events, parts, "a random share of all events")
+    rule = "a random share of each item's events, the same for all items up to rounding"
+    return Split.of(events, _stratified_parts(events.items, settings), rule)
 
 
 def _held_out_users(events: Events, settings: SplitSettings) -> Split:
@@ -327,6 +330,35 @@ def random_parts(count: int, settings: SplitSettings) -> NDArray[np.uint8]:
     parts[order[:n_test]] = TEST
     parts[order[n_test : n_test + n_validation]] = VALIDATION
     return parts
+
+
+def _stratified_parts(strata: NDArray[np.int32], settings: SplitSettings) -> NDArray[np.uint8]:
+    """Assign events to parts at random, the same share of each stratum up to rounding.
+
+    The events are laid on a line, stratum by stratum and shuffled within, the strata in random
+    order. On the line, parts alternate in proportion to their shares from a random start: each part
+    takes an event whenever its running share passes the next whole number.
+    """
+    rng = np.random.default_rng(derive_seed(settings.seed, "strata"))
+    place = rng.permutation(int(strata.max(initial=-1)) + 1)
+    order = rng.permutation(len(strata))
+    order = order[np.argsort(place[strata[order]], kind="stable")]
+    parts = np.full(len(strata), TRAIN, dtype=np.uint8)
+    parts[order[_evenly(len(order), settings.test_fraction, rng)]] = TEST
+    rest = order[parts[order] == TRAIN]
+    share = settings.validation_fraction / (1 - settings.test_fraction)
+    parts[rest[_evenly(len(rest), share, rng)]] = VALIDATION
+    return parts
+
+
+def _evenly(count: int, fraction: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose a share of the places 0 .. count - 1, spread evenly from a random start.
+
+    Any stretch of n places holds n * fraction chosen ones, rounded up or down.
+    """
+    n = share_of(count, fraction)
+    steps = np.floor(np.arange(count + 1) * (n / max(count, 1)) + rng.random())
+    return np.flatnonzero(np.diff(steps))
 
 
 def _random_share(

@@ -35,6 +35,9 @@ class SplitShares(Settings):
     fold_in_fraction: float = Field(0.8, gt=0, lt=1)
     """Split held_out_users: share of their events that is known."""
 
+    stratify_by: Literal["", "item"] = ""
+    """Split random_rows: item, for the same share of each item's events."""
+
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> Self:
         if self.test_fraction + self.validation_fraction >= 1:
@@ -71,6 +74,11 @@ class SplitSettings(SplitShares):
                     f"{name} is {getattr(self, name)}, but split is {self.policy!r}: it applies "
                     "to split 'given', where validation is taken from train. Set it to 0."
                 )
+        if self.stratify_by and self.policy != "random_rows":
+            raise SettingError(
+                f"stratify_by is {self.stratify_by!r}, but split is {self.policy!r}: it applies to "
+                "split 'random_rows'. Leave it empty, or set split to random_rows."
+            )
         dated = self.test_from is not None or self.validation_from is not None
         if dated and self.policy != "timeline":
             raise SettingError(

@@ -178,7 +178,7 @@ def of_users(
     index = indexes.build(index_kind, vectors, similarity, seed=seed, **index_settings)
     popular = np.argsort(-model.item_counts_, kind="stable")[: columns["denied"]]
     named = filters_of(data, users, **{**columns, "denied": popular})
-    told = {"exclude": data.history_matrix[users], "held_out": data.held_out_matrix[users]}
+    told = {"exclude": data.withheld_matrix[users], "held_out": data.held_out_matrix[users]}
     queries = model.user_vectors(users)
     return under_filters(index, queries, k, named, **told, target=target, seed=seed)
 
@@ -259,7 +259,7 @@ def freshness(
         NaN where nothing is known of them.
     """
     cut = int(metric.split("@")[1])
-    history, held_out = data.history_matrix[users], data.held_out_matrix[users]
+    history, held_out = data.withheld_matrix[users], data.held_out_matrix[users]
     ages, shown = days_old(data, since), None
     if data.has("impressions") and data.known_until is not None:
         now = {"moment": float(data.known_until), "seconds": days * _DAY}

@@ -42,7 +42,7 @@ def lost_to_approximation(
         As `evaluation.compare`, paired by user with "exact".
     """
     users = judged_users(data).users
-    told = {"exclude": data.history_matrix[users], "allowed": model.known_items_}
+    told = {"exclude": data.withheld_matrix[users], "allowed": model.known_items_}
     judged, twice = [], picks["kind"].duplicated(keep=False)
     for row in picks.itertuples():
         name = tradeoff.name_of(row) if twice[row.Index] else row.kind

@@ -130,8 +130,8 @@ def ageing(
     if queries is None or not len(users) or not since[users].any():
         return None
     stored = retrieval.top_items(old, users, k)
-    fresh = _searched(old, queries, k, exclude=data.history_matrix[users])
-    taken = _held_by(stored.items, data.history_matrix[users])
+    fresh = _searched(old, queries, k, exclude=data.withheld_matrix[users])
+    taken = _held_by(stored.items, data.withheld_matrix[users])
     left = _without(stored, taken)
     there = np.maximum((stored.items != NO_ITEM).sum(axis=1), 1)
     kept = _held_by(stored.items, _marks(fresh.items, data.n_items))
@@ -240,7 +240,7 @@ def _asked(
     """Time the query and the search of each user alone, after one that compiles."""
     spent = []
     for user in (users[:1], *users[:, None]):
-        seen, began = data.history_matrix[user], time.perf_counter()
+        seen, began = data.withheld_matrix[user], time.perf_counter()
         vector = query(user)
         made = time.perf_counter()
         index.query(vector, k, exclude=seen)

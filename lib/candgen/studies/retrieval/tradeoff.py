@@ -66,7 +66,7 @@ def of_users(
 
     Args:
         model: Fitted to the data.
-        data: Histories are withheld; held-out items are counted.
+        data: Histories are withheld, unless it allows repeats; held-out items are counted.
         users: Dense ids of those whose candidates are searched.
         k: Candidates per user.
         efforts: As of `tradeoff`.
@@ -74,7 +74,7 @@ def of_users(
         cutoff: List length at which held-out items are counted.
         seed: Of the building.
     """
-    told = {"exclude": data.history_matrix[users], "held_out": data.held_out_matrix[users]}
+    told = {"exclude": data.withheld_matrix[users], "held_out": data.held_out_matrix[users]}
     ways = {"builds": builds, "cutoff": cutoff, "seed": seed, **told}
     queries = model.user_vectors(users)
     return tradeoff(model.item_vectors(), model.searched_by, queries, k, efforts, **ways)

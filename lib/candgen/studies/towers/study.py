@@ -17,7 +17,9 @@ from candgen.datasets import Dataset
 from candgen.datasets.cold_users import fold_in_cold_users
 from candgen.datasets.world import Oracle
 from candgen.evaluation import Judgement, groups
+from candgen.evaluation.beyond_accuracy import item_popularity
 from candgen.models import TwoTower
+from candgen.plots.style import PALETTE
 from candgen.plots.truth import recovered_truth
 from candgen.retrieval.projections import principal_directions
 from candgen.studies.towers.plots import feature_gains
@@ -151,7 +153,7 @@ def rarely_shown_truth(
         k: Places of a list that count.
     """
     users = np.flatnonzero(np.diff(data.history_matrix.indptr))
-    allowed, history = rarely_shown(data), data.history_matrix[users]
+    allowed, withheld = rarely_shown(data), data.withheld_matrix[users]
     found = {}
     for name, model in fitted.items():
         if model.has_vectors:
@@ -159,10 +161,10 @@ def rarely_shown_truth(
         else:
             crowd = model.item_counts_.astype(np.float32)[:, None]
             vectors = np.ones((len(users), 1), np.float32), crowd
-        items = retrieval.top_k(*vectors, k, exclude=history, allowed=allowed).items
+        items = retrieval.top_k(*vectors, k, exclude=withheld, allowed=allowed).items
         found[name] = evaluation.relevance_of_lists(users, items, oracle, k)
     relevance = np.vstack([oracle.relevance(users[i : i + 256]) for i in range(0, len(users), 256)])
-    relevance[history.nonzero()] = 0
+    relevance[withheld.nonzero()] = 0
     relevance = np.sort(np.where(allowed, relevance, 0), axis=1)[:, ::-1]
     found[_BEST] = relevance[:, :k].sum(axis=1) / k
     return found
@@ -280,18 +282,22 @@ def two_directions(model: TwoTower) -> tuple[NDArray[np.float64], NDArray[np.flo
 def item_groups(data: Dataset, known: NDArray[np.bool_]) -> tuple[str, NDArray[np.object_]]:
     """Return a column to colour items by, and its first value for each known item.
 
-    The column is `genres` if there is one, else the first that describes items; without any,
-    all items share the group "".
+    The column is `genres` if there is one, else the first whose most frequent values hold half of
+    the items: a column of numbers or names of its own for each item would leave them all grey.
+    Without such a column, items are grouped by popularity.
 
     Args:
         data: With its table of items.
         known: Mask of the items, shape `(n_items,)`.
     """
     columns = [c for c in data.items if c not in ("item", "item_id", "title")]
-    if not columns:
-        return "nothing", np.full(int(known.sum()), "", dtype=object)
-    column = "genres" if "genres" in columns else columns[0]
-    return column, groups.first_values(data, column)[known]
+    for column in sorted(columns, key=lambda name: name != "genres"):
+        found = groups.first_values(data, column)[known]
+        counts = pd.Series(found[found != ""]).value_counts()
+        if len(counts) > 1 and counts.iloc[: len(PALETTE)].sum() >= len(found) / 2:
+            return column, found
+    third = groups.popularity_groups(item_popularity(data))[known]
+    return "popularity", np.array(groups.POPULARITY, dtype=object)[third]
 
 
 def truth_figure(truth: Mapping[str, NDArray[np.float64]], *, k: int, seed: int) -> Any:
