@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    events: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON lines, one row an event")],
+    events: Annotated[Path, typer.Argument(help="File or Hugging Face folder, one row an event")],
     users: Annotated[Path | None, typer.Option(help="Table with one row a user")] = None,
     items: Annotated[Path | None, typer.Option(help="Table with one row an item")] = None,
     name: Annotated[str, typer.Option(help="Name of the sweep, the file's by default")] = "",
@@ -32,7 +32,8 @@ def init(
     """Look at a table of events, guess how to read it, and write params/NAME.yaml; print its path.
 
     Shows the first rows, which columns were taken for users, items, ratings and times, and why the
-    split was chosen. Nothing is asked; whatever was guessed wrong is changed in the file.
+    split was chosen. Nothing is asked; whatever was guessed wrong is changed in the file. A log of
+    impressions, with a column such as clicked, gets a file for page 71.
 
     Example: candgen init clicks.csv --items products.csv
     """

@@ -38,6 +38,8 @@ def params_file(name: str) -> Path:
 def write(guess: Guess, name: str) -> Path:
     """Write `params/NAME.yaml`: a sweep of first generators on the table; return its path.
 
+    On a log of impressions it is a sweep of page 71: ways to train, and values of policies.
+
     Args:
         guess: Of the table's settings.
         name: Of the file, the sweep and the dataset.
@@ -65,7 +67,8 @@ def text_of(guess: Guess, name: str) -> str:
     )
     environment.filters |= {"yaml": _as_yaml, "wrapped": _as_comment}
     settings = {key: _from_root(key, value) for key, value in guess.settings.items()}
-    template = environment.get_template("own_table.yaml.j2")
+    kind = "impressions" if "impressions_path" in settings else "table"
+    template = environment.get_template(f"own_{kind}.yaml.j2")
     comments = {key: _meaning(key) for key in settings}
     return template.render(name=name, settings=settings, notes=guess.notes, comments=comments)
 

@@ -10,6 +10,7 @@ from typing import Any
 from candgen.datasets.archives import InputFile
 from candgen.datasets.cells import number
 from candgen.datasets.guessing import roles
+from candgen.datasets.reading.arrow import ENDINGS
 from candgen.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|", " ")
@@ -38,6 +39,10 @@ def format_of(file: InputFile) -> dict[str, Any]:
         raise DataError(f"{file.label} is empty.")
     if head.startswith(b"PAR1"):
         return {} if file.name.lower().endswith((".parquet", ".pq")) else {"file_type": "parquet"}
+    if file.name.lower().endswith(ENDINGS):
+        return {}
+    if head.startswith(b"ARROW1"):
+        return {"file_type": "arrow"}
     encoding = _encoding(head)
     lines = _whole_lines(
         head.decode(encoding, "replace").lstrip("\ufeff"), whole=len(head) < _LOOKED_AT

@@ -12,8 +12,9 @@ import pandas as pd
 from candgen.columns import ITEM, RATING, TIMESTAMP, TITLE, USER
 from candgen.datasets import tables
 from candgen.datasets.archives import input_file, usable
-from candgen.datasets.guessing import roles
+from candgen.datasets.guessing import impressions, roles
 from candgen.datasets.guessing.formats import format_of
+from candgen.datasets.guessing.saved_folders import table_in
 from candgen.datasets.reading import FileFormat, FirstRows, first_rows
 from candgen.errors import DataError
 
@@ -52,7 +53,8 @@ def guess(
     """Guess how a table of events is to be read and split.
 
     Args:
-        path: CSV, Parquet or JSON lines, one row an event; may be compressed.
+        path: CSV, Parquet, Arrow or JSON lines, one row an event or an impression, which may be
+            compressed; or a folder that Hugging Face `datasets` saved.
         users: Table with one row a user.
         items: Table with one row an item.
         told: Settings that are known and not guessed.
@@ -61,19 +63,27 @@ def guess(
         DataError: If a file cannot be read, or no column looks like the users' or the items'.
     """
     told = dict(told or {})
-    settings, first, notes = _events(Path(path), told)
-    found = _roles(Path(path), first, told)
+    in_folder: list[str] = []
+    path = table_in(usable(path), in_folder)
+    settings, first, notes = _events(path, told)
+    notes += in_folder
+    found = _roles(path, first, told)
     for role, header in found.items():
         if header != _DEFAULTS[role]:
             settings.setdefault(f"{role}_column", header)
     made = Guess(settings, first, found, notes)
     _times(made, told)
-    _kinds(made)
+    if marked := impressions.marks_of(first):
+        made.columns |= marked
+        made.columns.pop("rating", None)  # a column like any other of a page
+        made.settings = impressions.settings_of(made.columns, first, made.settings)
+    else:
+        _kinds(made)
     for table, where in (("users", users), ("items", items)):
         if where:
             _beside(made, table, Path(where))
     made.settings |= told
-    _look_at_all(made, Path(path), told)
+    _look_at_all(made, path, told)
     return made
 
 
@@ -141,6 +151,7 @@ def _kinds(made: Guess) -> None:
 
 def _beside(made: Guess, table: str, path: Path) -> None:
     """Add the table of users or items: its format, its key and its features."""
+    path = table_in(path, made.notes)
     file = input_file(_existing(path))
     form = format_of(file)
     first = first_rows(file, FileFormat(**form).text_format(), _ROWS)
@@ -181,11 +192,13 @@ def _look_at_all(made: Guess, path: Path, told: dict[str, Any]) -> None:
     reading = {k: v for k, v in made.settings.items() if k in tables.TableSettings.model_fields}
     for name in ("users_path", "items_path", "users_format", "items_format"):
         reading.pop(name, None)
-    events = tables.read(**reading).interactions
+    source = tables.read(**reading)
+    events, shown = source.interactions, source.extras.get("impressions")
     n_users, n_items = events[USER].nunique(), events[ITEM].nunique()
-    made.notes.insert(0, f"{len(events):,} events of {n_users:,} users with {n_items:,} items.")
+    said = [f"{len(events):,} events of {n_users:,} users with {n_items:,} items."]
+    made.notes[:0] = said if shown is None else impressions.notes_on(shown)
     repeated = events.duplicated([USER, ITEM]).mean()
-    if repeated > 0.01 and "duplicates" not in told:
+    if repeated > 0.01 and "duplicates" not in told and shown is None:
         which = "first" if TIMESTAMP in events else "last"
         if TIMESTAMP in events:
             made.settings["duplicates"] = which
