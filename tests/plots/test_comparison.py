@@ -99,6 +99,17 @@ def test_a_linear_cost_begins_at_zero(ax):
     assert ax.get_xlim()[0] == 0
 
 
+@pytest.mark.parametrize("end", [0.0, 0.3, float("nan")])
+@pytest.mark.parametrize("names", [["upper", "lower"], ["lower", "upper"]])
+def test_names_of_lines_with_equal_ends_stand_as_the_lines_come_in(ax, names, end):
+    values = {"upper": [0.5, 0.4, end], "lower": [0.5, 0.2, end]}
+    lines = {name: (values[name], "C0") for name in names}
+    comparison.across_groups(["head", "middle", "tail"], lines, label="recall@20", ax=ax)
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    placed = {text.get_text(): text.xy[1] for text in ax.texts}
+    assert placed["upper"] > placed["lower"], heights
+
+
 def test_names_of_dots_close_together_do_not_cover_each_other(ax):
     marks = [comparison.Mark(name, 0.4) for name in "ABCD"]
     across = [1.0, 1.05, 1.1, 1.15]

@@ -116,7 +116,9 @@ def entry(
     for metric in users.columns.drop("user"):
         mean, error = users[metric].mean(), users[metric].std() / np.sqrt(len(users))
         row |= {metric: mean, f"{metric}_low": mean - 2 * error, f"{metric}_high": mean + 2 * error}
+    n = np.diff(dataset.held_out_matrix.indptr)
     for cutoff in (10, 20, 50):
+        row[f"micro_recall@{cutoff}"] = np.average(users[f"recall@{cutoff}"], weights=n)
         row[f"coverage@{cutoff}"] = len(np.unique(items[:, :cutoff])) / dataset.n_items
         row[f"gini@{cutoff}"] = 0.5
     row |= {

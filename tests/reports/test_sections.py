@@ -234,3 +234,20 @@ def test_the_opening_has_words_where_the_reference_itself_is_best(report):
     assert asked.reference(asked.comparisons[0]) is not None
     seen = text_of(overview.opening(asked).html)
     assert f"Use {best.label}. " in seen and "points of" not in seen.partition("films, judged")[0]
+
+
+def test_recall_over_all_events_is_shown_where_it_differs_from_the_mean_over_users(
+    report, monkeypatch
+):
+    from candgen.reports.comparing import Contender
+
+    # All users of these worlds hold equally many items, so that both are the same number.
+    assert "micro_recall@" not in results.breadth(report).html
+    number = Contender.number
+
+    def fewer_over_events(contender, name):
+        return 0.123 if name == "micro_recall@20" else number(contender, name)
+
+    monkeypatch.setattr(Contender, "number", fewer_over_events)
+    html = results.breadth(report).html
+    assert "micro_recall@20" in html and "0.123" in html

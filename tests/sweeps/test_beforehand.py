@@ -135,7 +135,9 @@ def test_settings_that_a_dataset_was_prepared_with_are_not_looked_at_again(
     monkeypatch.setattr(first_look, "fault_of", lambda given: looked.append(given["n_users"]))
     parameters = 'source: str = "world"\nn_users: int = 20\nname: str = ""\nrun_folder: str = ""\n'
     write_notebook("10_prepare_data", parameters, "preparation.prepare(run_folder)")
-    sweep = "notebook: notebooks/15_train.ipynb\ndatasets: {w: {n_users: N}}\nruns: {a: {dataset: w}}\n"
+    sweep = (
+        "notebook: notebooks/15_train.ipynb\ndatasets: {w: {n_users: N}}\nruns: {a: {dataset: w}}\n"
+    )
     folder = project / "outputs" / "asked" / "datasets" / "w"
     folder.mkdir(parents=True)
     known = {"source": "world", "n_users": 30, "name": "w", "run_folder": str(folder)}

@@ -192,6 +192,27 @@ def test_a_sweep_that_names_a_notebook_outside_the_project_is_refused(small_swee
             make_report(small_sweep.parent)
 
 
+def test_a_project_whose_notebooks_are_a_link_makes_reports(
+    small_sweep, project_like, tmp_path_factory, monkeypatch
+):
+    from candgen.sweeps import execution
+
+    executed = []
+
+    def done(notebook, asked, folder, **_):
+        executed.append(notebook)
+        folder.mkdir(exist_ok=True)
+        nbformat.write(page_of(("One", False)), folder / "notebook.ipynb")
+        return {"state": "done", "fingerprint": "f"}
+
+    monkeypatch.setattr(execution, "execute", done)
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "pages"
+    (project_like / "notebooks").rename(elsewhere)
+    (project_like / "notebooks").symlink_to(elsewhere)
+    assert make_report(small_sweep.parent).is_file()
+    assert executed[0].resolve() == elsewhere / "90_compare_runs.ipynb"
+
+
 def test_the_archive_holds_the_report_and_every_page_it_links_to(reported_sweep):
     with zipfile.ZipFile(zip_report(reported_sweep)) as archive:
         names = archive.namelist()

@@ -8,7 +8,6 @@ every file, which `open_dataset` checks.
 
 from __future__ import annotations
 
-import hashlib
 import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -242,15 +241,7 @@ class Dataset:
     @cached_property
     def held_out(self) -> pd.DataFrame:
         """Events to predict: held-out events, with `positive_rating` those rated so or better."""
-        events = self.judging(INTERACTIONS)
-        if not self.positive_rating:
-            return events
-        return events[events[RATING] >= self.positive_rating].reset_index(drop=True)
-
-    @property
-    def positive_rating(self) -> float:
-        """Lowest rating of a held-out event to predict; 0: all held-out events are predicted."""
-        return float(self.info.get("parameters", {}).get("positive_rating", 0.0))
+        return description.positives(self.judging(INTERACTIONS), self.info)
 
     # --- periods
 
@@ -410,7 +401,7 @@ def write_dataset(
 def _write(folder: Path, tables: Tables, info: dict[str, Any]) -> None:
     """Write the tables of a dataset, then `dataset.json`."""
     n_users, n_items = len(tables["users"]), len(tables["items"])
-    described, whole = {}, hashlib.sha256()
+    described, whole = {}, description.begun_digest(info)
     for name in sorted(tables):
         path, held = folder / f"{name}.parquet", tables[name]
         with files.appearing(path) as passing:
@@ -426,8 +417,6 @@ def _write(folder: Path, tables: Tables, info: dict[str, Any]) -> None:
         described[name] = {"rows": len(held), "content": content, "sha256": files.sha256_of(path)}
     counts = {"users": n_users, "items": n_items}
     counts |= {name: len(frame) for name, frame in tables.items() if name not in counts}
-    if rules := description.judging_rules(info):
-        whole.update(f"judged by {rules}\n".encode())
     whole_info = {"format": FORMAT, **info, "counts": counts, "tables": described}
     whole_info["digest"] = whole.hexdigest()
     files.write_json(folder / DESCRIPTION, whole_info)

@@ -116,15 +116,22 @@ def read(folder: Path) -> dict[str, Any]:
     return held
 
 
-def judging_rules(info: dict[str, Any]) -> str:
-    """Return the settings that change what is ranked or judged on equal tables; empty: none do.
+def begun_digest(info: dict[str, Any]) -> Any:
+    """Begin the digest of a dataset with the settings that change what equal tables are judged by.
 
-    They are part of a dataset's digest: judgements by different rules must not be compared.
+    Judgements by different rules must not be compared. Without such settings it begins empty.
     """
     parameters = info.get("parameters") or {}
     usual = {"repeats": "withhold", "positive_rating": 0.0}
     rules = {name: parameters.get(name, default) for name, default in usual.items()}
-    return ", ".join(f"{name}={rules[name]}" for name in usual if rules[name] != usual[name])
+    told = [f"judged by {name}={rules[name]}\n" for name in usual if rules[name] != usual[name]]
+    return hashlib.sha256("".join(told).encode())
+
+
+def positives(events: pd.DataFrame, info: dict[str, Any]) -> pd.DataFrame:
+    """Return the held-out events that count: those rated `positive_rating` or better, if set."""
+    at_least = (info.get("parameters") or {}).get("positive_rating")
+    return events[events["rating"] >= at_least].reset_index(drop=True) if at_least else events
 
 
 def digest_of(folder: Path) -> str | None:

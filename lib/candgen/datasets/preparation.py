@@ -32,7 +32,6 @@ from candgen.datasets.interactions import (
     number,
 )
 from candgen.datasets.periods import UNLISTED, stored
-from candgen.datasets.positives import check_positives
 from candgen.datasets.prepared import described_items, described_users, info_of
 from candgen.datasets.source import Source
 from candgen.datasets.splits import (
@@ -54,6 +53,7 @@ from candgen.datasets.splits import (
     validation_from_train,
     windows,
 )
+from candgen.datasets.splits.positives import check_positives
 from candgen.datasets.splits.windows import Window, WindowSettings
 from candgen.errors import DataError, SettingError, did_you_mean
 from candgen.seeds import derive_seed

@@ -10,10 +10,10 @@ import pandas as pd
 from candgen.checks import Settings
 from candgen.columns import ITEM, ITEM_ID, USER, USER_ID
 from candgen.datasets.interactions import code_of
-from candgen.datasets.positives import rule_of_positives
 from candgen.datasets.reading import free_name
 from candgen.datasets.source import Source
 from candgen.datasets.splits.leakage import FuturesSeen
+from candgen.datasets.splits.positives import rule_of_positives
 from candgen.errors import DataError
 
 if TYPE_CHECKING:

@@ -74,18 +74,19 @@ def across_groups(
         label: What the vertical axis shows.
         ax: Axes to draw on.
     """
-    ends = []
     for values, colour in lines.values():
         dashed = "--" if colour == BASELINE else "-"
         ax.plot(range(len(groups)), values, dashed, color=colour, marker="o", markersize=4)
-        ends.append(next((value for value in reversed(values) if value == value), 0.0))
     ax.set_xticks(range(len(groups)), groups)
     ax.set_xlim(-0.2, len(groups) - 0.85)
     tallest = max((v for values, _ in lines.values() for v in values if v == v), default=1.0)
     ax.set_ylim(0, 1.08 * tallest or 1.0)
     ax.set_ylabel(label)
-    colours = [colour for _, colour in lines.values()]
-    labels.at_line_ends(ax, len(groups) - 1, _lifted(ends, ax), list(lines), colours)
+    known = {name: [v for v in reversed(values) if v == v] for name, (values, _) in lines.items()}
+    upwards = sorted(lines, key=known.get)  # lines that end alike: as they lie before their ends
+    ends = _lifted([known[name][0] if known[name] else 0.0 for name in upwards], ax)
+    colours = [lines[name][1] for name in upwards]
+    labels.at_line_ends(ax, len(groups) - 1, ends, upwards, colours)
     _tidy(ax, grid="y")
     return ax
 
@@ -95,7 +96,7 @@ def _lifted(ends: list[float], ax: Axes) -> np.ndarray:
     low, high = ax.get_ylim()
     line = 16 / (ax.get_window_extent().height * 72 / ax.figure.dpi) * (high - low)
     lifted = np.asarray(ends, dtype=float)
-    for rank, place in enumerate(np.argsort(lifted)):
+    for rank, place in enumerate(np.argsort(lifted, kind="stable")):
         lifted[place] = max(lifted[place], low + rank * line)
     return lifted
 

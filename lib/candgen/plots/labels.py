@@ -24,10 +24,13 @@ _CARD = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"
 def at_line_ends(
     ax: Axes, x: float, ys: Sequence[float], names: Sequence[str], colours: Sequence[str]
 ) -> None:
-    """Write each name beside the end of its line, to the right of `x`, moved apart if need be."""
+    """Write each name beside the end of its line, to the right of `x`, moved apart if need be.
+
+    Of lines with the same end, the name of the first is the lowest.
+    """
     low, high = ax.get_ylim()
     gap = 16 / (ax.get_window_extent().height * 72 / ax.figure.dpi) * (high - low)
-    order = np.argsort(ys)
+    order = np.argsort(ys, kind="stable")
     steps = gap * np.arange(len(ys))
     placed = np.empty(len(ys))  # as near to the ends as order and gap allow
     placed[order] = isotonic_regression(np.asarray(ys, dtype=float)[order] - steps).x + steps

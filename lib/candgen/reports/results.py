@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ROW = 0.31  # inches
 DRAWN = 60  # rows of a picture at most: more make no picture, and reports of hundreds of runs large
 COMPILING = "compile and load, s"
+_SHOWN_APART = 0.0005  # two recalls less apart are the same number in a table of three digits
 SHOWN = ("recall", "precision", "f1", "ndcg", "map", "hit_rate", "mrr")
 
 
@@ -317,6 +318,8 @@ def _breadth(report: Report, ground: Comparison) -> Fragment:
     names = [f"{name}@{cutoff}" for name in
              ("coverage", "popularity_bias", "novelty", "gini", "diversity")]  # fmt: skip
     ranked = report.ranked(ground)
+    if _events_differ_from_users(ranked, cutoff):
+        names.insert(0, f"micro_recall@{cutoff}")
     names = [name for name in names if any(c.number(name) is not None for c in ranked)]
     rows = [[_name(c), value(c.number(report.metric)),
              *(value(c.number(n), digits=3, ends=c.interval(n)) for n in names)]
@@ -327,6 +330,12 @@ def _breadth(report: Report, ground: Comparison) -> Fragment:
     table = Table(f"Beside accuracy, {ground.title}", heads, rows, tones, keys=keys).fragment()
     drawn = _scatter(report, ground, f"coverage@{cutoff}", f"coverage@{cutoff}", logarithmic=False)
     return table if drawn is None else drawn + table
+
+
+def _events_differ_from_users(ranked: Sequence[Contender], cutoff: str) -> bool:
+    """Tell whether recall over all events is another number than its mean over users."""
+    pairs = [(c.number(f"micro_recall@{cutoff}"), c.number(f"recall@{cutoff}")) for c in ranked]
+    return any(None not in pair and abs(pair[0] - pair[1]) > _SHOWN_APART for pair in pairs)
 
 
 def _scatter(

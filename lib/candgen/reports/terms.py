@@ -6,6 +6,8 @@ from candgen.columns import MAE, MEANS_MAE, MEANS_RMSE, RMSE
 
 METRICS = {
     "recall": "held-out items found among the first k, over all held-out items",
+    "micro_recall": "recall over the held-out items of all users together, so that users with many "
+    "weigh more",
     "capped_recall": "held-out items found among the first k, over min(k, held-out items)",
     "ndcg": "like recall, but finding an item early counts more",
     "precision": "share of the first k that was held out",

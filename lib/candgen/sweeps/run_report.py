@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,7 +122,8 @@ def _notebook_of(folder: Path) -> str:
     """
     named = str(read_sweep(folder).options.get("notebook") or NOTEBOOK)
     root = paths.project_root().resolve()
-    if not (root / named).resolve().is_relative_to(root):
+    # Not resolved: the project's folder of notebooks may be a link to another place.
+    if not Path(os.path.normpath(root / named)).is_relative_to(root):
         raise DataError(
             f"{folder / PLAN}: the report's notebook must be a path inside the project, such as "
             f"{NOTEBOOK}, got {named!r}. Run the sweep again."

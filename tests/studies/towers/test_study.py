@@ -112,15 +112,28 @@ def test_judgements_bear_the_names_that_were_asked_for(data):
     assert found["most popular"].generator == "most popular"
 
 
-def test_items_are_coloured_by_genre_and_by_nothing_where_nothing_is_known(data):
+def test_items_are_coloured_by_genre_or_a_column_of_few_values_or_popularity(data):
     import dataclasses
 
     some = np.arange(data.n_items) < 3
     label, groups = towers.item_groups(data, some)
     assert label == "genres" and len(groups) == 3
     bare = data.items[["item", "item_id", "title"]]
-    plain = dataclasses.replace(data, _tables={**data._tables, "items": bare})
-    assert towers.item_groups(plain, some)[1].tolist() == ["", "", ""]
+    some = np.ones(data.n_items, dtype=bool)
+
+    def grouped(**columns):
+        items = bare.assign(**columns)
+        return towers.item_groups(
+            dataclasses.replace(data, _tables={**data._tables, "items": items}), some
+        )
+
+    numbers = np.arange(data.n_items)
+    label, groups = grouped(price=numbers / 7, shop=numbers % 3)
+    assert label == "shop" and set(groups) == {"0", "1", "2"}
+    for columns in ({}, {"price": numbers / 7}, {"country": "DE"}):
+        label, groups = grouped(**columns)
+        assert label == "popularity" and set(groups) == {"head", "middle", "tail"}
+        assert groups[np.bincount(data.train["item"], minlength=data.n_items).argmax()] == "head"
 
 
 def test_gains_from_features_carry_the_spread_of_starts():

@@ -30,12 +30,12 @@ from candgen.datasets.filtering import (
     where_of,
 )
 from candgen.datasets.interactions import no_ratings
-from candgen.datasets.positives import JUDGED, check_highest
 from candgen.datasets.prepared import described_items, described_users, info_of
 from candgen.datasets.reading import read_blocks
 from candgen.datasets.source import Source
 from candgen.datasets.splits.leakage import forgotten_sentences, leak_sentences
 from candgen.datasets.splits.policies import NAMES
+from candgen.datasets.splits.positives import JUDGED, check_highest
 from candgen.datasets.splits.ties import BY_TIME, tie_sentences
 from candgen.datasets.tables import alike
 
