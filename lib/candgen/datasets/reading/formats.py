@@ -39,17 +39,14 @@ class TextFormat:
 
 
 class FileFormat(Settings):
-    """Format of one file.
+    """Format of one file; arrow is what Hugging Face saves, jsonl has an object a line.
 
     Raises:
         SettingError: If a setting has the wrong type or is out of range.
     """
 
     file_type: Literal[*FILE_TYPES] = "auto"
-    """Text (CSV), parquet, arrow or jsonl; auto: by name and content.
-
-    Arrow is what Hugging Face saves; jsonl has an object a line.
-    """
+    """Text (CSV), parquet, arrow or jsonl; auto: by name and content."""
     compression: Literal[*COMPRESSIONS] = "auto"
     """Compression of the file; auto: by its content."""
     encoding: str = "utf-8"

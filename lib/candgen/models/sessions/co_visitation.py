@@ -57,9 +57,9 @@ class CoVisitationSettings(NewestSettings):
     fading: Annotated[float, Field(gt=0, le=1), Real(0.1, 1.0)] = 0.8
     reach: Annotated[Count, Whole(1, 30, log=True)] = 10
     """Places between two events that are close, at most."""
-    neighbours: Annotated[Count, Whole(20, 500, log=True)] = 200
+    neighbours: Count = 200
     """Items kept of each item, those counted most."""
-    distance_power: Annotated[NotNegative, Real(0.0, 2.0)] = 0.5
+    distance_power: NotNegative = 0.5
     """Power of the places between two events that their count is divided by; 0: all alike."""
     backward: Annotated[Share, Real(0.0, 1.0)] = 0.8
     """Weight of what came before, against 1 of what came after; 0: only what followed counts, 1:

@@ -54,9 +54,9 @@ class Item2VecSettings(TrainingSettings):
     """Weight factor per later item; 1: all alike."""
     n_negatives: Count = 100
     """Negatives drawn for a batch."""
-    negative_weight: Annotated[NotNegative, Real(1.0, 50.0, log=True)] = 5.0
+    negative_weight: NotNegative = 5.0
     """Weight of all negatives of a positive together, against its 1."""
-    alpha: Annotated[Share, Real(0.0, 1.0)] = 0.0
+    alpha: Share = 0.0
     """Of negatives by popularity: power of an item's events, 0 to 1; 0 is uniform. For words .75 is
     usual; here it leaves rare items near to everything."""
     spread: Positive = 0.1
