@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_a_notebook_runs_whole_and_as_a_stage_with_the_same_results(executed_pag
         assert status["state"] == "done", status["error"]
     for explore, folder in folders.items():
         page = (folder / "page.html").read_text()
-        assert ("exploring cells were left out" in page) is not explore
+        assert bool(re.search("exploring cells? (was|were) left out", page)) is not explore
         if name.startswith("9"):  # nothing was swept yet, so it says how to
             assert "candgen sweep params/" in page
         else:

@@ -368,10 +368,13 @@ def _write_stage_part(notebook: Path, folder: Path) -> Path:
     content = nbformat.v4.upgrade(nbformat.read(notebook, as_version=4))
     left_out = [cell for cell in content.cells if is_exploring(cell)]
     content.cells = [cell for cell in content.cells if not is_exploring(cell)]
-    if n_left_out := sum(cell.cell_type == "code" for cell in left_out):
+    if n := sum(cell.cell_type == "code" for cell in left_out):
+        cells, them = (
+            ("1 exploring cell was", "it") if n == 1 else (f"{n} exploring cells were", "them")
+        )
         note = (
-            f"*{n_left_out} exploring cells were left out. `candgen run {notebook.stem}` runs "
-            "them; so does `explore: true` in a sweep's file.*"
+            f"*{cells} left out. `candgen run {notebook.stem}` runs "
+            f"{them}; so does `explore: true` in a sweep's file.*"
         )
         content.cells.insert(1, nbformat.v4.new_markdown_cell(note, id="left-out"))
     files.write_text(folder / _STAGE_PART, nbformat.writes(content))
