@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ORDER = [
-    ("columns", "errors", "memory", "owners", "files", "folders", "locks", "project"),
+    ("columns", "errors", "memory", "on_demand", "owners", "files", "folders", "locks", "project"),
     (
         "seeds",
         "checks",

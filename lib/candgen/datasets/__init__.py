@@ -6,15 +6,10 @@ does not load pandas.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from candgen.on_demand import names_on_demand
 
 _HOMES = {"Dataset": "dataset", "Source": "source", "open_dataset": "dataset"}
 
 __all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"candgen.datasets.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = names_on_demand(__name__, _HOMES)

@@ -6,8 +6,7 @@ no statistics, and a run depends on the measures that it takes and on no other.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from candgen.on_demand import names_on_demand
 
 _HOMES = {
     "Candidates": "candidates",
@@ -46,12 +45,4 @@ _HOMES = {
 
 __all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"candgen.evaluation.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = names_on_demand(__name__, _HOMES)

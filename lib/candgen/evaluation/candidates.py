@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +45,17 @@ class Candidates:
         for name, dtype in (("users", np.int32), ("items", np.int32), ("scores", np.float32)):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype))
         _check_lists(self.users, self.items, self.scores)
+
+    @classmethod
+    def in_order(cls, users: NDArray[np.integer], items: NDArray[np.integer]) -> Self:
+        """Return lists that have an order and no scores: the score is the negative rank.
+
+        Args:
+            users: Dense ids, shape `(n,)`.
+            items: Dense ids, best first, shape `(n, k)`, padded with -1.
+        """
+        places = -np.arange(items.shape[1], dtype=np.float32)
+        return cls(users, items, np.where(items == NO_ITEM, -np.inf, places).astype(np.float32))
 
     @property
     def k(self) -> int:

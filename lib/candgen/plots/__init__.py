@@ -6,8 +6,7 @@ pictures that it draws and on no other.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from candgen.on_demand import names_on_demand
 
 _HOMES = {
     "BASELINE": "style",
@@ -41,12 +40,4 @@ _HOMES = {
 
 __all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"candgen.plots.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = names_on_demand(__name__, _HOMES)

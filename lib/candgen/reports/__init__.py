@@ -6,7 +6,9 @@ The sections live in `overview`, `results`, `groups`, `examples` and `closing`; 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from candgen.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from candgen.reports.archive import zip_report
@@ -22,10 +24,4 @@ _HOMES = {
 
 __all__ = ["Report", "open_report", "write_leaderboard", "zip_report"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = names_on_demand(__name__, _HOMES)

@@ -249,7 +249,7 @@ class _Reader(ast.NodeVisitor):
 def _tables(tree: ast.Module, package: str) -> tuple[dict[str, str], dict[str, str]]:
     """Read the literal tables of a package that loads on demand."""
     homes, registry = {}, {}
-    lazy = any(getattr(node, "name", "") == "__getattr__" for node in tree.body)
+    lazy = any("__getattr__" in _defined(node) for node in tree.body)
     for node in tree.body:
         value = getattr(node, "value", None)
         if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(value, ast.Dict):
@@ -264,6 +264,15 @@ def _tables(tree: ast.Module, package: str) -> tuple[dict[str, str], dict[str, s
                 if lazy:
                     homes[name] = homes[attribute] = registry[name]
     return homes, registry
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """Return the names that a function or an assignment of a module defines."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    found = {
+        name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
+    }
+    return found | {getattr(node, "name", "")}
 
 
 def _literal(node: ast.expr | None) -> object:

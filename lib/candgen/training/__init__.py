@@ -6,8 +6,7 @@ does not load a compiler.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from candgen.on_demand import names_on_demand
 
 _HOMES = {
     "Bags": "tables",
@@ -23,8 +22,4 @@ _HOMES = {
 
 __all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"candgen.training.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = names_on_demand(__name__, _HOMES)

@@ -23,7 +23,7 @@ _NO_TIMES = np.zeros(0, np.int64)
 
 
 class Window(NamedTuple):
-    """Which events are close to each other, and how much a pair of them counts."""
+    """Events that are close to each other, and how much a pair of them counts."""
 
     reach: int
     """Places between two events, at most."""
@@ -40,7 +40,7 @@ class Window(NamedTuple):
 
     @property
     def needs_times(self) -> bool:
-        """Whether events without times cannot be counted."""
+        """True if events without times cannot be counted."""
         return bool(self.within or self.pause or self.half_life)
 
     def sessions(self, log: EventLog) -> NDArray[np.int32]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def ranked(report: Report) -> Fragment:
-    """What each ranked pool of the sweep showed; absent where no run ranked one."""
+    """Results of each ranked pool of the sweep; absent where no run ranked one."""
     runs = [run for run in report.sweep.done if (run.folder / POOL).is_file()]
     if not runs:
         return note("No run of this sweep ranked a pool of candidates.", absent=True)

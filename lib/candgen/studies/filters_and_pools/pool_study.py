@@ -15,7 +15,7 @@ from candgen.evaluation import Candidates, Judgement
 from candgen.evaluation.judging import judged_users
 from candgen.evaluation.significance import bootstrap_intervals
 from candgen.models import Generator
-from candgen.retrieval import NO_ITEM, TopK, pools
+from candgen.retrieval import TopK, pools
 from candgen.seeds import derive_seed
 
 
@@ -103,9 +103,7 @@ def judged(
     """Judge lists by name; an item's score is its negative rank."""
     found = {}
     for name, items in lists.items():
-        places = -np.arange(items.shape[1], dtype=np.float32)
-        scores = np.where(items == NO_ITEM, -np.inf, places).astype(np.float32)
-        candidates = Candidates(users, items, scores)
+        candidates = Candidates.in_order(users, items)
         found[name] = evaluation.judge_candidates(candidates, data, cutoffs, name, seed=seed)
     return found
 

@@ -210,9 +210,7 @@ def judged(
     """Judge lists by name, each of shape `(n_users, any)`; a score is the negative rank."""
     found = {}
     for name, items in lists.items():
-        places = -np.arange(items.shape[1], dtype=np.float32)
-        scores = np.where(items == NO_ITEM, -np.inf, places).astype(np.float32)
-        candidates = Candidates(period.users, items, scores)
+        candidates = Candidates.in_order(period.users, items)
         found[name] = evaluation.judge_candidates(candidates, period.data, cutoffs, name, seed=seed)
     return found
 
