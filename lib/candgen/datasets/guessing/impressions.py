@@ -89,7 +89,7 @@ def notes_on(shown: pd.DataFrame) -> list[str]:
     )
     said = [
         f"{len(shown):,} impressions of {n_items:,} items to {n_users:,} users, "
-        f" {clicks:,} of them engaged with: these are the events."
+        f"{clicks:,} of them engaged with: these are the events."
     ]
     if PROPENSITY in shown:
         low, high = shown[PROPENSITY].min(), shown[PROPENSITY].max()
