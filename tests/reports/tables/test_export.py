@@ -2,6 +2,8 @@
 
 import io
 import re
+import shutil
+import subprocess
 
 import pandas as pd
 import pytest
@@ -14,7 +16,7 @@ from candgen.reports.tables.cards import card_text
 
 ATTACKS = [
     r"\input{/etc/passwd}", "100% & more_ #1 $x^2$ {a} ~b", "=cmd|' /C calc'!A0",
-    "<script>alert(1)</script>", "[5pt] a | b\n\n# c `d` **e**", "\\",
+    'the "Matrix"', "<script>alert(1)</script>", "[5pt] a | b\n\n# c `d` **e**", "\\",
 ]  # fmt: skip
 
 
@@ -94,11 +96,26 @@ def test_latex_has_the_rules_of_booktabs_and_one_ampersand_between_columns(evil,
             assert len(re.findall(r"(?<!\\)&", row)) == len(table.columns) - 1
 
 
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
+def test_latex_sets_every_table_within_its_line(evil, tables, tmp_path):
+    named = {"evil": evil, "board": board(tables)}
+    for name, table in named.items():
+        (tmp_path / f"{name}.tex").write_text(export.as_latex(table))
+    inputs = "".join(rf"\input{{{name}}}\clearpage" for name in named)
+    packages = r"\usepackage{booktabs,graphicx}"
+    page = rf"\documentclass{{article}}{packages}\begin{{document}}{inputs}\end{{document}}"
+    (tmp_path / "page.tex").write_text(page)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert said.returncode == 0, said.stdout[-2000:]
+    assert "Overfull" not in said.stdout
+
+
 def test_no_text_becomes_a_command_of_latex(evil):
     text = export.as_latex(evil)
     assert r"\input" not in text and r"\textbackslash{}input\{" in text
     assert r"100\% \& more\_ \#1 \$x\textasciicircum{}2\$ \{a\} \textasciitilde{}b" in text
-    body = text.partition(r"\midrule")[2]
+    body = text.partition(r"\midrule")[2].partition(r"\bottomrule")[0]
     assert not re.search(r"(?<!\\)[$#%_^~]", body)
     assert "\n{[}5pt]" in body  # else a length after the end of the row before
 

@@ -225,26 +225,27 @@ def _look_at_all(made: Guess, path: Path, told: dict[str, Any]) -> None:
 
 def _choose_split(made: Guess, events: pd.DataFrame) -> None:
     """Keep the timeline unless too few users have events on both sides of it, or none has times."""
+    share = made.settings.get("test_fraction", _TEST)
     if TIMESTAMP not in events:
-        few = events.groupby(USER).size().median() < 1 / _TEST
+        few = events.groupby(USER).size().median() < 1 / share
         made.settings["split"] = "random_rows" if few else "random_per_user"
         whose = "all events" if few else "each user's events"
-        made.notes.append(f"Without times, a random tenth of {whose} is held out.")
+        made.notes.append(f"Without times, a random {share:.0%} of {whose} is held out.")
         return
     begins, ends = (pd.Timestamp(t, unit="s").date() for t in
                     (events[TIMESTAMP].min(), events[TIMESTAMP].max()))  # fmt: skip
     order = events.sort_values(TIMESTAMP, kind="stable")
-    cut = int(len(order) * (1 - _TEST))
+    cut = int(len(order) * (1 - share))
     learned, held_out = order[:cut], order[cut:]
     judged = held_out[USER][held_out[USER].isin(learned[USER])].nunique()
     enough = int((events.groupby(USER)[ITEM].nunique() >= 3).sum())
     said = f"Events go from {begins} to {ends}."
     if judged >= min(_FEW, enough / 2):
-        made.notes.append(f"{said} The last tenth of them judges {judged:,} known users.")
+        made.notes.append(f"{said} The last {share:.0%} of them judge {judged:,} known users.")
         return
     made.settings["split"] = "leave_last_out"
     made.notes.append(
-        f"{said} In the last tenth of them are only {judged:,} users with earlier events, so the "
+        f"{said} In the last {share:.0%} of them are only {judged:,} users with earlier events, so the "
         f"last event of each user is held out instead: {enough:,} users can be judged, though "
         "models may learn from others' later events."
     )

@@ -2,7 +2,7 @@
 
 CSV holds numbers as they are, with columns for the ends of intervals. Markdown and LaTeX hold what
 the report shows, rounded, intervals beside the values and the best value of each metric bold. LaTeX
-needs the package booktabs. Text from data is escaped in each format.
+needs the packages booktabs and graphicx. Text from data is escaped in each format.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ from candgen.text.plain import one_line
 _MARKS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\char34{}",
     "`": r"\textasciigrave{}", "−": "$-$", "–": "--", "…": r"\ldots{}",
     "·": r"\textperiodcentered{}",
 }  # fmt: skip
+_AS_WIDE_AS_ITS_PLACE = r"\ifdim\width>\linewidth\linewidth\else\width\fi"
 _ANY = re.compile("|".join(map(re.escape, _MARKS)))
 
 
@@ -38,7 +39,7 @@ def cell(text: str, note: str, strong: bool) -> str:
 def table(
     frame: pd.DataFrame, *, heads: Sequence[str], caption: str, right: Sequence[bool], label: str
 ) -> str:
-    """Return a table environment with the rules of booktabs.
+    """Return a table environment with the rules of booktabs, made smaller where it is too wide.
 
     Args:
         frame: Cells, escaped before.
@@ -53,4 +54,7 @@ def table(
         hrules=True, column_format=layout, caption=escaped(caption), label=label, position="htbp",
         position_float="centering",
     )  # fmt: skip
-    return f"% Needs \\usepackage{{booktabs}}.\n{text}"
+    begins, ends = r"\begin{tabular}", r"\end{tabular}"
+    text = text.replace(begins, f"\\resizebox{{{_AS_WIDE_AS_ITS_PLACE}}}{{!}}{{%\n{begins}")
+    text = text.replace(ends, f"{ends}%\n}}")
+    return f"% Needs \\usepackage{{booktabs,graphicx}}.\n{text}"
