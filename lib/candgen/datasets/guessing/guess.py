@@ -245,8 +245,8 @@ def _choose_split(made: Guess, events: pd.DataFrame) -> None:
         return
     made.settings["split"] = "leave_last_out"
     made.notes.append(
-        f"{said} In the last {share:.0%} of them are only {judged:,} users with earlier events, so the "
-        f"last event of each user is held out instead: {enough:,} users can be judged, though "
+        f"{said} In the last {share:.0%} of them are only {judged:,} users with earlier events, so "
+        f"the last event of each user is held out instead: {enough:,} users can be judged, though "
         "models may learn from others' later events."
     )
 
