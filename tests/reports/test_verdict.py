@@ -19,7 +19,7 @@ def row(name, values, *, reference=False, seconds=1.0, held_out=None):
     """A row of one seed whose users have these values."""
     frame = pd.DataFrame({METRIC: values}, index=pd.RangeIndex(len(values), name="user"))
     mean = float(np.mean(values))
-    numbers = {METRIC: mean, "fit_seconds": seconds}
+    numbers = {METRIC: mean} | ({} if seconds is None else {"fit_seconds": seconds})
     entry = SimpleNamespace(
         run=SimpleNamespace(name=name), per_user=frame, seed=0, numbers=numbers, generator=name,
         baseline=reference, row={"counts": {"held_out_events": held_out}},
@@ -80,6 +80,16 @@ def test_the_best_may_be_the_cheapest_too(users):
     assert "It is also the cheapest of these two: 0.5 s to fit." in " ".join(found.sentences) or (
         "Cheapest of these two: a, 0.5 s to fit; b takes 2 s." in " ".join(found.sentences)
     )
+
+
+def test_a_single_known_cost_is_called_neither_cheap_nor_dear(users):
+    found = decide(
+        row("popularity", users, reference=True),
+        row("pool", noisy(users, 0.06, 1), seconds=None),
+        row("b", noisy(users, 0.06, 2), seconds=2.0),
+    )
+    text = " ".join(found.sentences)
+    assert "Of these only the cost of b is known: 2 s to fit." in text and "heapest" not in text
 
 
 def test_equal_models_make_no_practical_difference(users):

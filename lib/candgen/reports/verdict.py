@@ -126,6 +126,8 @@ def _cheapest(alike: Sequence[Contender | None]) -> list[str]:
     label = min(known, key=known.__getitem__)
     if len(seconds) == 1:
         return [f"It takes {_seconds(known[label])} to fit."]
+    if len(known) == 1:
+        return [f"Of these only the cost of {label} is known: {_seconds(known[label])} to fit."]
     n = _NUMBERS[len(known)] if len(known) < len(_NUMBERS) else str(len(known))
     these = f"these {n}" if len(known) == len(seconds) else f"the {n} whose cost is known"
     if label == best:

@@ -58,10 +58,10 @@ def test_the_k_largest_cosines_are_kept_and_ties_go_to_the_smaller_index(k):
     np.testing.assert_allclose(nearest(sets, sets, k).toarray(), expected, atol=atol)
 
 
-def reference_scores(train, k, aggregate):
+def reference_scores(train, k, aggregate, shrinkage):
     """Item neighbours in dense matrices, written the long way."""
     n_users, n_items = train.shape
-    cosines = nearest(csr_array(train.T), csr_array(train.T), k).toarray()
+    cosines = nearest(csr_array(train.T), csr_array(train.T), k, shrinkage).toarray()
     scores = np.zeros(train.shape)
     mean = train.mean(axis=0)
     for user in range(n_users):
@@ -82,20 +82,21 @@ def reference_scores(train, k, aggregate):
 def test_item_scores_agree_with_the_formula_written_out(taste_world, aggregate, trained_users):
     model = ItemKNN(neighbours=4, aggregate=aggregate).fit(taste_world)
     train = taste_world.train_matrix.toarray()[trained_users]
-    expected = reference_scores(train, 4, aggregate)[:5, :-1]
+    expected = reference_scores(train, 4, aggregate, model.shrinkage)[:5, :-1]
     np.testing.assert_allclose(model.score(trained_users[:5])[:, :-1], expected, atol=1e-5)
 
 
 def test_user_scores_add_the_cosines_of_neighbours_who_took_the_item(taste_world, trained_users):
     model = UserKNN(neighbours=4).fit(taste_world)
     train = taste_world.train_matrix.toarray()
-    cosines = nearest(taste_world.history_matrix, taste_world.train_matrix, 4).toarray()
+    matrices = taste_world.history_matrix, taste_world.train_matrix
+    cosines = nearest(*matrices, 4, model.shrinkage).toarray()
     expected = (cosines @ train)[trained_users][:, :-1]
     np.testing.assert_allclose(model.score(trained_users)[:, :-1], expected, atol=1e-5)
 
 
 def test_shrinkage_moves_trust_to_neighbours_that_share_more(taste_world):
-    plain = ItemKNN(neighbours=5).fit(taste_world).neighbours_
+    plain = ItemKNN(neighbours=5, shrinkage=0).fit(taste_world).neighbours_
     shrunk = ItemKNN(neighbours=5, shrinkage=50).fit(taste_world).neighbours_
     shared = taste_world.train_matrix.T @ taste_world.train_matrix
     assert shared[shrunk.nonzero()].mean() > shared[plain.nonzero()].mean()

@@ -30,7 +30,7 @@ _PIVOTS = 1024  # swept at once
 class EASESettings(Settings):
     """Settings of EASE."""
 
-    regularization: Annotated[Positive, Real(10.0, 5000.0, log=True)] = 100.0
+    regularization: Annotated[Positive, Real(10.0, 5000.0, log=True)] = 300.0
     """Penalty on the squared weights; about the number of users that two items must share before
     their weight is believed."""
 

@@ -25,7 +25,7 @@ class NeighbourSettings(Settings):
 
     neighbours: Annotated[Count, Whole(10, 500, log=True)] = 100
     """Nearest neighbours that count, of each item or each user."""
-    shrinkage: Annotated[NotNegative, Real(0.0, 100.0)] = 0.0
+    shrinkage: Annotated[NotNegative, Real(0.0, 100.0)] = 10.0
     """Added to the denominator of the cosine; it trusts rare items and short histories less."""
 
 
@@ -34,7 +34,7 @@ class ItemKNNSettings(NeighbourSettings):
 
     aggregate: Annotated[
         Literal["sum", "mean", "centred mean"], OneOf(("sum", "mean", "centred mean"))
-    ] = "centred mean"
+    ] = "sum"
     """How the cosines are combined: sum, mean or centred mean. "sum" adds the cosines of the
     neighbours in the history; "mean" divides by the cosines of all neighbours; "centred mean"
     first subtracts from each item its share of users, and adds it back at the end."""
