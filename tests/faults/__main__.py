@@ -16,6 +16,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10, help="wall-clock time, minutes")
     parser.add_argument("--seed", type=int, default=0, help="of faults, signals and moments")
     parser.add_argument("--projects", type=int, default=2, help="projects side by side")
+    parser.add_argument("--row", type=int, default=8, help="most kills before a command may end")
     parser.add_argument("--only", nargs="*", metavar="FAULT", help="; ".join(campaign.FAULTS))
     parser.add_argument("--inputs", nargs="*", metavar="KIND", help="ask about bad inputs instead")
     parser.add_argument("--damaged", type=int, default=40, help="damaged files a kind of input")
@@ -36,7 +37,9 @@ def main() -> int:
     # Kills of every kind between two hardships: they are what the campaign counts.
     faults = asked.only or [f for other in possible for f in (*campaign.SIGNALS, other)]
     try:
-        counts = campaign.run(asked.minutes, asked.seed, faults, projects=asked.projects)
+        counts = campaign.run(
+            asked.minutes, asked.seed, faults, in_a_row=asked.row, projects=asked.projects
+        )
     except campaign.Broken as error:
         print(f"BROKEN. {error}", file=sys.stderr)
         return 1
