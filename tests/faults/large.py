@@ -20,7 +20,7 @@ WORLD = """\
 question: Does a world of a million items come to its report?
 datasets:
   large: {{source: world, n_users: 2000, n_items: {items}, events_per_user: 20.0}}
-defaults: {{dataset: large, k: 50, cutoffs: [10, 50]}}
+defaults: {{dataset: large, k: 50, cutoffs: [10, 20, 50]}}
 runs:
   popularity: {{notebook: notebooks/15_baselines.ipynb, generator: popularity}}
   wals: {{notebook: notebooks/40_matrix_factorization.ipynb, dim: 8, epochs: 2}}

@@ -10,13 +10,21 @@ import time
 
 import pytest
 
-from faults import campaign, hardships
+from candgen.sweeps.plan import read_plan
+from faults import campaign, hardships, large
 from faults.project import Project
 
 
 @pytest.mark.notebook
 def test_a_sweep_survives_a_kill_at_a_random_moment():
     campaign.run(0, seed=1, faults=("sweep",), rounds=1, runs=("popularity",), in_a_row=1)
+
+
+def test_the_sweep_of_a_large_world_can_be_planned(tmp_path, root):
+    (tmp_path / "notebooks").symlink_to(root / "notebooks")
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "large.yaml").write_text(large.WORLD.format(items=large.ITEMS))
+    assert len(read_plan(tmp_path / "params" / "large.yaml").runs) == 2
 
 
 @pytest.fixture
