@@ -59,12 +59,15 @@ def large_world(folder: Path, n_items: int = ITEMS) -> None:
     if done.returncode:
         raise Broken(f"the sweep ended with {done.returncode}: {done.stderr}")
     sweep = folder / "outputs" / "large"
+    report = sweep / "report.html"
+    if "2 runs: 2 done" not in report.read_text():
+        raise Broken(f"the report of {report} does not show two runs.")
     for run in ("popularity", "wals"):
         row = read(sweep / run / "metrics.json")["generators"][0]
         if not row["recall@50"] >= 0 or run not in (sweep / "leaderboard.csv").read_text():
             raise Broken(f"{run} has no recall, or no row in the leaderboard.")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-    size = (sweep / "report.html").stat().st_size / 2**20
+    size = report.stat().st_size / 2**20
     say(
         f"{n_items:,} items: {time.monotonic() - began:.0f} s to the report of {size:.1f} MiB; "
         f"the largest process held {peak:,.0f} MiB"

@@ -4,6 +4,7 @@ import pytest
 
 from candgen import files
 from candgen.errors import DataError
+from candgen.project import project_of
 from candgen.session import paths
 
 
@@ -64,3 +65,13 @@ def test_one_name_for_different_datasets_is_refused_with_the_list(project):
 def test_a_missing_dataset_is_named_with_the_nearest_one(project):
     _dataset(project / "outputs" / "datasets" / "films")
     assert "Did you mean 'films'?" in str(paths.no_such_dataset("flims"))
+
+
+def test_a_notebook_belongs_to_this_project_if_it_lies_in_its_folder(project, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "notebooks"
+    assert project_of(project / "notebooks" / "x.ipynb") == project
+    assert project_of(other / "x.ipynb") is None
+    (project / "notebooks").rmdir()
+    other.mkdir()
+    (project / "notebooks").symlink_to(other)
+    assert project_of(other / "x.ipynb") == project_of(project / "notebooks" / "x.ipynb") == project

@@ -313,3 +313,21 @@ def test_connection_files_of_the_killed_go_at_the_next_start(tmp_path, monkeypat
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     manager = spec.manager_class(spec.kernel_spec("ordinary"))()
     assert Path(manager.connection_file).name.startswith("candgen-kernel-")
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("kernel", ["warm", "ordinary"])
+def test_a_page_belongs_to_the_project_that_executes_it_where_notebooks_are_a_link(
+    project, write_notebook, tmp_path_factory, kernel
+):
+    says = "import pathlib; from candgen.session import paths\n"
+    says += "pathlib.Path(run_folder, 'root.txt').write_text(str(paths.project_root()))"
+    write_notebook("30_where", 'run_folder: str = ""\n', says)
+    another = tmp_path_factory.mktemp("another")
+    (another / "params").mkdir()
+    (project / "notebooks").rename(another / "notebooks")
+    (project / "notebooks").symlink_to(another / "notebooks")
+    folder = project / "outputs" / "where"
+    asked = {"run_folder": str(folder)}
+    execution.execute(project / "notebooks" / "30_where.ipynb", asked, folder, kernel=kernel)
+    assert (folder / "root.txt").read_text() == str(project.resolve())

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from candgen import files, folders
+from candgen.project import project_of
 from candgen.session import environment, paths, run_files, runs, status
 from candgen.session.run_files import NOTEBOOK, PAGE
 from candgen.sweeps.kernels import preload, spec
@@ -293,7 +294,9 @@ class _Attempt:
     def _papermill(self) -> None:
         import papermill
 
-        described = spec.kernel_spec(self.kernel, preload.heavy_modules(self.source))
+        described = spec.kernel_spec(
+            self.kernel, preload.heavy_modules(self.source), project_of(self.notebook)
+        )
         attempt = self
 
         class Manager(spec.manager_class(described)):

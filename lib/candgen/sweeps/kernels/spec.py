@@ -8,12 +8,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
+from candgen.project import OF_PAGE
 from candgen.session import environment
 from candgen.sweeps.kernels import connection_files
 from candgen.training.progress import BATCH
@@ -22,12 +24,15 @@ NAME = "python3"
 METADATA = {"name": NAME, "display_name": "Python 3 (ipykernel)", "language": "python"}
 
 
-def kernel_spec(kernel: str, preload: Sequence[str] = ()) -> KernelSpec:
+def kernel_spec(
+    kernel: str, preload: Sequence[str] = (), project: Path | None = None
+) -> KernelSpec:
     """Describe a kernel of this interpreter.
 
     Args:
         kernel: "warm", forked from the preloaded server, or "ordinary".
         preload: Modules a warm kernel will want beside the usual ones.
+        project: Whose page it executes; None if its folder tells.
     """
     connection_files.remove_left_behind_once()
     metadata: dict[str, Any] = {}
@@ -40,7 +45,8 @@ def kernel_spec(kernel: str, preload: Sequence[str] = ()) -> KernelSpec:
         language=METADATA["language"],
         metadata=metadata,
         # Nobody watches: lines of progress instead of bars. And nobody else asks git.
-        env={BATCH: "1", environment.COMMIT: environment.commit() or ""},
+        env={BATCH: "1", environment.COMMIT: environment.commit() or ""}
+        | ({} if project is None else {OF_PAGE: str(project)}),
     )
 
 
