@@ -82,6 +82,11 @@ def test_an_index_answers_as_the_reader_does(several, candgen, tmp_path):
     candgen("export", "asked/wals", "--folder", tmp_path / "out", "--kind", "faiss-flat")
     index = indexes.load(tmp_path / "out" / "index")
     rows = index.query(held["user_vectors"][[5]], 6, exclude=data.history_matrix[[5]]).items[0]
+    exactly = index.query_exactly(
+        held["user_vectors"][[5]], 6, exclude=data.history_matrix[[5]],
+        allowed=held["item_vectors"].any(axis=1),
+    )  # fmt: skip
+    assert exactly.items[0].tolist() == rows.tolist()
     answered = reader.Exported(tmp_path / "out").for_user("u/5", 6)
     assert index.ids[rows].tolist() == [row.item for row in answered]
 
