@@ -40,6 +40,7 @@ SMALLER = {
     "51_deep_factorization": {"hidden": [8]},
     "52_sequences": {"window": 20, "batch_size": 16, "settings": {"blocks": 1}},
     "60_two_tower": {"change_inputs": ["history"], "known_events": [1]},
+    "61_many_interests": {"window": 20, "batch_size": 16, "settings": {"inner": 1}},
     "70_negative_sampling": {"n_negatives": 50, "collapse_epochs": 2},
     "71_exposure": {
         "small_world": {"n_users": 60, "n_items": 40, "events_per_user": 10.0},

@@ -20,6 +20,7 @@ GENERATORS = {
     "51_deep_factorization": ["NeuMF"],
     "52_sequences": ["SASRec", "MarkovChain"],
     "60_two_tower": ["TwoTower"],
+    "61_many_interests": ["MultiInterest"],
 }
 # Every generator that a notebook can fit; of a shared setting the first one's description counts.
 FAMILIES = {
@@ -31,6 +32,7 @@ FAMILIES = {
     "50_softmax_network": ["SoftmaxNetwork"],
     "51_deep_factorization": ["NeuMF", "GMF", "MLP", "DeepFactorization"],
     "52_sequences": ["SASRec", "GRU4Rec", "MarkovChain"],
+    "61_many_interests": ["MultiInterest"],
 }
 FOR_ALL = {"dataset", "evaluate_on", "generator", "settings"}  # parameters of notebooks
 FOR_ALL |= {"k", "cutoffs", "headline", "seed", "run_folder"}

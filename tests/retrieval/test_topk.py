@@ -151,3 +151,34 @@ def test_vectors_that_are_not_finite_are_refused():
 def test_k_must_be_positive(k):
     with pytest.raises(ValueError, match="k must be at least 1"):
         top_k(RIGHT, LINE, k)
+
+
+class TestSeveralVectorsAQuery:
+    """Each is searched; an item's best score counts."""
+
+    def test_an_item_near_any_of_them_is_found_once_with_its_best_score(self):
+        both_ends = np.array([[[1.0], [-1.0]]])
+        found = top_k(both_ends, LINE - 1.5, 3)
+        assert found.items.tolist() == [[0, 3, 1]]  # of 0 and 3, which tie, the smaller first
+        assert found.scores.tolist() == [[1.5, 1.5, 0.5]]
+
+    @pytest.mark.parametrize("n_vectors", [1, 2, 5])
+    def test_it_is_the_ranking_of_the_largest_products(self, n_vectors):
+        rng = np.random.default_rng(0)
+        queries = rng.integers(-3, 4, size=(9, n_vectors, 5)).astype(float)  # exact, with ties
+        items = rng.integers(-3, 4, size=(40, 5)).astype(float)
+        seen, allowed = rng.random((9, 40)) < 0.3, rng.random(40) < 0.8
+        scores = np.where(seen | ~allowed, -np.inf, (queries @ items.T).max(axis=1))
+        found = top_k(queries, items, 12, exclude=csr_array(seen), allowed=allowed)
+        np.testing.assert_array_equal(found.items, slowly(scores, 12))
+        np.testing.assert_array_equal(found.scores, -np.sort(-scores, axis=1)[:, :12])
+
+    def test_where_few_items_are_left_the_end_is_padded(self):
+        queries, seen = np.ones((1, 3, 1)), csr_array([[0, 0, 1, 1]])
+        found = top_k(queries, LINE, 4, exclude=seen)
+        assert found.items.tolist() == [[1, 0, NO_ITEM, NO_ITEM]]
+        assert found.scores.tolist() == [[1, 0, -np.inf, -np.inf]]
+
+    def test_no_vector_is_refused(self):
+        with pytest.raises(ValueError, match="At least one vector a query"):
+            top_k(np.ones((2, 0, 1)), LINE, 1)

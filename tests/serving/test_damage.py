@@ -39,11 +39,11 @@ DAMAGE = {
     ),
     "a newer format": (
         lambda f: says(f / "export.json", format=9),
-        "has format 9, this reader reads 2: a newer candgen wrote it",
+        "has format 9, this reader reads 2 and 3: a newer candgen wrote it",
     ),
     "an older format": (
         lambda f: says(f / "export.json", format=1),
-        "has format 1, this reader reads 2. Use the reader.py in the folder",
+        "has format 1, this reader reads 2 and 3. Use the reader.py in the folder",
     ),
     "a description that lacks a key": (
         lambda f: (f / "export.json").write_text('{"format": 2, "dim": 8, "features": {}}'),

@@ -266,7 +266,11 @@ class Generator(ABC):
         return items
 
     def user_vectors(self, users: ArrayLike) -> NDArray[np.float32]:
-        """Return one vector a user, shape `(len(users), dim)`, if `has_vectors`."""
+        """Return one vector a user, shape `(len(users), dim)`, if `has_vectors`.
+
+        Generators with several vectors a user return the shape `(len(users), vectors, dim)`; the
+        largest product of an item with one of them is its score.
+        """
         self._lacks("vectors of users", "has_vectors")
 
     def item_vectors(self) -> NDArray[np.float32]:
@@ -391,7 +395,10 @@ class Generator(ABC):
 
 
 class VectorGenerator(Generator):
-    """A generator whose scores are products of a user vector and an item vector."""
+    """A generator whose scores are products of a user vector and an item vector.
+
+    Where a user has several vectors, the largest product counts.
+    """
 
     has_vectors = True
     similarity: ClassVar[Literal["dot", "cosine"]] = "dot"
@@ -404,6 +411,8 @@ class VectorGenerator(Generator):
 
     def user_vectors(self, users: ArrayLike) -> NDArray[np.float32]:
         """Return one vector a user, shape `(len(users), dim)`, folded in where need be.
+
+        Or several, shape `(len(users), vectors, dim)`; see `Generator.user_vectors`.
 
         Raises:
             ColdStartError: If a user has no history and the generator does not answer for those.
@@ -429,12 +438,30 @@ class VectorGenerator(Generator):
             found = found[items]
         if self.searched_by == "cosine":
             queries, found = unit_rows(queries), unit_rows(found)
-        return queries @ found.T
+        return products(queries, found)
+
+
+def products(queries: NDArray[np.float32], items: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the product of each query and item, the largest one where a query has several vectors.
+
+    Args:
+        queries: Shape `(n, dim)` or `(n, vectors, dim)`.
+        items: Shape `(m, dim)`.
+
+    Returns:
+        Shape `(n, m)`. Beside it, products of one more vector of each query are held.
+    """
+    if queries.ndim == 2:
+        return queries @ items.T
+    best = queries[:, 0] @ items.T
+    for place in range(1, queries.shape[1]):
+        np.maximum(best, queries[:, place] @ items.T, out=best)
+    return best
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale each row to length 1; rows of zeros stay zeros."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    """Scale each vector (along the last axis) to length 1; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
 
 

@@ -6,6 +6,7 @@ exhaustive, so its answers are the ground truth when an approximate index is put
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,8 @@ def top_k(
     items whose scores tie up to rounding (two with the same vector, say) change places.
 
     Args:
-        query_vectors: Shape `(n_queries, dim)`.
+        query_vectors: Shape `(n_queries, dim)`, or `(n_queries, vectors, dim)` where a query has
+            several vectors: then each is searched, and an item's best score counts.
         item_vectors: Shape `(n_items, dim)`.
         k: Candidates a query, capped at `n_items`.
         exclude: Items to withhold from each query, shape `(n_queries, n_items)`; any stored
@@ -66,6 +68,13 @@ def top_k(
     Raises:
         ValueError: If `k` is not positive, the shapes disagree, or a vector is not finite.
     """
+    masks = {"exclude": exclude, "allowed": allowed}
+    if np.ndim(query_vectors) == 3:
+        return search_each(
+            query_vectors,
+            k,
+            lambda one: top_k(one, item_vectors, k, **masks, rows_per_block=rows_per_block),
+        )
     queries = np.ascontiguousarray(query_vectors, dtype=np.float32)
     items = np.ascontiguousarray(item_vectors, dtype=np.float32)
     if queries.ndim != 2 or items.ndim != 2 or queries.shape[1] != items.shape[1]:
@@ -77,9 +86,49 @@ def top_k(
     for name, vectors in (("query_vectors", queries), ("item_vectors", items)):
         if not np.isfinite(vectors).all():
             raise ValueError(f"{name} holds NaN or infinite numbers; did training diverge?")
-    return top_k_of_products(
-        queries, items, k, exclude=exclude, allowed=allowed, rows_per_block=rows_per_block
-    )
+    return top_k_of_products(queries, items, k, **masks, rows_per_block=rows_per_block)
+
+
+def search_each(
+    query_vectors: NDArray[np.floating], k: int, search: Callable[[NDArray[np.floating]], TopK]
+) -> TopK:
+    """Make one search for each vector of a query, and merge what they find.
+
+    An item's score is its best one. The first `k` by that score are among the first `k` of the
+    search that gave it, so if searches are exact, so is the merged answer.
+
+    Args:
+        query_vectors: Shape `(n_queries, vectors, dim)`, one vector at least.
+        k: Candidates a query.
+        search: Takes vectors of shape `(n_queries, dim)`; returns their candidates.
+
+    Returns:
+        Items and scores, each of the shape that one search returns.
+
+    Raises:
+        ValueError: If queries have no vector.
+    """
+    if not query_vectors.shape[1]:
+        raise ValueError(
+            f"At least one vector a query expected, got the shape {query_vectors.shape}."
+        )
+    found = search(query_vectors[:, 0])
+    for place in range(1, query_vectors.shape[1]):
+        found = _merged(found, search(query_vectors[:, place]))
+    return found
+
+
+def _merged(one: TopK, other: TopK) -> TopK:
+    """Keep the best of two answers to the same queries, each item once."""
+    n_kept = one.items.shape[1]
+    items, scores = np.hstack([one.items, other.items]), np.hstack([one.scores, other.scores])
+    order = np.lexsort((-scores, items), axis=1)  # an item's better score comes first
+    items, scores = (np.take_along_axis(held, order, axis=1) for held in (items, scores))
+    again = np.zeros(items.shape, dtype=bool)
+    again[:, 1:] = items[:, 1:] == items[:, :-1]
+    items[again], scores[again] = NO_ITEM, -np.inf
+    order = np.lexsort((items, -scores), axis=1)[:, :n_kept]  # ties by the smaller index
+    return TopK(*(np.take_along_axis(held, order, axis=1) for held in (items, scores)))
 
 
 def top_k_of_products(

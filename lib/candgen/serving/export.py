@@ -3,7 +3,7 @@
     export.json         contents, source and the digest of each file; written last
     index/              the index with its own sidecar; `vectors.npy` are the items
     titles.arrow        one an item, in the order of the index
-    user_vectors.npy    one a user of user_ids.npy
+    user_vectors.npy    one a user of user_ids.npy, or several
     *_order.npy         order of the ids, for binary search
     known_items.npy     items that may be returned
     seen_*.npy          the history of each user
@@ -107,7 +107,7 @@ def _write(
     reads = {"history": "list of item ids"} if folding else _tower(run, goal, index)
     for module in _READERS:
         shutil.copyfile(module.__file__, goal / Path(module.__file__).name)
-    _describe(goal, run, row, data, index, folding, reads, len(users))
+    _describe(goal, run, row, data, index, folding, reads, held["user_vectors"].shape[:-1])
 
 
 def find_run(name_or_folder: Path | str) -> Path:
@@ -196,13 +196,18 @@ def _fault(held: dict[str, NDArray], n_items: int, n_users: int) -> str | None:
         return f"users are {users.dtype} of shape {users.shape}, expected a list of whole numbers."
     for name in ("item_vectors", "user_vectors"):
         array = held[name]
-        if array.ndim != 2 or array.dtype.kind != "f" or array.shape[1:] != items.shape[1:]:
+        several = name == "user_vectors" and array.ndim == 3 and array.shape[1] > 0
+        if (
+            not (array.ndim == 2 or several)
+            or array.dtype.kind != "f"
+            or array.shape[-1:] != items.shape[1:]
+        ):
             return (
                 f"{name} are {array.dtype} of shape {array.shape}, expected floats with the same "
                 "number of columns for users and items."
             )
         with np.errstate(over="ignore"):
-            finite = np.isfinite(array.astype(np.float32)).all(axis=1)
+            finite = np.isfinite(array.astype(np.float32)).all(axis=tuple(range(1, array.ndim)))
         if not finite.all():
             return (
                 f"{np.count_nonzero(~finite):,} of {name} hold NaN, or infinite numbers in 32 "
@@ -310,16 +315,25 @@ def _why_not(row: dict[str, Any]) -> str:
 
 
 def _describe(
-    goal: Path, run: Path, row: dict, data: Any, index: Any, folding: Any, reads: dict, n_users: int
+    goal: Path,
+    run: Path,
+    row: dict,
+    data: Any,
+    index: Any,
+    folding: Any,
+    reads: dict,
+    of_users: tuple[int, ...],
 ) -> None:
+    """Write `export.json` and the README; `of_users`: users, and vectors of each if several."""
     name, why = row.get("generator", "unknown"), "" if reads else _why_not(row)
     kept = sorted(p for p in goal.rglob("*") if p.is_file() and p.suffix != ".py")
     described = {"name": data.name, "digest": data.digest}
+    several = {"vectors_per_user": of_users[1]} if len(of_users) > 1 else {}
     description = {
-        "format": reader_files.FORMATS[reader_files.DESCRIPTION], "run": run.name,
+        "format": reader_files.SEVERAL if several else reader_files.ONE, "run": run.name,
         "generator": name, "settings": row.get("settings") or {}, "dataset": described,
         "similarity": index.similarity, "dim": index.dim, "n_items": index.n_items,
-        "n_users": n_users, "fold_in": folding, "repeats": data.repeats,
+        "n_users": of_users[0], **several, "fold_in": folding, "repeats": data.repeats,
         "features": {"reads": reads, "why": why[:1].upper() + why[1:]},
         "files": {
             path.relative_to(goal).as_posix(): {

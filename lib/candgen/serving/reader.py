@@ -12,13 +12,13 @@ A copy lies in every exported folder as `reader.py`, with `reader_files.py`, `re
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import importlib.util
 import json
 import math
 import re
 import sys
-from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,7 +66,8 @@ class Exported:
     Attributes:
         about: What `export.json` says.
         vectors: Items, shape `(n_items, dim)`.
-        user_vectors: Users, shape `(n_users, dim)`.
+        user_vectors: Users, shape `(n_users, dim)` or, where a user has several vectors,
+            `(n_users, vectors, dim)`.
     """
 
     def __init__(self, folder: Path | str, *, digest: str = "") -> None:
@@ -130,7 +131,7 @@ class Exported:
         with np.errstate(over="ignore"):
             lengths = self._finite(self._lengths * self._lengths[row])
         scores = np.full(len(lengths), -np.inf, dtype=np.float32)
-        np.divide(self._scores(vector), lengths, out=scores, where=lengths > 0)
+        np.divide(self._scores(vector[None]), lengths, out=scores, where=lengths > 0)
         scores[row] = -np.inf
         return self._listed(_best(scores, k), scores)
 
@@ -139,37 +140,44 @@ class Exported:
     ) -> list[Candidate]:
         """Return the best items for a query vector, less the withheld rows.
 
+        Of several vectors, shape `(vectors, dim)`, each is searched; an item's best score counts.
+
         Raises:
             ReaderError: If the vector has another dimension or `k` is not positive.
         """
         vector = np.asarray(vector, dtype=np.float32)
-        if vector.shape != (self.about["dim"],) or not np.isfinite(vector).all():
+        vectors = vector if vector.ndim == 2 and len(vector) else vector[None]
+        if vectors.shape[1:] != (self.about["dim"],) or not np.isfinite(vectors).all():
             raise ReaderError(
                 f"A query of {self.about['dim']} finite numbers expected, got shape {vector.shape}."
             )
         _check_k(k)
         if self.about["similarity"] == "cosine":
             with np.errstate(over="ignore"):
-                vector = vector / (self._finite(np.linalg.norm(vector)) or 1)
+                lengths = self._finite(np.linalg.norm(vectors, axis=1, keepdims=True))
+                vectors = vectors / np.where(lengths > 0, lengths, 1)
         barred = ~self._files.known
         barred[[] if withheld is None else withheld] = True
         wanted = min(k, len(barred) - int(np.count_nonzero(barred)))
         fetch = k + (0 if withheld is None else len(withheld))
         while self._sidecar["kind"] != "exact" and fetch * 4 < len(self.vectors):
-            near = self._near(vector, fetch, fetch / k)
-            near = near[~barred[near]]
-            if len(near) >= wanted:
-                scores = self._scores(vector, near)
+            found = [self._near(one, fetch, fetch / k) for one in vectors]
+            found = [rows[~barred[rows]] for rows in found]
+            if all(len(rows) >= wanted for rows in found):
+                near = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+                scores = self._scores(vectors, near)
                 best = _best(scores, wanted)
                 return self._listed(near[best], dict(zip(near[best], scores[best], strict=True)))
             fetch *= 4
-        scores = self._scores(vector)
+        scores = self._scores(vectors)
         scores[barred] = -np.inf
         return self._listed(_best(scores, wanted), scores)
 
-    def _scores(self, vector: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+    def _scores(self, vectors: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+        """Return each item's largest product with one of the vectors, shape `(n,)`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._finite(self.vectors[rows] @ vector)
+            of_each = (self._finite(self.vectors[rows] @ vector) for vector in vectors)
+            return functools.reduce(np.maximum, of_each)
 
     def _finite(self, computed: Any) -> Any:
         """Return what was computed from vectors; refuse vectors that are damaged or too long."""
@@ -234,17 +242,17 @@ class Exported:
 
     # --- parts
 
-    @cached_property
+    @functools.cached_property
     def _lengths(self) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
             return self._finite(np.linalg.norm(self.vectors, axis=1))
 
-    @cached_property
+    @functools.cached_property
     def _ids(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Ids, and their order by size, of users and of items."""
         return {what: self._files.ids(what) for what in ("users", "items")}
 
-    @cached_property
+    @functools.cached_property
     def _nearest(self) -> Any:
         package, version = self._sidecar["package"], self._sidecar["package_version"]
         try:
@@ -260,7 +268,7 @@ class Exported:
         opened = index.open_index if self._trusted else index.Apart
         return opened(self.folder / "index", self._sidecar)
 
-    @cached_property
+    @functools.cached_property
     def _new_users(self) -> Any:
         module = _beside("new_users")
         self._refusals = module.FeatureError

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-FORMATS = {"export.json": 2, "index/index.json": 3}
+ONE, SEVERAL = 2, 3  # formats of folders with one vector a user, and with several
+FORMATS = {"export.json": (ONE, SEVERAL), "index/index.json": (3,)}
 DESCRIPTION, INDEX, TITLES, TOWER = "export.json", "index", "titles.arrow", "query_tower.npz"
 ARRAYS = (
     f"{INDEX}/vectors.npy", f"{INDEX}/ids.npy", "item_order.npy", "user_vectors.npy",
@@ -45,7 +46,7 @@ class Files:
         about: Content of `export.json`.
         sidecar: Content of `index/index.json`.
         vectors: Items, shape `(n_items, dim)`, float32.
-        user_vectors: Users, shape `(n_users, dim)`, float32.
+        user_vectors: Users, shape `(n_users, dim)` or `(n_users, vectors, dim)`, float32.
     """
 
     def __init__(self, folder: Path, error: type[Exception], digest: str = "") -> None:
@@ -69,7 +70,10 @@ class Files:
         self._check_sidecar()
         n_items, dim = self.about["n_items"], self.about["dim"]
         self.vectors = self.array(f"{INDEX}/vectors.npy", np.float32, (n_items, dim))
-        self.user_vectors = self.array("user_vectors.npy", np.float32, (self.about["n_users"], dim))
+        of_users = (self.about["n_users"], dim)
+        if self.about["format"] == SEVERAL:
+            of_users = (of_users[0], self.about["vectors_per_user"], dim)
+        self.user_vectors = self.array("user_vectors.npy", np.float32, of_users)
 
     # --- arrays
 
@@ -169,10 +173,12 @@ class Files:
                 f"{path} cannot be read ({_short(error)}). Export the run again."
             ) from None
         written = found.get("format") if isinstance(found, dict) else None
-        if written != FORMATS[name]:
-            newer = isinstance(written, int) and written > FORMATS[name]
+        known = FORMATS[name]
+        if isinstance(written, bool) or written not in known:
+            newer = isinstance(written, int) and written > max(known)
             raise self._error(
-                f"{path} has format {_short(repr(written))}, this reader reads {FORMATS[name]}"
+                f"{path} has format {_short(repr(written))}, this reader reads "
+                f"{' and '.join(map(str, known))}"
                 f"{': a newer candgen wrote it' if newer else ''}. Use the reader.py in the "
                 "folder, or export the run again."
             )
@@ -180,12 +186,14 @@ class Files:
 
     def _check_about(self) -> None:
         about = self.about
-        if missing := [name for name in _KEYS if name not in about]:
+        keys = _KEYS if about["format"] == ONE else (*_KEYS, "vectors_per_user")
+        if missing := [name for name in keys if name not in about]:
             raise self._error(f"{self.folder / DESCRIPTION} lacks {', '.join(missing)}. {_AGAIN}")
         fold_in, features, listed = about["fold_in"], about["features"], about["files"]
         right = {
             "dim": _is_count(about["dim"], 1), "n_items": _is_count(about["n_items"], 1),
             "n_users": _is_count(about["n_users"], 0),
+            "vectors_per_user": about["format"] == ONE or _is_count(about["vectors_per_user"], 1),
             "similarity": about["similarity"] in _SIMILARITIES,
             "fold_in": fold_in is None or (
                 isinstance(fold_in, dict) and all(_is_number(fold_in.get(n)) for n in _FOLDING)

@@ -17,7 +17,7 @@ from candgen.models.base import unit_rows
 from candgen.retrieval.indexes import folders
 from candgen.retrieval.indexes.sidecar import FORMAT, SIDECAR, Sidecar
 from candgen.retrieval.subsets import top_k_among
-from candgen.retrieval.topk import Ranking, TopK, top_k
+from candgen.retrieval.topk import Ranking, TopK, search_each, top_k
 
 SIMILARITIES = ("dot", "cosine")
 
@@ -87,7 +87,9 @@ class Index(ABC):
         replaced by an exact one.
 
         Args:
-            queries: Shape `(n_queries, dim)`, as the generator made them.
+            queries: Shape `(n_queries, dim)`, as the generator made them; or
+                `(n_queries, vectors, dim)`: then each vector is searched, and an item's best score
+                counts.
             k: Candidates a query, capped at the number of items.
             exclude: Items to withhold from each query, shape `(n_queries, n_items)`.
             allowed: Mask of shape `(n_items,)`, or a candidate list for each query, shape
@@ -99,6 +101,9 @@ class Index(ABC):
         Raises:
             ValueError: If `k` is not positive, the shapes disagree, or a query is not finite.
         """
+        if np.ndim(queries) == 3:
+            told = {"exclude": exclude, "allowed": allowed}
+            return search_each(queries, k, lambda one: self.query(one, k, **told))
         asked = self._checked(queries)
         Ranking(len(asked), self.n_items, k, exclude=exclude, allowed=allowed)  # checks the rest
         if isinstance(allowed, csr_array):
@@ -114,6 +119,9 @@ class Index(ABC):
         allowed: NDArray[np.bool_] | None = None,
     ) -> TopK:
         """Search the same vectors exactly, among the allowed items alone; see `query`."""
+        if np.ndim(queries) == 3:
+            told = {"exclude": exclude, "allowed": allowed}
+            return search_each(queries, k, lambda one: self.query_exactly(one, k, **told))
         asked = self._checked(queries)
         return top_k_among(asked, self.vectors, k, eligible=allowed, exclude=exclude)
 

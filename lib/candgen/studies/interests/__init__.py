@@ -1,0 +1,1 @@
+"""Arithmetic of the notebook on several vectors a user."""
