@@ -66,6 +66,7 @@ _HOMES = {  # name -> module below this package
     "SASRec": "models.sequences",
     "GRU4Rec": "models.sequences",
     "TwoTower": "models.towers.two_tower",
+    "HybridWARP": "models.hybrid.warp",
     "SoftmaxNetwork": "models.softmax_network.softmax_network",
     "GMF": "models.pairs",
     "MLP": "models.pairs",

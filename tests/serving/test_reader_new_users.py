@@ -12,7 +12,7 @@ import pytest
 from candgen import files
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import DataError
-from candgen.models import SoftmaxNetwork, TwoTower
+from candgen.models import HybridWARP, SoftmaxNetwork, TwoTower
 from candgen.serving.export import export
 from candgen.serving.reader import Exported, ReaderError
 from candgen.serving.reader_new_users import FeatureError, QueryTower
@@ -145,6 +145,8 @@ CASES = {
         TwoTower,
         {"query_inputs": ["id", "history"], "id_at_least": 22, "shared_item_table": False},
     ),
+    "sums with a bias": (HybridWARP, {"fading": 0.7, "history_length": 4}),
+    "sums of ids with a bias": (HybridWARP, {"query_inputs": ["id"]}),
     "softmax network": (SoftmaxNetwork, {"hidden": [7], "feature_dim": 3}),
     "softmax network, no biases": (
         SoftmaxNetwork,
