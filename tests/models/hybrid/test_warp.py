@@ -12,7 +12,9 @@ from candgen.errors import ColdStartError, SettingError
 from candgen.models import HybridWARP
 from candgen.models.hybrid import kernels
 
-SMALL = {"dim": 8, "epochs": 25, "batch_size": 64, "n_negatives": 60, "learning_rate": 0.2}
+SMALL = {
+    "dim": 6, "epochs": 10, "batch_size": 128, "n_negatives": 10, "learning_rate": 0.1, "spread": 0.03,
+}  # fmt: skip
 N_TASTES, N_USERS, N_ITEMS = 4, 84, 40
 COLD_USERS, COLD_ITEMS = np.arange(80, 84), np.arange(36, 40)
 
