@@ -13,7 +13,7 @@ from candgen.models import HybridWARP
 from candgen.models.hybrid import kernels
 
 SMALL = {
-    "dim": 6, "epochs": 10, "batch_size": 128, "n_negatives": 10, "learning_rate": 0.1, "spread": 0.03,
+    "dim": 6, "epochs": 10, "batch_size": 128, "n_negatives": 10, "learning_rate": 0.1,
 }  # fmt: skip
 N_TASTES, N_USERS, N_ITEMS = 4, 84, 40
 COLD_USERS, COLD_ITEMS = np.arange(80, 84), np.arange(36, 40)
@@ -157,7 +157,7 @@ def test_the_gradient_is_the_slope_of_the_sum_of_losses(world):
     examples, weights = np.array([0, 14, 15, 200, 401]), np.array([1, 1, 1, 1, 0], np.float32)
 
     def loss(name=None, row=0, column=0, by=0.0):
-        made = learner(world, seed=5)
+        made = learner(world, seed=5, n_negatives=4)  # so few that examples share them
         if name:
             made.tables[name].rows[row, column] += by
         return 4 * made.learn(examples, weights, 0.0, np.random.default_rng(2)), made
@@ -189,6 +189,7 @@ def test_items_that_the_user_has_are_no_negatives(world):
     made = learner(world, optimizer="sgd", query_inputs=["id"], item_inputs=["id"])
     of_user = made.log.items[made.log.offsets[0] : made.log.offsets[1]]
     before = made.tables["item/id"].rows.copy()
+    assert not before[:, -1].any()  # biases
     made.learn(np.zeros(64, np.int64), np.ones(64, np.float32), 0.0, np.random.default_rng(0))
     made.tables["item/id"].update(1.0)
     moved = np.flatnonzero(np.abs(made.tables["item/id"].rows - before).sum(axis=1))

@@ -67,9 +67,9 @@ class HybridWARPSettings(TrainingSettings):
     """Training events from which a user or an item has a vector of its own."""
     id_dropout: Annotated[Share, Real(0.0, 0.4)] = 0.1
     """How often training hides an id or a feature, so that unknown ones have a learned answer."""
-    spread: NotNegative = 0.1
+    spread: NotNegative = 0.03
     """Standard deviation of the initial vectors."""
-    epochs: Annotated[Count, Whole(4, 40, log=True)] = 15
+    epochs: Annotated[Count, Whole(4, 40, log=True)] = 8
     batch_size: Count = 256
     learning_rate: Annotated[Positive, Real(0.01, 0.3, log=True)] = 0.05
     optimizer: Optimizer = "adagrad"
