@@ -71,7 +71,7 @@ class HybridWARPSettings(TrainingSettings):
     """Standard deviation of the initial vectors."""
     epochs: Annotated[Count, Whole(4, 40, log=True)] = 8
     batch_size: Count = 256
-    learning_rate: Annotated[Positive, Real(0.01, 0.3, log=True)] = 0.05
+    learning_rate: Annotated[Positive, Real(0.005, 0.3, log=True)] = 0.05
     optimizer: Optimizer = "adagrad"
     """Optimizer; it updates only the rows of the batch, by the sum of its slopes."""
 
