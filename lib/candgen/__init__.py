@@ -67,6 +67,7 @@ _HOMES = {  # name -> module below this package
     "GRU4Rec": "models.sequences",
     "MultiInterest": "models.interests",
     "TwoTower": "models.towers.two_tower",
+    "HybridWARP": "models.hybrid.warp",
     "SoftmaxNetwork": "models.softmax_network.softmax_network",
     "GMF": "models.pairs",
     "MLP": "models.pairs",

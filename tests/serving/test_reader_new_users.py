@@ -12,7 +12,7 @@ import pytest
 from candgen import files
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import DataError
-from candgen.models import SoftmaxNetwork, TwoTower
+from candgen.models import HybridWARP, SoftmaxNetwork, TwoTower
 from candgen.serving.export import export
 from candgen.serving.reader import Exported, ReaderError
 from candgen.serving.reader_new_users import FeatureError, QueryTower
@@ -145,6 +145,7 @@ CASES = {
         TwoTower,
         {"query_inputs": ["id", "history"], "id_at_least": 22, "shared_item_table": False},
     ),
+    "sums with a bias": (HybridWARP, {"fading": 0.7, "history_length": 4}),
     "softmax network": (SoftmaxNetwork, {"hidden": [7], "feature_dim": 3}),
     "softmax network, no biases": (
         SoftmaxNetwork,
@@ -212,9 +213,14 @@ def test_a_history_of_which_nobody_says_how_much_was_watched_weighs_alike(worlds
             asked(tower, {**history, "watched": wrong})
 
 
-def test_a_tower_of_ids_answers_unknown_users_by_the_mean_of_their_items(worlds, tmp_path):
-    settings = {"query_inputs": ["id"], "popularity_weight": 0.1, "similarity": "dot"}
-    model = TwoTower(**SMALL, **settings).fit(worlds[False])
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [(TwoTower, {"popularity_weight": 0.1, "similarity": "dot"}), (HybridWARP, {})],
+)
+def test_a_tower_of_ids_answers_unknown_users_by_the_mean_of_their_items(
+    worlds, tmp_path, kind, settings
+):
+    model = kind(**SMALL, query_inputs=["id"], **settings).fit(worlds[False])
     tower, users = exported_tower(model, tmp_path), np.arange(N_USERS, N_USERS + N_NEW - 1)
     assert tower.reads == {"history": "list of item ids, oldest first"}
     found = [asked(tower, said_of(worlds[False], user, 0), model.item_vectors()) for user in users]

@@ -43,6 +43,7 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "GRU4Rec": ("sequences", "GRU4Rec"),
     "MultiInterest": ("interests", "MultiInterest"),
     "TwoTower": ("towers.two_tower", "TwoTower"),
+    "HybridWARP": ("hybrid.warp", "HybridWARP"),
     "SoftmaxNetwork": ("softmax_network.softmax_network", "SoftmaxNetwork"),
     "GMF": ("pairs", "GMF"),
     "MLP": ("pairs", "MLP"),

@@ -90,7 +90,7 @@ def test_only_invented_worlds_have_an_oracle(data):
 
 def test_towers_are_compared_with_the_baselines_that_are_there():
     truth = {"TwoTower": np.array([0.5, 0.7]), "popularity": np.array([0.2, 0.2])}
-    (row,) = towers.against(truth, ("WALS", "popularity"), seed=0)
+    (row,) = towers.against(truth, "TwoTower", ("WALS", "popularity"), seed=0)
     assert row["baseline"] == "popularity"
     assert (row["mean"], row["less"], row["difference"]) == pytest.approx((0.6, 0.2, 0.4))
 

@@ -72,19 +72,19 @@ def changed_inputs(model: TwoTower, names: Sequence[str]) -> dict[str, TwoTower]
         changed = [n for n in held if n != word] if there else [*held, word]
         if changed:
             settings = {**model.settings, **both, setting: changed}
-            made[f"{'without' if there else 'with'} {name}"] = TwoTower(**settings)
+            made[f"{'without' if there else 'with'} {name}"] = type(model)(**settings)
     return made
 
 
-def ids_alone_of(settings: Mapping[str, Any], instead: Mapping[str, Any] | None = None) -> TwoTower:
-    """Return unfitted towers that read ids alone, with the given settings otherwise.
+def ids_alone_of(model: TwoTower, instead: Mapping[str, Any] | None = None) -> TwoTower:
+    """Return unfitted towers of the same kind and settings that read ids alone.
 
     Args:
-        settings: Of the towers to compare with.
-        instead: Settings that replace some of these.
+        model: The towers to compare with.
+        instead: Settings that replace some of theirs.
     """
     ids = {"query_inputs": ["id"], "item_inputs": ["id"]}
-    return TwoTower(**{**settings, **ids, **(instead or {})})
+    return type(model)(**{**model.settings, **ids, **(instead or {})})
 
 
 def judged(
@@ -171,12 +171,13 @@ def rarely_shown_truth(
 
 
 def against(
-    truth: Mapping[str, NDArray[np.float64]], baselines: Sequence[str], *, seed: int
+    truth: Mapping[str, NDArray[np.float64]], towers: str, baselines: Sequence[str], *, seed: int
 ) -> list[dict[str, Any]]:
     """Compare the towers with each baseline by true relevance, user by user.
 
     Args:
         truth: From `cold_user_truth` or `rarely_shown_truth`.
+        towers: Their name in `truth`.
         baselines: Names; those that `truth` lacks are left out.
         seed: Of the bootstrap.
 
@@ -188,8 +189,8 @@ def against(
     for baseline in baselines:
         if baseline in truth:
             table = evaluation.relevance_table(truth, baseline=baseline, seed=seed)
-            towers = table.set_index("generator").loc["TwoTower"].to_dict()
-            rows.append({**towers, "baseline": baseline, "less": float(truth[baseline].mean())})
+            found = table.set_index("generator").loc[towers].to_dict()
+            rows.append({**found, "baseline": baseline, "less": float(truth[baseline].mean())})
     return rows
 
 
@@ -203,7 +204,7 @@ def later_users(data: Dataset, *, more_than: int) -> int:
 
 
 def later_user_study(
-    settings: Mapping[str, Any],
+    model: TwoTower,
     data: Dataset,
     known: Sequence[int],
     *,
@@ -219,7 +220,7 @@ def later_user_study(
     items. Where no event is known and a generator cannot answer, popularity answers instead.
 
     Args:
-        settings: Of the towers with features.
+        model: Towers with features, whose settings are used.
         data: With times, and with users who have held-out events alone.
         known: Numbers of known events, one row of the result each.
         metric: Such as "recall@20".
@@ -234,15 +235,14 @@ def later_user_study(
     """
     values: dict[Any, dict[int, pd.DataFrame]] = {n: {} for n in known}
     for start in range(repeats):
-        seed = settings["seed"] + start
-        rich = TwoTower(**{**settings, "seed": seed}).fit(data)
-        plain = ids_alone_of({**settings, "seed": seed}, ids_alone).fit(data)
+        rich = type(model)(**{**model.settings, "seed": model.seed + start}).fit(data)
+        plain = ids_alone_of(rich, ids_alone).fit(data)
         for n in known:
             some = fold_in_cold_users(data, n)
             columns = {}
-            for name, model in ((_RICH, rich), (_PLAIN, plain)):
-                asked = model.serving(some)
-                if n == 0 and not model.answers_cold_users:
+            for name, towers in ((_RICH, rich), (_PLAIN, plain)):
+                asked = towers.serving(some)
+                if n == 0 and not towers.answers_cold_users:
                     asked = models.Popularity().fit(some)
                 judged = evaluation.judge(asked, some, **judging).per_user.set_index(USER)
                 columns[name] = judged[metric]
@@ -252,7 +252,7 @@ def later_user_study(
         start: pd.concat([held[start] for held in some_known]).groupby(level=0).mean()
         for start in range(repeats)
     }
-    return pd.DataFrame([_gain(n, held, settings["seed"]) for n, held in values.items()])
+    return pd.DataFrame([_gain(n, held, model.seed) for n, held in values.items()])
 
 
 def _gain(known: Any, by_start: Mapping[int, pd.DataFrame], seed: int) -> dict[str, Any]:
