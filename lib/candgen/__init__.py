@@ -65,6 +65,7 @@ _HOMES = {  # name -> module below this package
     "TwoBranch": "models.content_based.two_branch",
     "SASRec": "models.sequences",
     "GRU4Rec": "models.sequences",
+    "MultVAE": "models.autoencoders",
     "TwoTower": "models.towers.two_tower",
     "SoftmaxNetwork": "models.softmax_network.softmax_network",
     "GMF": "models.pairs",

@@ -41,6 +41,7 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "item2vec": ("sessions.item2vec", "Item2Vec"),
     "SASRec": ("sequences", "SASRec"),
     "GRU4Rec": ("sequences", "GRU4Rec"),
+    "Mult-VAE": ("autoencoders", "MultVAE"),
     "TwoTower": ("towers.two_tower", "TwoTower"),
     "SoftmaxNetwork": ("softmax_network.softmax_network", "SoftmaxNetwork"),
     "GMF": ("pairs", "GMF"),
