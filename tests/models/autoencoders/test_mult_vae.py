@@ -200,6 +200,12 @@ def test_a_killed_training_goes_on_to_the_same_result(small):
     np.testing.assert_array_equal(again.scores(USERS), through.scores(USERS))
 
 
+def test_the_encoder_starts_as_wide_as_it_is_told(taste_world):
+    asked = MultVAESettings(spread=0.7)
+    rows = AutoencoderLearner(taste_world, asked, 50).tables["inputs"].rows
+    assert rows.std() == pytest.approx(0.7, rel=0.05)
+
+
 @pytest.mark.parametrize(("n_items", "width"), [(40, 64), (1600, 200), (20_000, 600)])
 def test_the_width_follows_the_catalogue_unless_it_is_set(n_items, width):
     assert MultVAE().chosen.width_for(n_items) == width

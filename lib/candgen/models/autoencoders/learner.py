@@ -48,11 +48,10 @@ class AutoencoderLearner(Learner):
                 n_rows, dim, spread=spread, optimizer=settings.optimizer, seed=seed
             )
 
-        spread = math.sqrt(2 / (n_items + width))
         self.tables = {
-            "inputs": table("inputs", n_items, width, spread),
+            "inputs": table("inputs", n_items, width, settings.spread),
             "shift": table("shift", 1, width, 0.0),
-            "outputs": table("outputs", n_items, width + 1, spread),
+            "outputs": table("outputs", n_items, width + 1, math.sqrt(2 / (n_items + width))),
         }
         self.tables["outputs"].rows[:, -1] = 0  # biases
         self._encode, self._decode = self._layers(width)

@@ -14,9 +14,9 @@ product of the decoder's tanh layer with a vector and a bias of each item, so an
 product finds the candidates.
 
 D. Liang, R. Krishnan, M. Hoffman, T. Jebara, "Variational autoencoders for collaborative
-filtering", WWW 2018. Theirs draw the start uniformly, ours normally, with the same variance; the
-weights of items in the encoder take their steps when a batch has the item (the lazy form of Adam);
-their Mult-DAE has no layers besides z.
+filtering", WWW 2018. Ours differ in this: the start is normal and not uniform, and wider in the
+encoder's first layer (`spread`); the weights of items there take their steps when a batch has the
+item (the lazy form of Adam); their Mult-DAE has no layers besides z.
 
 Cost of an epoch: 6 * users * items * `width` operations, and the steps of the decoder's matrix.
 Memory: matrices of a batch by all items, and matrices of all items by `width`.
@@ -58,6 +58,9 @@ class MultVAESettings(TrainingSettings):
     """Weight of the KL divergence after its rise, against 1 of the likelihood; 0: none."""
     kl_rise: Share = 0.85
     """Share of all steps over which the weight of the KL divergence rises."""
+    spread: Annotated[Positive, Real(0.01, 1.0, log=True)] = 0.3
+    """Standard deviation of the encoder's initial vectors of items. A history has length 1, so with
+    the published start, about .01, hundreds of steps pass before histories are told apart."""
     epochs: Annotated[Count, Whole(20, 200, log=True)] = 100
     batch_size: Count = 100
     """Users a step."""
