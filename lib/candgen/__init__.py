@@ -66,6 +66,7 @@ _HOMES = {  # name -> module below this package
     "SASRec": "models.sequences",
     "GRU4Rec": "models.sequences",
     "MultiInterest": "models.interests",
+    "MultVAE": "models.autoencoders",
     "TwoTower": "models.towers.two_tower",
     "HybridWARP": "models.hybrid.warp",
     "SoftmaxNetwork": "models.softmax_network.softmax_network",

@@ -2,7 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from candgen.datasets.cold_users import fold_in_cold_users, make_cold, make_users_cold
+from candgen.datasets.cold_users import (
+    fold_in_cold_users,
+    hold_out_users,
+    make_cold,
+    make_users_cold,
+)
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import DataError, SettingError
 
@@ -163,3 +168,36 @@ def test_making_users_cold_needs_timestamps(busy):
     without = write_dataset(busy.folder / "bare", tables, {"name": "bare"})
     with pytest.raises(DataError, match="has no timestamps"):
         make_cold(without, 0.2)
+
+
+def test_users_held_out_are_absent_from_training_and_a_part_of_their_events_is_known(busy):
+    found = hold_out_users(busy, 0.25, known=0.75, seed=2)
+    judged = np.unique(found.held_out["user"])
+    assert len(judged) == 10 and not found.train["user"].isin(judged).any()
+    known = np.diff(found.history_matrix.indptr)[judged]
+    hidden = np.diff(found.held_out_matrix.indptr)[judged]
+    assert (known == 6).all() and (hidden == 2).all()  # of eight events each
+    assert not found.history_matrix.multiply(found.held_out_matrix).nnz
+    assert not found.has("searches") and not found.has("impressions")
+
+
+def test_users_held_out_for_validation_are_others_and_learned_from_for_test(busy):
+    found = hold_out_users(busy, 0.25, seed=2)
+    chosen = found.for_validation()
+    of_test, of_validation = (set(d.held_out["user"]) for d in (found, chosen))
+    assert len(of_validation) == 10 and not of_test & of_validation
+    assert not set(chosen.train["user"]) & (of_test | of_validation)
+    assert set(found.train["user"]) == set(range(40)) - of_test
+    assert pairs(hold_out_users(busy.for_validation(), 0.25, seed=2).held_out) == pairs(
+        chosen.held_out
+    )
+
+
+def test_another_choice_of_held_out_users_is_another_dataset(busy):
+    digests = {hold_out_users(busy, 0.25, seed=seed).digest for seed in (1, 1, 2)}
+    assert len(digests) == 2 and busy.digest not in digests
+
+
+def test_a_share_that_leaves_nobody_to_learn_from_is_refused(busy):
+    with pytest.raises(SettingError, match="leave no events to train on"):
+        hold_out_users(busy, 0.5)

@@ -39,6 +39,7 @@ SMALLER = {
     "50_softmax_network": {"feature_dim": 8},
     "51_deep_factorization": {"hidden": [8]},
     "52_sequences": {"window": 20, "batch_size": 16, "settings": {"blocks": 1}},
+    "55_autoencoders": {"width": 16, "headline": "ndcg@20"},
     "60_two_tower": {"change_inputs": ["history"], "known_events": [1]},
     "61_many_interests": {"window": 20, "batch_size": 16, "settings": {"inner": 1}},
     "70_negative_sampling": {"n_negatives": 50, "collapse_epochs": 2},

@@ -19,6 +19,7 @@ GENERATORS = {
     "50_softmax_network": ["SoftmaxNetwork"],
     "51_deep_factorization": ["NeuMF"],
     "52_sequences": ["SASRec", "MarkovChain"],
+    "55_autoencoders": ["Mult-VAE"],
     "60_two_tower": ["TwoTower"],
     "61_many_interests": ["MultiInterest"],
 }
@@ -33,10 +34,12 @@ FAMILIES = {
     "51_deep_factorization": ["NeuMF", "GMF", "MLP", "DeepFactorization"],
     "52_sequences": ["SASRec", "GRU4Rec", "MarkovChain"],
     "61_many_interests": ["MultiInterest"],
+    "55_autoencoders": ["Mult-VAE"],
 }
 FOR_ALL = {"dataset", "evaluate_on", "generator", "settings"}  # parameters of notebooks
 FOR_ALL |= {"k", "cutoffs", "headline", "seed", "run_folder"}
 OF_NO_GENERATOR = {"films", "rating_epochs", "starts"}  # of the course's rating network in 30
+OF_NO_GENERATOR |= {"held_out_users", "known_share", "wals_settings"}  # of 55
 
 
 def parameters_cell(name: str) -> str:

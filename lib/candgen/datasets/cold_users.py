@@ -6,6 +6,7 @@ the events of the users and items made cold; nothing is written to disk.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from candgen.columns import ITEM, TIMESTAMP, USER
 from candgen.datasets.dataset import Dataset
 from candgen.datasets.periods import FURTHER, INTERACTIONS, PARTS, stored
+from candgen.datasets.splits import NAMES, Events, SplitSettings, split
 from candgen.errors import DataError, SettingError
 from candgen.seeds import derive_seed
 
@@ -114,6 +116,35 @@ def make_users_cold(dataset: Dataset, share: float, *, seed: int = 0) -> Dataset
     known = {name: _without(rows, chosen) for name, rows in _known(dataset).items()}
     judging = {name: _only(rows, chosen) for name, rows in _judging(dataset).items()}
     return _derived(dataset, known | judging)
+
+
+def hold_out_users(dataset: Dataset, share: float, *, known: float = 0.8, seed: int = 0) -> Dataset:
+    """Split a dataset anew by users, as the split held_out_users of a prepared dataset does.
+
+    A random share of users is absent from training; a part of their events is fold-in, and the
+    rest is held out. As many other users are held out for validation. Further event tables, such
+    as searches, are left out; the first event of each pair of a user and an item counts.
+
+    Args:
+        dataset: What it is judged on, validation or test, stays.
+        share: Share of the users, for test and for validation each, above 0 and below 0.5.
+        known: Share of their events that becomes fold-in, above 0 and below 1.
+        seed: Seed of the choice of users and of events.
+
+    Raises:
+        SettingError: If a share is out of range.
+        DataError: If a part would be empty.
+    """
+    shares = {"test_fraction": share, "validation_fraction": share, "fold_in_fraction": known}
+    settings = SplitSettings(policy="held_out_users", seed=seed, **shares)
+    events = dataset.table(INTERACTIONS).drop_duplicates([USER, ITEM], ignore_index=True)
+    ids = (events[name].to_numpy(np.int32) for name in (USER, ITEM))
+    made = split(Events(*ids, None, dataset.n_users, dataset.n_items), settings)
+    tables = {name: events[made.parts == place] for place, name in enumerate(NAMES)}
+    derived = _derived(dataset, tables | {INTERACTIONS: events}, policy=settings.policy)
+    text = f"{dataset.digest} {settings.model_dump_json()}"  # another split is another dataset
+    info = {**derived.info, "digest": hashlib.sha256(text.encode()).hexdigest()}
+    return replace(derived, info=info, evaluate_on=dataset.evaluate_on)
 
 
 def fold_in_cold_users(

@@ -42,6 +42,7 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "SASRec": ("sequences", "SASRec"),
     "GRU4Rec": ("sequences", "GRU4Rec"),
     "MultiInterest": ("interests", "MultiInterest"),
+    "Mult-VAE": ("autoencoders", "MultVAE"),
     "TwoTower": ("towers.two_tower", "TwoTower"),
     "HybridWARP": ("hybrid.warp", "HybridWARP"),
     "SoftmaxNetwork": ("softmax_network.softmax_network", "SoftmaxNetwork"),
