@@ -26,7 +26,7 @@ from candgen.seeds import derive_seed
 from candgen.spaces import Whole
 from candgen.training import EmbeddingTable, Learner, TrainingSettings
 
-_EVENTS_A_USER = 64  # that memory is planned for
+_EVENTS_A_USER = 32  # that memory is planned for
 
 
 class GraphSettings(TrainingSettings):
@@ -34,7 +34,7 @@ class GraphSettings(TrainingSettings):
 
     dim: Annotated[Count, Whole(16, 128, log=True)] = 64
     """Length of the vectors."""
-    batch_size: Count = 1024
+    batch_size: Count = 512
     """Users a step, each with all events."""
     n_negatives: Count = 1000
     """Negatives drawn for a batch, from all items alike."""

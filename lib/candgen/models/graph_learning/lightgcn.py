@@ -50,10 +50,8 @@ class LightGCNSettings(GraphSettings):
     """Times that vectors are smoothed over the graph."""
     temperature: Annotated[float, Field(ge=_LEAST_TEMPERATURE), Real(0.05, 0.3, log=True)] = 0.1
     """Cosines are divided by it."""
-    batch_size: Count = 4096
-    n_negatives: Count = 2000
-    epochs: Annotated[Count, Whole(10, 200, log=True)] = 60
-    learning_rate: Annotated[Positive, Real(0.003, 0.1, log=True)] = 0.02
+    epochs: Annotated[Count, Whole(10, 200, log=True)] = 30
+    learning_rate: Annotated[Positive, Real(0.003, 0.1, log=True)] = 0.03
 
 
 class LightLearner(GraphLearner):
@@ -134,6 +132,13 @@ class LightGCN(GraphGenerator):
     similarity = "cosine"
     Settings = LightGCNSettings
     chosen: LightGCNSettings
+
+    def _bytes_of_model(self, n_users: int, n_items: int, n_events: int) -> float:
+        layers = 20 * self.dim * (n_users + n_items)
+        return super()._bytes_of_model(n_users, n_items, n_events) + layers
+
+    def _bytes_of_step(self, n_items: int) -> float:
+        return 12 * self.batch_size * self.n_negatives
 
     def _learner(self, dataset: Dataset) -> LightLearner:
         return LightLearner(dataset, self.chosen)

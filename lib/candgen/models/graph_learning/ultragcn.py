@@ -48,8 +48,9 @@ from candgen.spaces import Real, Whole
 class UltraGCNSettings(GraphSettings):
     """Settings of UltraGCN."""
 
-    epochs: Annotated[Count, Whole(10, 200, log=True)] = 60
-    learning_rate: Annotated[Positive, Real(0.003, 0.1, log=True)] = 0.01
+    spread: Positive = 0.01
+    epochs: Annotated[Count, Whole(10, 200, log=True)] = 40
+    learning_rate: Annotated[Positive, Real(0.003, 0.1, log=True)] = 0.015
     positive_base: NotNegative = 0.0
     """w1: weight of an event, whatever the degrees."""
     positive_beta: NotNegative = 1.0
@@ -62,7 +63,7 @@ class UltraGCNSettings(GraphSettings):
     """Weight of all negatives of an event together."""
     near: Annotated[Count, Whole(2, 50, log=True)] = 10
     """Near items of an item that a user of it is drawn to, too."""
-    item_weight: Annotated[NotNegative, Real(0.0, 2.0)] = 0.1
+    item_weight: Annotated[NotNegative, Real(0.0, 4.0)] = 1.0
     """Weight of near items; 0: none are computed."""
 
 
