@@ -52,6 +52,8 @@ _HOMES = {  # name -> module below this package
     "RP3beta": "models.items.sparse",
     "GFCF": "models.graph_filters",
     "BSPM": "models.graph_filters",
+    "UltraGCN": "models.graph_learning",
+    "LightGCN": "models.graph_learning",
     "MarkovChain": "models.items.markov",
     "CoVisitation": "models.sessions.co_visitation",
     "Item2Vec": "models.sessions.item2vec",

@@ -60,6 +60,8 @@ def test_ease_needs_a_number_for_each_pair_of_items():
         ("MarkovChain", {}),
         ("SLIM", {"neighbours": 20}),
         ("GF-CF", {"dim": 32}),
+        ("UltraGCN", {"dim": 32, "epochs": 1}),
+        ("LightGCN", {"dim": 32, "epochs": 1}),
     ],
 )
 def test_an_estimate_is_near_what_is_measured(crowd, name, settings):

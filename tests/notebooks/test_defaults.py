@@ -10,9 +10,10 @@ import pytest
 from candgen import models
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+ITEM_GRAPHS = ["SLIM", "SparseEASE", "RP3beta", "GF-CF", "BSPM", "UltraGCN", "LightGCN"]
 GENERATORS = {
     "15_baselines": ["ItemKNN", "UserKNN", "EASE", "TruncatedSVD"],
-    "16_item_graphs": ["SLIM", "SparseEASE", "RP3beta", "GF-CF", "BSPM"],
+    "16_item_graphs": ITEM_GRAPHS,
     "17_sessions": ["CoVisitation", "item2vec"],
     "30_content_based": ["ItemContent", "UserProfile", "TwoBranch"],
     "40_matrix_factorization": ["WALS"],
@@ -26,7 +27,7 @@ GENERATORS = {
 # Every generator that a notebook can fit; of a shared setting the first one's description counts.
 FAMILIES = {
     "15_baselines": ["ItemKNN", "UserKNN", "EASE", "TruncatedSVD"],
-    "16_item_graphs": ["SLIM", "SparseEASE", "RP3beta", "GF-CF", "BSPM"],
+    "16_item_graphs": ITEM_GRAPHS,
     "17_sessions": ["CoVisitation", "item2vec"],
     "30_content_based": ["ItemContent", "UserProfile", "TwoBranch"],
     "40_matrix_factorization": ["WALS", "MF-SGD", "MF-logistic"],

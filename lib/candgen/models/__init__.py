@@ -28,6 +28,8 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "RP3beta": ("items.sparse", "RP3beta"),
     "GF-CF": ("graph_filters", "GFCF"),
     "BSPM": ("graph_filters", "BSPM"),
+    "UltraGCN": ("graph_learning", "UltraGCN"),
+    "LightGCN": ("graph_learning", "LightGCN"),
     "TruncatedSVD": ("factorization.svd", "TruncatedSVD"),
     "WALS": ("factorization.wals", "WALS"),
     "PredictedRating": ("ratings.rating_candidates", "PredictedRating"),

@@ -28,6 +28,7 @@ from scipy.special import expit, logit
 from candgen.datasets import Dataset, feedback
 from candgen.errors import DataError
 from candgen.models.base import VectorGenerator
+from candgen.models.factorization.logistic_rows import solve_logistic
 from candgen.models.factorization.looking import looks_of
 from candgen.models.factorization.settings import LogisticSettings
 from candgen.models.factorization.sgd_solver import Descent, Side, descend, initial_vectors
@@ -38,7 +39,6 @@ from candgen.training.watching import Looks
 _EXTRA = 3  # columns after the vector: users (1, b_u, level), items (b_i, 1, 1)
 _PAIRS_AT_ONCE = 1_000_000  # whose part of the objective is summed
 _MOST_PAIRS = 2_000_000  # pairs up to which the second sum is exact; above, over every n-th user
-_NEWTON_STEPS = 12
 
 
 class LogisticFactorization(VectorGenerator):
@@ -159,14 +159,9 @@ class LogisticFactorization(VectorGenerator):
             seen = np.vstack([taken, every])  # (n_labels + n_items, dim + 3)
             weights = np.r_[np.ones(len(taken)), np.full(len(every), w0)]
             wanted = np.r_[values, np.zeros(len(every))]
-            vector = solved[row]
-            vector[[dim, dim + 2]] = 1, self.level_
+            solved[row, [dim, dim + 2]] = 1, self.level_
             ridge = 2 * max(penalties[row], 1e-6)
-            for _ in range(_NEWTON_STEPS):
-                p = expit(seen @ vector)
-                slope = seen[:, free].T @ (weights * (p - wanted)) + ridge * vector[free]
-                curve = (seen[:, free].T * (weights * p * (1 - p))) @ seen[:, free]
-                vector[free] -= np.linalg.solve(curve + ridge * np.eye(len(free)), slope)
+            solve_logistic(seen, weights, wanted, ridge, solved[row], free)
         return solved.astype(np.float32)
 
     @property

@@ -108,7 +108,7 @@ class _Regression(SparseItems):
 
         found, weights = self._kept(train)
         settings = (float(l1), float(l2), signed, _SWEEPS, _TOLERANCE, numba.get_num_threads())
-        regress_on_nearest(*_entries(train), *settings, found, weights)
+        regress_on_nearest(*entries(train), *settings, found, weights)
         self.weights_ = _by_row(found, weights).T.tocsr()
 
 
@@ -160,12 +160,12 @@ class RP3beta(SparseItems):
         of_items = np.maximum(self.item_counts_, 1) ** -float(self.beta)
         found, strengths = self._kept(train)
         threads = numba.get_num_threads()
-        strongest_walks(*_entries(train), of_users, of_items, threads, found, strengths)
+        strongest_walks(*entries(train), of_users, of_items, threads, found, strengths)
         start = (np.maximum(self.item_counts_, 1) ** -float(self.alpha)).astype(np.float32)
         self.weights_ = _by_row(found, strengths * start[:, None])
 
 
-def _entries(train: csr_array) -> tuple[NDArray, ...]:
+def entries(train: csr_array) -> tuple[NDArray, ...]:
     """Return where each item's users begin, these users, and the same by user."""
     by_item = train.T.tocsr()
     found = (by_item.indptr, by_item.indices, train.indptr, train.indices)

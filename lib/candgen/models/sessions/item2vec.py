@@ -18,7 +18,7 @@ Settings far from those for words are needed: H. Caselles-Dupré, F. Lesaint, J.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ from candgen.features import EventLog
 from candgen.models.base import VectorGenerator, unit_rows
 from candgen.models.learned import LearnedGenerator
 from candgen.models.sessions.counting import Window, newest_items
+from candgen.models.slopes import softplus
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
 from candgen.spaces import Real, Whole
@@ -138,7 +139,7 @@ class SkipGramLearner(Learner):
         counts = shared[None, :] != near[:, None]
         share = self.settings.negative_weight / np.maximum(counts.sum(axis=1), 1)
         each = (weights / max(float(weights.sum()), 1.0)).astype(np.float32)
-        of_positive, of_negative = _logistic(-positive), _logistic(negative)
+        of_positive, of_negative = softplus(-positive), softplus(negative)
         pull = (-of_positive.slopes * each)[:, None]
         push = of_negative.slopes * counts * (share * each)[:, None].astype(np.float32)
         of_items.add(items, pull * targets + push @ against)
@@ -177,20 +178,6 @@ class SkipGramLearner(Learner):
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         rows = self.item_vectors()
         return self.states(users, self._known, rows) @ rows.T
-
-
-class _Logistic(NamedTuple):
-    """Losses log(1 + exp(x)) of scores x, and their slopes."""
-
-    losses: NDArray[np.float32]
-    slopes: NDArray[np.float32]
-
-
-def _logistic(scores: NDArray[np.float32]) -> _Logistic:
-    small = np.exp(-np.abs(scores))  # never overflows
-    whole = 1 + small
-    slopes = np.where(scores >= 0, np.float32(1), small) / whole
-    return _Logistic(np.maximum(scores, 0) + np.log(whole), slopes)
 
 
 class Item2Vec(LearnedGenerator, VectorGenerator):
