@@ -25,7 +25,7 @@ GENERATORS = {
     "EASE", "SLIM", "SparseEASE", "RP3beta", "GFCF", "BSPM", "MarkovChain", "TruncatedSVD", "WALS",
     "SGDFactorization", "LogisticFactorization", "PredictedRating", "ItemContent", "UserProfile",
     "TwoBranch", "SASRec", "GRU4Rec", "TwoTower", "SoftmaxNetwork", "GMF", "MLP", "NeuMF",
-    "DeepFactorization", "CoVisitation", "Item2Vec",
+    "DeepFactorization", "CoVisitation", "Item2Vec", "BERT4Rec",
 }  # fmt: skip
 
 
