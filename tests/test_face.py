@@ -26,7 +26,7 @@ GENERATORS = {
     "SGDFactorization", "LogisticFactorization", "PredictedRating", "ItemContent", "UserProfile",
     "TwoBranch", "SASRec", "GRU4Rec", "TwoTower", "SoftmaxNetwork", "GMF", "MLP", "NeuMF",
     "DeepFactorization", "CoVisitation", "Item2Vec", "MultiInterest", "HybridWARP", "MultVAE",
-    "UltraGCN", "LightGCN",
+    "UltraGCN", "LightGCN", "BERT4Rec",
 }  # fmt: skip
 
 

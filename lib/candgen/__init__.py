@@ -66,6 +66,7 @@ _HOMES = {  # name -> module below this package
     "UserProfile": "models.content_based.content",
     "TwoBranch": "models.content_based.two_branch",
     "SASRec": "models.sequences",
+    "BERT4Rec": "models.sequences",
     "GRU4Rec": "models.sequences",
     "MultiInterest": "models.interests",
     "MultVAE": "models.autoencoders",

@@ -33,9 +33,9 @@ FAMILIES = {
     "40_matrix_factorization": ["WALS", "MF-SGD", "MF-logistic"],
     "50_softmax_network": ["SoftmaxNetwork"],
     "51_deep_factorization": ["NeuMF", "GMF", "MLP", "DeepFactorization"],
-    "52_sequences": ["SASRec", "GRU4Rec", "MarkovChain"],
-    "61_many_interests": ["MultiInterest"],
+    "52_sequences": ["SASRec", "BERT4Rec", "GRU4Rec", "MarkovChain"],
     "55_autoencoders": ["Mult-VAE"],
+    "61_many_interests": ["MultiInterest"],
 }
 FOR_ALL = {"dataset", "evaluate_on", "generator", "settings"}  # parameters of notebooks
 FOR_ALL |= {"k", "cutoffs", "headline", "seed", "run_folder"}

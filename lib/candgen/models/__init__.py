@@ -42,6 +42,7 @@ _HOMES = {  # leaderboard name, which is also the name users set -> (module, cla
     "CoVisitation": ("sessions.co_visitation", "CoVisitation"),
     "item2vec": ("sessions.item2vec", "Item2Vec"),
     "SASRec": ("sequences", "SASRec"),
+    "BERT4Rec": ("sequences", "BERT4Rec"),
     "GRU4Rec": ("sequences", "GRU4Rec"),
     "MultiInterest": ("interests", "MultiInterest"),
     "Mult-VAE": ("autoencoders", "MultVAE"),

@@ -140,13 +140,15 @@ class Exported:
     ) -> list[Candidate]:
         """Return the best items for a query vector, less the withheld rows.
 
-        Of several vectors, shape `(vectors, dim)`, each is searched; an item's best score counts.
+        Where users have several vectors, a query has shape `(vectors, dim)`: each is searched, and
+        an item's best score counts.
 
         Raises:
             ReaderError: If the vector has another dimension or `k` is not positive.
         """
         vector = np.asarray(vector, dtype=np.float32)
-        vectors = vector if vector.ndim == 2 and len(vector) else vector[None]
+        several = "vectors_per_user" in self.about and vector.ndim == 2 and len(vector) > 0
+        vectors = vector if several else vector[None]
         if vectors.shape[1:] != (self.about["dim"],) or not np.isfinite(vectors).all():
             raise ReaderError(
                 f"A query of {self.about['dim']} finite numbers expected, got shape {vector.shape}."

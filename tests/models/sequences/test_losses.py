@@ -115,3 +115,79 @@ def test_the_binary_loss_is_the_cross_entropy_of_two_classes(given):
     parts = {name: given[name] for name in ("states", "positives", "weights")}
     found, _ = loss_and_slopes(losses.binary_loss, parts | {"negatives": negatives}, ["states"])
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+ROWS, LENGTH, M_OF_ROW = 3, 5, 4
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Three rows of five places; one negative is a target of its row, and one place is empty."""
+    rng = np.random.default_rng(2)
+
+    def normal(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    targets = rng.integers(0, 9, (ROWS, LENGTH)).astype(np.int32)
+    negative_ids = rng.integers(0, 9, (ROWS, M_OF_ROW)).astype(np.int32)
+    negative_ids[1, 2] = targets[1, 3]
+    weights = rng.random((ROWS, LENGTH)).astype(np.float32)
+    weights[2, 4] = 0
+    return {
+        "states": normal(ROWS, LENGTH, DIM),
+        "positives": normal(ROWS, LENGTH, DIM),
+        "negatives": normal(ROWS, M_OF_ROW, DIM),
+        "targets": targets,
+        "negative_ids": negative_ids,
+        "weights": weights,
+    }
+
+
+def generalized_by_hand(rows, beta):
+    """The paper's formula with powers of probabilities, place by place."""
+    total = 0.0
+    for row, place in np.ndindex(ROWS, LENGTH):
+        state = rows["states"][row, place].astype(float)
+        right = 1 / (1 + np.exp(-state @ rows["positives"][row, place]))
+        found = np.log(right**beta)
+        for m in range(M_OF_ROW):
+            if rows["negative_ids"][row, m] != rows["targets"][row, place]:
+                found += np.log(1 - 1 / (1 + np.exp(-state @ rows["negatives"][row, m])))
+        total -= rows["weights"][row, place] * found / (M_OF_ROW + 1)
+    return total
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.37])
+def test_the_generalized_loss_raises_the_probability_of_positives_to_a_power(rows, beta):
+    wanted = ["states", "negatives"]
+    loss, slopes = loss_and_slopes(losses.generalized_binary_loss, rows | {"beta": beta}, wanted)
+    assert loss == pytest.approx(generalized_by_hand(rows, beta), rel=1e-5)
+    for name, slope in zip(wanted, slopes, strict=True):
+        for place in ((0, 1, 2), (1, 3, 0)):
+            moved = rows[name].astype(float)
+            moved[place] += 1e-5
+            steep = generalized_by_hand(rows | {name: moved}, beta)
+            steep = (steep - generalized_by_hand(rows, beta)) / 1e-5
+            assert slope[place] == pytest.approx(steep, rel=1e-3, abs=1e-5)
+
+
+def test_the_generalized_loss_stays_finite_and_steep_where_probabilities_are_0_or_1(rows):
+    large = rows | {"states": rows["states"] * 1e4, "beta": 0.2}
+    wanted = ["states", "positives", "negatives"]
+    loss, slopes = loss_and_slopes(losses.generalized_binary_loss, large, wanted)
+    assert np.isfinite(loss) and all(np.isfinite(slope).all() for slope in slopes)
+    assert loss > 100  # and no probability was cut off
+
+
+@pytest.mark.parametrize(
+    ("n_negatives", "calibration", "power"),
+    [
+        (256, 0.0, 1.0),  # plain binary cross-entropy
+        (256, 1.0, 256 / 3415),  # alpha
+        (256, 0.75, 1 - 0.75 * (1 - 256 / 3415)),
+        (5000, 0.75, 1.0),  # as many negatives as items: nothing to take back
+    ],
+)
+def test_few_negatives_lower_the_power_of_positives(n_negatives, calibration, power):
+    found = losses.power_of_positives(n_negatives, 3416, calibration)
+    assert found == pytest.approx(power)

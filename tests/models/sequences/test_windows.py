@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from candgen.features import EventLog
-from candgen.models.sequences.windows import Windows, last_events
+from candgen.models.sequences.windows import Windows, last_events, last_times
 
 
 def log_of(lengths) -> EventLog:
@@ -52,6 +52,29 @@ def test_targets_further_ahead_stay_with_the_user():
     assert (far.targets[~full] == -1).all()
 
 
+@pytest.mark.parametrize("length", [1, 5, 50])
+def test_windows_with_the_last_event_hold_every_event_once(length):
+    windows = Windows(log_of(LENGTHS), length, with_last=True)
+    found = places(windows)
+    expected = [(u, 100 * u + n) for u, size in enumerate(LENGTHS) for n in range(size)]
+    assert sorted(map(tuple, found[:, :2].tolist())) == expected
+    assert windows.n_steps == sum(LENGTHS)
+    followed = found[:, 1] % 100 < np.array(LENGTHS)[found[:, 0]] - 1
+    np.testing.assert_array_equal(found[:, 2], np.where(followed, found[:, 1] + 1, -1))
+
+
+def test_times_are_counted_from_the_first_event_of_a_window():
+    rows = [(0, n, 1_700_000_000 + n * n) for n in range(7)] + [(1, 0, 0), (1, 1, 5 * 10**9)]
+    log = EventLog.of(pd.DataFrame(rows, columns=["user", "item", "timestamp"]), 2)
+    made = Windows(log, 4, with_last=True).batch(np.arange(3))
+    assert sorted(made.times[made.users == 0]) == [0, 0, 1, 4, 7, 16, 27]  # two windows
+    assert made.times[made.users == 1].tolist() == [0, 2**31 - 1]  # 158 years
+    assert not made.times[made.users < 0].any()
+    times = last_times(log, np.array([1, 0]), 3)
+    np.testing.assert_array_equal(times, [[0, 2**31 - 1, 0], [0, 9, 20]])
+    assert not last_times(log.shuffled(), np.array([1, 0]), 3).any()
+
+
 def test_windows_are_cut_from_the_newest_event_back():
     found = places(Windows(log_of([12]), length=5))
     by_window = pd.DataFrame(found[:, [5, 3, 1]], columns=["row", "owner", "item"])
@@ -87,9 +110,9 @@ def test_few_places_stay_empty_whatever_the_lengths():
 
 def test_empty_places_are_marked():
     (row,) = zip(*Windows(log_of([3]), length=4).batch(np.array([0])), strict=True)
-    items, targets, owners, steps, users = (part.tolist() for part in row)
+    items, targets, owners, steps, users, times = (part.tolist() for part in row)
     assert items == [0, 1, -1, -1] and targets == [1, 2, -1, -1]
-    assert owners == users == [0, 0, -1, -1] and steps == [0, 1, 0, 0]
+    assert owners == users == [0, 0, -1, -1] and steps == times == [0, 1, 0, 0]
 
 
 def test_nobody_with_two_events_gives_no_rows():

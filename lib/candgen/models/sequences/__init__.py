@@ -1,5 +1,5 @@
-"""Next-item prediction: attention and recurrence over ordered histories."""
+"""Generators that read ordered histories: attention, masked attention and recurrence."""
 
-from candgen.models.sequences.generators import GRU4Rec, SASRec, SequenceGenerator
+from candgen.models.sequences.generators import BERT4Rec, GRU4Rec, SASRec, SequenceGenerator
 
-__all__ = ["GRU4Rec", "SASRec", "SequenceGenerator"]
+__all__ = ["BERT4Rec", "GRU4Rec", "SASRec", "SequenceGenerator"]

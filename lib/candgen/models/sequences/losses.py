@@ -101,3 +101,50 @@ def binary_loss(states: Any, positives: Any, negatives: Any, *, weights: Any) ->
     right = tf.reduce_sum(states * positives, axis=1)
     wrong = tf.reduce_sum(states * negatives, axis=1)
     return tf.reduce_sum(weights * (tf.math.softplus(-right) + tf.math.softplus(wrong)))
+
+
+def generalized_binary_loss(
+    states: Any,
+    positives: Any,
+    negatives: Any,
+    *,
+    targets: Any,
+    negative_ids: Any,
+    beta: float,
+    weights: Any,
+) -> Any:
+    """Return the weighted sum of -beta log s(positive) - sum log(1 - s(negative)), over 1 + m.
+
+    The positive's part is that of s(positive) ** beta, computed as beta softplus(-score), which
+    stays exact where the power would be 0 or 1.
+
+    A. V. Petrov and C. Macdonald, "gSASRec: reducing overconfidence in sequential recommendation
+    trained with negative sampling", RecSys 2023.
+
+    Args:
+        states: Shape `(rows, length, dim)`, and so are positives.
+        positives: Vectors of the targets.
+        negatives: Vectors that the places of a row share, shape `(rows, m, dim)`.
+        targets: Items, shape `(rows, length)`; one that was drawn is no negative of its place.
+        negative_ids: Items, shape `(rows, m)`.
+        beta: Power of the positive's probability, above 0 and at most 1: see `power_of_positives`.
+        weights: Of the places, shape `(rows, length)`.
+    """
+    tf = quiet.tensorflow()
+    right = tf.reduce_sum(states * positives, axis=2)
+    wrong = tf.math.softplus(tf.matmul(states, negatives, transpose_b=True))  # (rows, length, m)
+    counts = tf.cast(targets[:, :, None] != negative_ids[:, None, :], tf.float32)
+    of_place = beta * tf.math.softplus(-right) + tf.reduce_sum(counts * wrong, axis=2)
+    return tf.reduce_sum(weights * of_place) / (1 + negatives.shape[1])
+
+
+def power_of_positives(n_negatives: int, n_items: int, calibration: float) -> float:
+    """Return beta of the generalized binary loss: alpha ((1 - 1 / alpha) t + 1 / alpha).
+
+    Args:
+        n_negatives: Drawn for a positive.
+        n_items: Items that may be drawn; alpha is the share of the others that is.
+        calibration: t, from 0, where beta is 1, to 1, where it is alpha.
+    """
+    alpha = min(1.0, n_negatives / max(n_items - 1, 1))
+    return alpha * ((1 - 1 / alpha) * calibration + 1 / alpha)
