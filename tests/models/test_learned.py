@@ -6,6 +6,7 @@ import pytest
 
 from candgen.checks import Count
 from candgen.columns import ITEM, USER
+from candgen.datasets.cold_users import make_users_cold
 from candgen.datasets.dataset import write_dataset
 from candgen.errors import DataError, SettingError, TrainingError
 from candgen.models.learned import LearnedGenerator
@@ -202,8 +203,10 @@ def test_a_checkpoint_belongs_to_settings_data_and_what_is_judged(kept, dataset,
         key(make(epochs=4), dataset),
         key(make(), dataset.for_validation()),
         key(make(), taste_world),
+        key(make(), make_users_cold(taste_world, 0.3)),
+        key(make(), make_users_cold(taste_world, 0.3, seed=1)),
     }
-    assert len(others) == 4 and own not in others
+    assert len(others) == 6 and own not in others
 
 
 def test_no_checkpoint_is_kept_where_none_is_asked_for(dataset):

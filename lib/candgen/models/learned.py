@@ -7,6 +7,8 @@ import json
 import math
 from abc import abstractmethod
 
+import numpy as np
+
 from candgen.datasets import Dataset
 from candgen.errors import DataError
 from candgen.models.base import Generator
@@ -86,6 +88,13 @@ class LearnedGenerator(Generator):
         folder = kept_in()
         if folder is None:
             return None
-        described = [self.name, self.settings, dataset.digest, dataset.evaluate_on]
+        # What is made in memory from a dataset, without some users, bears its digest.
+        learned = hashlib.sha256()
+        for matrix in (dataset.train_matrix, dataset.held_out_matrix):
+            learned.update(matrix.indptr.astype(np.int64))
+            learned.update(matrix.indices.astype(np.int64))
+        described = [
+            self.name, self.settings, dataset.digest, dataset.evaluate_on, learned.hexdigest()
+        ]  # fmt: skip
         key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
         return Checkpoint(folder / f"{key}.npz")
