@@ -53,7 +53,7 @@ SHARED = np.array([5, 0, 17, 17, 60], np.int32)  # one of them twice
 
 
 def learned(made):
-    """A step for some users, of whom the last has no weight."""
+    """A step for some users; the last one has no weight."""
     users = np.array([0, 4, 9, 30, 4])
     taken = made.train[users]
     each = np.array([0.1, 0.1, 0.1, 0.1, 0], np.float32)

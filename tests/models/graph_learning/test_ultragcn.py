@@ -57,7 +57,7 @@ def learner(data, **settings):
 
 
 def whole_batch(made):
-    """All users with an event, of whom one is repeated without a weight; every item a negative."""
+    """All users with an event, one of them repeated without a weight; every item a negative."""
     users = np.append(np.flatnonzero(made.learned_users), 3)
     taken = made.train[users]
     each = np.full(len(users), 1 / made.train.nnz, np.float32)

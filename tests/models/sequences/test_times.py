@@ -1,4 +1,4 @@
-"""What attention makes of the time between events."""
+"""Attention that reads the time between events."""
 
 import numpy as np
 import pandas as pd

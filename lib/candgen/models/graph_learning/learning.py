@@ -1,4 +1,4 @@
-"""What the generators that learn from the graph share: batches of users, and new users.
+"""Shared parts of the generators that learn from the graph: batches of users, and new users.
 
 An example is a user with all events, not one event. The negatives that a step draws serve all its
 users and all their events, so that their scores are one matrix product, and what a loss asks of

@@ -12,11 +12,11 @@ from candgen.datasets import Dataset
 from candgen.features import EventLog
 from candgen.models.base import products
 from candgen.models.interests.network import InterestNetwork
-from candgen.models.sequences.start import vectors_of_neighbours
+from candgen.models.sequences.start import item_table
 from candgen.models.sequences.windows import Windows, last_events
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
-from candgen.training import CompiledStep, EmbeddingTable, Learner, compile_time, quiet
+from candgen.training import CompiledStep, Learner, compile_time, quiet
 from candgen.training.logits import masked
 from candgen.training.losses import softmax
 from candgen.training.programs import Program
@@ -41,21 +41,7 @@ class InterestLearner(Learner):
         seed = derive_seed(settings.seed, "packing")
         self.windows = Windows(log, settings.window, seed=seed)
         self.n_examples = len(self.windows)
-        self.table = EmbeddingTable(
-            dataset.n_items,
-            settings.dim,
-            spread=settings.spread,
-            optimizer=settings.optimizer,
-            seed=derive_seed(settings.seed, "items"),
-        )
-        if settings.initial_vectors == "neighbours":
-            self.table.rows[:] = vectors_of_neighbours(
-                log,
-                dataset.n_items,
-                settings.dim,
-                spread=settings.spread,
-                seed=derive_seed(settings.seed, "neighbours"),
-            )
+        self.table = item_table(log, dataset.n_items, settings)
         self.tables = {"items": self.table}
         nearer = 1 / np.arange(1, settings.ahead + 1)
         self._nearer = np.cumsum(nearer) / nearer.sum()

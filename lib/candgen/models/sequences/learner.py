@@ -20,11 +20,11 @@ from candgen.models.sequences.losses import (
     softmax_loss,
 )
 from candgen.models.sequences.networks import Network
-from candgen.models.sequences.start import vectors_of_neighbours
+from candgen.models.sequences.start import item_table
 from candgen.models.sequences.windows import Batch, Windows, last_events, last_times
 from candgen.negatives import make_sampler
 from candgen.seeds import derive_seed
-from candgen.training import CompiledStep, EmbeddingTable, Learner, compile_time, quiet
+from candgen.training import CompiledStep, Learner, compile_time, quiet
 from candgen.training.programs import Program
 
 _USERS_AT_ONCE = 128
@@ -61,21 +61,7 @@ class SequenceLearner(Learner):
             log, settings.window, cut=settings.windows, with_last=self._with_last, seed=seed
         )
         self.n_examples, self.n_items = len(self.windows), dataset.n_items
-        self.table = EmbeddingTable(
-            dataset.n_items + self._further_rows,
-            settings.dim,
-            spread=settings.spread,
-            optimizer=settings.optimizer,
-            seed=derive_seed(settings.seed, "items"),
-        )
-        if settings.initial_vectors == "neighbours":
-            self.table.rows[: self.n_items] = vectors_of_neighbours(
-                log,
-                dataset.n_items,
-                settings.dim,
-                spread=settings.spread,
-                seed=derive_seed(settings.seed, "neighbours"),
-            )
+        self.table = item_table(log, self.n_items, settings, self._further_rows)
         self.tables = {"items": self.table}
         self.direct, self._weight = None, np.float32(settings.direct_weight)
         self._fading = settings.direct_fading

@@ -7,16 +7,44 @@ what the order adds, and not first which items are kin; with few events that is 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import diags_array
 
 from candgen.features import EventLog
 from candgen.models.sessions.counting import transitions
+from candgen.seeds import derive_seed
+from candgen.training import EmbeddingTable
 
 _PLACES = 10  # how far apart items may be to be neighbours
 _DAMPING = 10.0  # s: what rare items lose
 _SPARE, _ROUNDS = 16, 4  # of the randomized factorization
+
+
+def item_table(log: EventLog, n_items: int, settings: Any, further: int = 0) -> EmbeddingTable:
+    """Draw the table of items, from chance or from neighbours, as `settings.initial_vectors` says.
+
+    Args:
+        log: The events to learn from.
+        n_items: Items of the dataset.
+        settings: Have `dim`, `spread`, `optimizer`, `initial_vectors` and `seed`.
+        further: Rows behind those of the items, from chance.
+    """
+    table = EmbeddingTable(
+        n_items + further,
+        settings.dim,
+        spread=settings.spread,
+        optimizer=settings.optimizer,
+        seed=derive_seed(settings.seed, "items"),
+    )
+    if settings.initial_vectors == "neighbours":
+        seed = derive_seed(settings.seed, "neighbours")
+        table.rows[:n_items] = vectors_of_neighbours(
+            log, n_items, settings.dim, spread=settings.spread, seed=seed
+        )
+    return table
 
 
 def vectors_of_neighbours(
