@@ -41,6 +41,12 @@ def test_a_grid_of_too_many_points_is_refused_before_it_is_built(project, write_
         read_plan(write_sweep(f"{HEAD}runs:\n  a: {{grid: {grid}}}\n"))
 
 
+def test_points_are_counted_before_their_names_and_values_are_looked_at(project, write_sweep):
+    grid = "{nonsense: [" + "x," * 150 + "x], dim: [" + "y," * 150 + "y]}"
+    with pytest.raises(SettingError, match=r"runs.a: makes 22,801 runs"):
+        read_plan(write_sweep(f"{HEAD}runs:\n  a: {{grid: {grid}}}\n"))
+
+
 def test_the_runs_of_all_grids_count_together(project, write_sweep, monkeypatch):
     monkeypatch.setattr(grids, "MOST_RUNS", 5)
     runs = "runs:\n  a: {grid: {dim: [1, 2, 3]}}\n  b: {grid: {dim: [1, 2]}}\n"

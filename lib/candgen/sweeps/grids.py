@@ -21,6 +21,30 @@ Checked = Callable[..., Any]
 """Checks a value: called with the keys above it, its name, itself and its place in a list."""
 
 
+def check_sizes(source: SweepFile) -> None:
+    """Count the points of all grids, before any notebook, generator or value is looked at.
+
+    Raises:
+        SettingError: If they are more than `MOST_RUNS`.
+    """
+    n_runs = 0
+    for name in source.section(("runs",)):
+        axes = source.section(("runs", name, "grid")).values()
+        n_runs += math.prod(len(axis) for axis in axes if isinstance(axis, list))
+        check_runs(source, name, n_runs)
+
+
+def check_runs(source: SweepFile, name: str, n_runs: int) -> None:
+    """Refuse a sweep that has too many runs, up to and with the run of this name.
+
+    Raises:
+        SettingError: If they are more than `MOST_RUNS`.
+    """
+    if n_runs > MOST_RUNS:
+        message = f"makes {n_runs:,} runs of this sweep, at most {MOST_RUNS:,}."
+        raise source.error(("runs", name), message)
+
+
 def grid_axes(
     source: SweepFile, keys: tuple[str, ...], own: dict[str, Any], checked: Checked
 ) -> list[Axis]:

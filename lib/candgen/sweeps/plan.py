@@ -158,6 +158,7 @@ class _Reader:
             self._override(*parse_set(text))
         source.use_settings()
         backtests.expand(source)
+        grids.check_sizes(source)
         datasets = [self._dataset(name) for name in source.section(("datasets",))]
         self._check_defaults()
         self.report = self._report()
@@ -330,9 +331,7 @@ class _Reader:
         takes_seed = "seed" in notebook.parameters and "seed" not in own
         seeds = grids.seed_axes(self.source, keys, checked, takes_seed=takes_seed)
         self.n_runs += grids.size([*grid, *seeds])
-        if self.n_runs > grids.MOST_RUNS:
-            message = f"makes {self.n_runs:,} runs of this sweep, at most {grids.MOST_RUNS:,}."
-            raise self.source.error(keys, message)
+        grids.check_runs(self.source, name, self.n_runs)
         for point, choice in grids.points(grid):
             differs = {**own, **choice}
             values = {**defaults, **differs}
